@@ -1,0 +1,1 @@
+"""What seatrial knows, without doing anything: no I/O, no clock, no environment."""

@@ -1,0 +1,155 @@
+"""Values that a project declares, and the states that a value can be in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from seatrial.core.revision import Revision
+
+Value = bool | int | float | str | None
+Key = tuple[str, ...]
+
+
+class State(str, Enum):
+    """What is known of a value across two revisions; every state but the first four carries a reason."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    ADDED = "added"
+    REMOVED = "removed"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    MISSING_CACHE = "missing-cache"
+    NOT_FINITE = "not-finite"
+    TYPE_CHANGED = "type-changed"
+
+
+class Direction(str, Enum):
+    """Which way is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class MetricId:
+    """One value's address: the file's path from the repository's root, and the keys down to the leaf."""
+
+    file: str
+    key: Key
+
+    @property
+    def dotted(self) -> str:
+        """The key as DVC prints it, except that a part which itself has a dot is quoted."""
+        return ".".join(f'"{part}"' if "." in part else part for part in self.key)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.dotted}" if self.key else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that can't be read on one side: where, why, and what would mend it."""
+
+    state: State
+    path: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSet:
+    """The leaves of one metrics or parameters file, or the problem that kept them from being read.
+
+    Lists are spread by index (`key.0`, `key.1`); a file that is one scalar has the empty key.
+    """
+
+    path: str
+    values: Mapping[Key, Value]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """What `dvc.lock` says of a dependency or output: digest (`md5` hex, `.dir` for directories), bytes, files."""
+
+    path: str
+    digest: str
+    size: int | None = None
+    files: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """What `dvc.lock` says of one stage; `address` is `path/to/dvc.yaml:name`, or the name alone at the root."""
+
+    address: str
+    command: str
+    deps: tuple[FileRecord, ...] = ()
+    outs: tuple[FileRecord, ...] = ()
+    params: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that one revision says of itself. Files are in the order of their paths."""
+
+    revision: Revision
+    metrics: tuple[MetricSet, ...] = ()
+    params: tuple[MetricSet, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def holds_metrics(self) -> bool:
+        """Whether any metrics file of this revision could be read."""
+        return any(not file.problem and file.values for file in self.metrics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval of a difference (candidate − baseline), in the metric's own unit."""
+
+    low: float
+    high: float
+    level: float
+    n: int
+    method: str
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value can be subtracted: an int or a float, finite or not, but no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value: Value) -> bool:
+    """Whether a value is a number other than NaN and the infinities."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_LOWER = re.compile(
+    r"loss|error|err$|^err|rmse|mse|mae|mape|wape|brier|perplexity|latency|seconds|duration|time|gap|drift|ece|wer$|cer$|"
+    r"missing|null|duplicate|fpr|fnr|false_|size|memory|bytes"
+)
+_HIGHER = re.compile(
+    r"acc|auc|f1|f2|fbeta|precision|recall|sensitivity|specificity|map|ndcg|mrr|kappa|mcc|r2|r_2|score|iou|dice|bleu|rouge|tpr|tnr|"
+    r"throughput|(^|_)ap($|_)"
+)
+
+
+def guess_direction(key: Key) -> Direction | None:
+    """Which way is better, judged by the usual names of metrics; None where the name does not tell.
+
+    Only the last part of the key is looked at, and "lower" wins, so that `mean_squared_error` of an
+    `accuracy` block is read right. A rule in seatrial.yaml overrides the guess.
+    """
+    name = key[-1].lower() if key else ""
+    if _LOWER.search(name):
+        return Direction.LOWER
+    if _HIGHER.search(name):
+        return Direction.HIGHER
+    return None

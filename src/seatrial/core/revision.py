@@ -1,0 +1,40 @@
+"""Which two commits are compared, and why these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WORK_TREE = "work tree"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A commit, or the work tree where `sha` is None; `name` is what people call it (`main`, `v1.2`)."""
+
+    name: str
+    sha: str | None
+
+    @property
+    def short(self) -> str:
+        """The first seven digits of the commit, or empty for the work tree."""
+        return self.sha[:7] if self.sha else ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.short}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRange:
+    """The two sides of a comparison.
+
+    `base` is None where there is nothing to compare with: the first measurement of all.
+    `reason` says in words how the base was chosen; `moved` counts the commits that the base branch has
+    gained since (None where that is unknown or meaningless); `older` counts how many commits were walked
+    back from the chosen base to one that holds metrics.
+    """
+
+    base: Revision | None
+    head: Revision
+    reason: str
+    moved: int | None = None
+    older: int = 0
