@@ -1,0 +1,334 @@
+"""Two snapshots, value by value: what changed, by how much, and what can't be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from seatrial.core.metrics import (
+    Direction,
+    FileRecord,
+    Interval,
+    Key,
+    MetricId,
+    MetricSet,
+    Problem,
+    Snapshot,
+    StageRecord,
+    State,
+    Value,
+    guess_direction,
+    is_finite,
+    is_number,
+)
+from seatrial.core.revision import RevisionRange
+
+
+class Side(str, Enum):
+    """One of the two revisions, as git calls them."""
+
+    BASE = "base"
+    HEAD = "head"
+
+
+class Effect(str, Enum):
+    """What a change means for the model, told apart from whether the number went up or down."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    CHANGED = "changed"
+    SAME = "same"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """Candidate − baseline, exact in decimal; `relative` is divided by |baseline|, None where that is 0."""
+
+    absolute: Decimal
+    relative: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One value on both sides. `side` says where the trouble is when the state is one of trouble."""
+
+    id: MetricId
+    state: State
+    base: Value = None
+    head: Value = None
+    delta: Delta | None = None
+    direction: Direction | None = None
+    interval: Interval | None = None
+    side: Side | None = None
+    reason: str = ""
+    hint: str = ""
+
+    @property
+    def effect(self) -> Effect:
+        """Better or worse by direction; `changed` where no direction is known; `unknown` in trouble."""
+        if self.state is State.UNCHANGED:
+            return Effect.SAME
+        if self.state is not State.CHANGED:
+            return Effect.UNKNOWN
+        if self.delta is None or self.direction is None:
+            return Effect.CHANGED
+        rose = self.delta.absolute > 0
+        return Effect.BETTER if rose == (self.direction is Direction.HIGHER) else Effect.WORSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A dependency or output whose digest differs between the two lock files."""
+
+    path: str
+    state: State
+    base: FileRecord | None
+    head: FileRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageChange:
+    """A stage whose record differs; `because` names what it depends on that differs."""
+
+    address: str
+    state: State
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidedProblem:
+    """A problem, and the side it is on."""
+
+    side: Side
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Everything that two revisions say of each other, in a stable order."""
+
+    range: RevisionRange
+    metrics: tuple[Change, ...]
+    params: tuple[Change, ...]
+    files: tuple[FileChange, ...]
+    stages: tuple[StageChange, ...]
+    problems: tuple[SidedProblem, ...]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no baseline at all."""
+        return self.range.base is None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether every metric could be read on both sides and is the same."""
+        return (
+            not self.problems and bool(self.metrics) and all(change.state is State.UNCHANGED for change in self.metrics)
+        )
+
+
+DirectionOf = Callable[[MetricId], Direction | None]
+
+
+def compare(
+    revisions: RevisionRange,
+    base: Snapshot | None,
+    head: Snapshot,
+    *,
+    direction_of: DirectionOf | None = None,
+    intervals: Mapping[MetricId, Interval] | None = None,
+) -> Comparison:
+    """Compare two snapshots.
+
+    `direction_of` overrides the guess by name where it answers; `intervals` adds the uncertainty of
+    those metrics for which per-sample predictions exist. With `base` None every value is `added`.
+    """
+    chosen = direction_of or (lambda _: None)
+    known = intervals or {}
+    base_problems = base.problems if base else ()
+    metrics = _compare_sets(
+        base.metrics if base else (),
+        head.metrics,
+        base_blind=next(iter(base_problems), None),
+        head_blind=next(iter(head.problems), None),
+        direction_of=lambda identity: chosen(identity) or guess_direction(identity.key),
+        intervals=known,
+    )
+    params = _compare_sets(base.params if base else (), head.params, direction_of=lambda _: None, intervals={})
+    metric_paths = {file.path for file in head.metrics} | {file.path for file in (base.metrics if base else ())}
+    return Comparison(
+        range=revisions,
+        metrics=metrics,
+        params=params,
+        files=_compare_files(base, head, metric_paths) if base else (),
+        stages=_compare_stages(base, head) if base else (),
+        problems=tuple(
+            SidedProblem(side=side, problem=problem)
+            for side, problems in ((Side.BASE, base_problems), (Side.HEAD, head.problems))
+            for problem in problems
+        ),
+    )
+
+
+def measure_delta(base: Value, head: Value) -> Delta | None:
+    """The exact decimal difference of two finite numbers, else None.
+
+    Floats are taken at their shortest decimal spelling, so 0.3 − 0.2 is 0.1 and not a hair below.
+    """
+    if not (is_finite(base) and is_finite(head)):
+        return None
+    before, after = Decimal(str(base)), Decimal(str(head))
+    absolute = after - before
+    return Delta(absolute=absolute, relative=absolute / abs(before) if before else None)
+
+
+def _compare_sets(
+    base: tuple[MetricSet, ...],
+    head: tuple[MetricSet, ...],
+    *,
+    direction_of: DirectionOf,
+    intervals: Mapping[MetricId, Interval],
+    base_blind: Problem | None = None,
+    head_blind: Problem | None = None,
+) -> tuple[Change, ...]:
+    before, after = {file.path: file for file in base}, {file.path: file for file in head}
+    return tuple(
+        _compare_value(
+            MetricId(file=path, key=key),
+            _Cell.of(before.get(path), key, blind=base_blind),
+            _Cell.of(after.get(path), key, blind=head_blind),
+            direction_of=direction_of,
+            intervals=intervals,
+        )
+        for path in sorted(before.keys() | after.keys())
+        for key in _merge_keys(before.get(path), after.get(path))
+    )
+
+
+def _merge_keys(base: MetricSet | None, head: MetricSet | None) -> tuple[Key, ...]:
+    """The candidate's keys in its own order, then those that only the baseline has.
+
+    A file that holds no keys on either side still gets a row of its own where something is wrong with it.
+    """
+    keys = dict.fromkeys([*(head.values if head else ()), *(base.values if base else ())])
+    if not keys and any(file is not None and file.problem for file in (base, head)):
+        return ((),)
+    return tuple(keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """A value on one side, or why there is none."""
+
+    present: bool
+    value: Value = None
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, file: MetricSet | None, key: Key, *, blind: Problem | None) -> _Cell:
+        if file is None:
+            # A project file that can't be read may have declared it: that is not the same as "not there".
+            return cls(present=False, problem=blind)
+        if file.problem:
+            return cls(present=False, problem=file.problem)
+        return cls(present=key in file.values, value=file.values.get(key))
+
+
+def _compare_value(
+    identity: MetricId,
+    base: _Cell,
+    head: _Cell,
+    *,
+    direction_of: DirectionOf,
+    intervals: Mapping[MetricId, Interval],
+) -> Change:
+    state, side, reason, hint = _judge_state(base, head)
+    return Change(
+        id=identity,
+        state=state,
+        base=base.value,
+        head=head.value,
+        delta=measure_delta(base.value, head.value),
+        direction=direction_of(identity),
+        interval=intervals.get(identity),
+        side=side,
+        reason=reason,
+        hint=hint,
+    )
+
+
+def _judge_state(base: _Cell, head: _Cell) -> tuple[State, Side | None, str, str]:
+    for side, cell in ((Side.HEAD, head), (Side.BASE, base)):
+        if cell.problem:
+            return cell.problem.state, side, cell.problem.message, cell.problem.hint
+        if cell.present and is_number(cell.value) and not is_finite(cell.value):
+            return State.NOT_FINITE, side, f"the value is {_spell(cell.value)}, not a finite number", ""
+    if not base.present:
+        return State.ADDED, None, "", ""
+    if not head.present:
+        return State.REMOVED, None, "", ""
+    for side, cell, other in ((Side.HEAD, head, base), (Side.BASE, base, head)):
+        if cell.value is None and other.value is not None:
+            return State.MISSING, side, "the value is null", ""
+    if _kind(base.value) != _kind(head.value):
+        reason = f"was a {_kind(base.value)}, is a {_kind(head.value)}"
+        return State.TYPE_CHANGED, None, reason, ""
+    return (State.UNCHANGED if base.value == head.value else State.CHANGED), None, "", ""
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, bool):
+        return "flag"
+    return "number" if is_number(value) else "text" if isinstance(value, str) else "null"
+
+
+def _spell(value: Value) -> str:
+    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
+
+
+def _compare_files(base: Snapshot, head: Snapshot, metric_paths: set[str]) -> tuple[FileChange, ...]:
+    before, after = _index_files(base), _index_files(head)
+    return tuple(
+        FileChange(path=path, state=_presence(old, new), base=old, head=new)
+        for path in sorted((before.keys() | after.keys()) - metric_paths)
+        for old, new in [(before.get(path), after.get(path))]
+        if (old and old.digest) != (new and new.digest)
+    )
+
+
+def _index_files(snapshot: Snapshot) -> dict[str, FileRecord]:
+    return {record.path: record for stage in snapshot.stages for record in (*stage.deps, *stage.outs)}
+
+
+def _presence(base: object, head: object) -> State:
+    return State.ADDED if base is None else State.REMOVED if head is None else State.CHANGED
+
+
+def _compare_stages(base: Snapshot, head: Snapshot) -> tuple[StageChange, ...]:
+    before = {stage.address: stage for stage in base.stages}
+    after = {stage.address: stage for stage in head.stages}
+    return tuple(
+        StageChange(address=address, state=_presence(old, new), because=_explain_stage(old, new))
+        for address in sorted(before.keys() | after.keys())
+        for old, new in [(before.get(address), after.get(address))]
+        if old != new
+    )
+
+
+def _explain_stage(base: StageRecord | None, head: StageRecord | None) -> tuple[str, ...]:
+    if base is None or head is None:
+        return ()
+    causes = ["command"] if base.command != head.command else []
+    old_params, new_params = dict(base.params or {}), dict(head.params or {})
+    causes += [
+        f"parameter {name}"
+        for name in sorted(old_params.keys() | new_params.keys())
+        if old_params.get(name) != new_params.get(name)
+    ]
+    old_deps = {record.path: record.digest for record in base.deps}
+    new_deps = {record.path: record.digest for record in head.deps}
+    causes += [path for path in sorted(old_deps.keys() | new_deps.keys()) if old_deps.get(path) != new_deps.get(path)]
+    return tuple(causes) or ("its outputs differ though nothing that it declares changed",)

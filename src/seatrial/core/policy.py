@@ -1,0 +1,321 @@
+"""The policy: what a candidate must meet, judged rule by rule into a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
+from fnmatch import fnmatchcase
+
+from seatrial.core.comparison import Change, Comparison, Side
+from seatrial.core.metrics import Direction, MetricId, State, is_finite
+from seatrial.errors import ExitCode
+
+
+class Severity(str, Enum):
+    """What a breach does: block the merge, warn, or only be told."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    INFO = "info"
+
+
+class Outcome(str, Enum):
+    """One gate's answer. `not-judged` is for a change rule where there is nothing to compare with yet."""
+
+    PASSED = "passed"
+    NOTED = "noted"
+    WARNED = "warned"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+    NOT_JUDGED = "not-judged"
+
+
+class Status(str, Enum):
+    """The verdict in a word."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """A tolerance: an amount in the metric's unit, or a share of the absolute baseline value."""
+
+    amount: Decimal
+    relative: bool
+
+    def resolve(self, base: Decimal) -> Decimal:
+        """The tolerance in the metric's unit."""
+        return abs(base) * self.amount if self.relative else self.amount
+
+    def __str__(self) -> str:
+        return f"{(self.amount * 100).normalize():f}%" if self.relative else f"{self.amount:f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The gates of the metrics that `pattern` names: `file:key`, or a key in any file; `*` and `?` match.
+
+    `place` is where the rule stands (`seatrial.yaml:7`).
+    """
+
+    pattern: str
+    place: str
+    direction: Direction | None = None
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+    max_decrease: Margin | None = None
+    max_increase: Margin | None = None
+    max_change: Margin | None = None
+    severity: Severity = Severity.FAIL
+
+    def matches(self, identity: MetricId) -> bool:
+        """Whether this rule speaks of a metric."""
+        file, separator, key = self.pattern.rpartition(":")
+        spelled = (identity.dotted, ".".join(identity.key))
+        return (not separator or fnmatchcase(identity.file, file)) and any(fnmatchcase(name, key) for name in spelled)
+
+    @property
+    def gates(self) -> bool:
+        """Whether the rule demands anything, rather than only naming a direction."""
+        return any(limit is not None for limit in (*self.bounds.values(), *self.margins.values()))
+
+    @property
+    def bounds(self) -> dict[str, Decimal | None]:
+        """Limits on the candidate's value alone."""
+        return {"at_least": self.at_least, "at_most": self.at_most}
+
+    @property
+    def margins(self) -> dict[str, Margin | None]:
+        """Limits on the change against the baseline."""
+        return {
+            "max_decrease": self.max_decrease,
+            "max_increase": self.max_increase,
+            "max_change": self.max_change,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """All rules, and what is done where no rule can answer.
+
+    `on_broken` is what a metrics file or value of the candidate does that is missing, unreadable or not
+    finite even where no rule names it; `on_inconclusive` what a gate does that can't be judged.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    on_broken: Severity = Severity.FAIL
+    on_inconclusive: Severity = Severity.FAIL
+
+    def direction_of(self, identity: MetricId) -> Direction | None:
+        """The direction that the first matching rule names."""
+        return next((r.direction for r in self.rules if r.direction and r.matches(identity)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one rule, or the health check of the candidate's files, says of one metric."""
+
+    id: MetricId
+    check: str
+    limit: str
+    outcome: Outcome
+    severity: Severity
+    reason: str
+    hint: str = ""
+    place: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer to "may it merge?", with everything that it rests on, in the order of the policy."""
+
+    status: Status
+    findings: tuple[Finding, ...]
+    exit_code: ExitCode
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many findings came out so."""
+        return sum(finding.outcome in outcomes for finding in self.findings)
+
+
+BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
+
+
+def evaluate(policy: Policy, comparison: Comparison) -> Verdict:
+    """Judge a comparison. A tighter limit never turns failed into passed."""
+    by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
+    health = _check_health(policy, comparison, named={finding.id for finding in by_rule})
+    findings = (*by_rule, *health)
+    status = _conclude(findings, policy)
+    return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
+
+
+_EXIT_CODES = {
+    Status.PASSED: ExitCode.PASSED,
+    Status.WARNED: ExitCode.PASSED,
+    Status.FAILED: ExitCode.FAILED,
+    Status.INCONCLUSIVE: ExitCode.NOT_COMPARED,
+    Status.ERROR: ExitCode.NOT_COMPARED,
+}
+
+
+def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
+    outcomes = {finding.outcome for finding in findings}
+    if Outcome.FAILED in outcomes:
+        return Status.FAILED
+    if Outcome.INCONCLUSIVE in outcomes and policy.on_inconclusive is Severity.FAIL:
+        return Status.INCONCLUSIVE
+    undecided = Outcome.INCONCLUSIVE in outcomes and policy.on_inconclusive is Severity.WARN
+    return Status.WARNED if undecided or Outcome.WARNED in outcomes else Status.PASSED
+
+
+def _breach(severity: Severity) -> Outcome:
+    return {Severity.FAIL: Outcome.FAILED, Severity.WARN: Outcome.WARNED, Severity.INFO: Outcome.NOTED}[severity]
+
+
+def _apply(rule: Rule, policy: Policy, changes: tuple[Change, ...]) -> list[Finding]:
+    matched = [change for change in changes if rule.matches(change.id)]
+    if not matched:
+        return [_report_absent(rule, changes)]
+    findings: list[Finding] = []
+    for change in matched:
+        if (trouble := _refuse(rule, change)) is not None:
+            findings.append(trouble)
+            continue
+        findings += [
+            _check_bound(rule, change, name, limit) for name, limit in rule.bounds.items() if limit is not None
+        ]
+        findings += [
+            _check_margin(rule, change, name, margin) for name, margin in rule.margins.items() if margin is not None
+        ]
+    return findings
+
+
+def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
+    file, _, key = rule.pattern.rpartition(":")
+    names = [str(change.id) for change in changes] if file else [change.id.dotted for change in changes]
+    near = get_close_matches(rule.pattern, names, n=1)
+    return Finding(
+        id=MetricId(file=file, key=(key,)),
+        check="present",
+        limit="present",
+        outcome=_breach(rule.severity),
+        severity=rule.severity,
+        reason="no metric of either side has this name",
+        hint=f"did you mean {near[0]}?" if near else "`seatrial compare --all` lists the names",
+        place=rule.place,
+    )
+
+
+def _refuse(rule: Rule, change: Change) -> Finding | None:
+    """The finding for a candidate's value that can't be judged at all, else None."""
+    if is_finite(change.head):
+        return None
+    if change.state is State.REMOVED:
+        reason, hint = (
+            "the candidate no longer has this metric",
+            "restore it, or take its rule out of the policy",
+        )
+    elif change.side is Side.HEAD:
+        reason, hint = change.reason, change.hint
+    else:
+        reason, hint = "the value is not a number", "gate a metric that is a number"
+    return Finding(
+        id=change.id,
+        check="present",
+        limit="a finite number",
+        outcome=_breach(rule.severity),
+        severity=rule.severity,
+        reason=reason,
+        hint=hint,
+        place=rule.place,
+        change=change,
+    )
+
+
+def _check_bound(rule: Rule, change: Change, check: str, limit: Decimal) -> Finding:
+    value = Decimal(str(change.head))
+    kept = value >= limit if check == "at_least" else value <= limit
+    sign = "≥" if check == "at_least" else "≤"
+    word = "below" if check == "at_least" else "above"
+    return Finding(
+        id=change.id,
+        check=check,
+        limit=f"{sign} {limit:f}",
+        outcome=Outcome.PASSED if kept else _breach(rule.severity),
+        severity=rule.severity,
+        reason="" if kept else f"{word} the limit",
+        place=rule.place,
+        change=change,
+    )
+
+
+def _check_margin(rule: Rule, change: Change, check: str, margin: Margin) -> Finding:
+    sign = {"max_decrease": "≥ −", "max_increase": "≤ +", "max_change": "within ±"}[check]
+    outcome, reason = _judge_margin(rule, change, check, margin)
+    return Finding(
+        id=change.id,
+        check=check,
+        limit=f"{sign}{margin}",
+        outcome=outcome,
+        severity=rule.severity,
+        reason=reason,
+        hint=change.hint if outcome is Outcome.INCONCLUSIVE else "",
+        place=rule.place,
+        change=change,
+    )
+
+
+def _judge_margin(rule: Rule, change: Change, check: str, margin: Margin) -> tuple[Outcome, str]:
+    if change.delta is None:
+        if change.state is State.ADDED:
+            return Outcome.NOT_JUDGED, "new: there is no baseline value"
+        return (
+            Outcome.INCONCLUSIVE,
+            f"baseline: {change.reason}" if change.reason else "the baseline is not a number",
+        )
+    moved = change.delta.absolute
+    harm = {"max_decrease": -moved, "max_increase": moved, "max_change": abs(moved)}[check]
+    if harm <= max(margin.resolve(Decimal(str(change.base))), Decimal(0)):
+        return Outcome.PASSED, ""
+    return _breach(rule.severity), "changed by more than the limit"
+
+
+def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId]) -> list[Finding]:
+    """Findings for what is broken on the candidate's side although no rule names it: never a silent pass."""
+    broken = [
+        Finding(
+            id=change.id,
+            check="readable",
+            limit="readable and finite",
+            outcome=_breach(policy.on_broken),
+            severity=policy.on_broken,
+            reason=change.reason,
+            hint=change.hint,
+            change=change,
+        )
+        for change in comparison.metrics
+        if change.state in BROKEN and change.side is Side.HEAD and change.id not in named
+    ]
+    unread = [
+        Finding(
+            id=MetricId(file=sided.problem.path, key=()),
+            check="readable",
+            limit="readable",
+            outcome=_breach(policy.on_broken),
+            severity=policy.on_broken,
+            reason=sided.problem.message,
+            hint=sided.problem.hint,
+        )
+        for sided in comparison.problems
+        if sided.side is Side.HEAD
+    ]
+    return broken + unread
