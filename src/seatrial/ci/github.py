@@ -14,7 +14,7 @@ from seatrial.ci.job import BaselineHint, CIJob, Event, System
 from seatrial.ci.variables import Env, read_ca_file, read_path, read_token, require, require_number
 from seatrial.errors import UsageError
 
-Sha = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
+Sha = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}([0-9a-f]{24})?\\Z")]
 Number = Annotated[int, msgspec.Meta(gt=0)]
 Payload = TypeVar("Payload")
 
@@ -182,7 +182,7 @@ def _refuse_target_tree(env: Env, checked_out: str, head: str | None) -> None:
     runs_on_target = env.get("GITHUB_EVENT_NAME") in ("pull_request_target", "issue_comment")
     if runs_on_target and checked_out == env.get("GITHUB_SHA") and checked_out != head:
         raise UsageError(
-            f"{env['GITHUB_EVENT_NAME']} checked out the target branch, not the pull request: nothing to judge",
+            f"{env['GITHUB_EVENT_NAME']} checked out the target branch: the pull request was not measured",
             hint="Run the workflow `on: pull_request`: that tests the pull request, and is safe for forks.",
         )
 

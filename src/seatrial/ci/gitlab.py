@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
         )
     beside = path.with_name(f".{path.name}.partial")
     beside.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _to_variable(name: str) -> str:
