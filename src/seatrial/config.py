@@ -238,8 +238,9 @@ def _plain_mapping(
             raise ConfigError(f"{name}:{line}: a key must be text")
         if key in result:
             raise ConfigError(f"{name}:{line}: `{key}` stands twice", hint="keep one of the two")
-        lines[(*path, key)] = line
-        result[key] = _plain(loader, value_node, (*path, key), lines, name, seen)
+        here: Path = (*path, key)
+        lines[here] = line
+        result[key] = _plain(loader, value_node, here, lines, name, seen)
     return result
 
 

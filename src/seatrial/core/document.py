@@ -86,8 +86,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of cells, each as long as `columns`. A renderer that runs out of room drops rows from the end
-    and says how many, but never one of the first `keep` rows.
+    """Rows of cells, each as long as `columns`.
+
+    A renderer that runs out of room drops rows from the end and says how many, but never one of the
+    first `keep` rows.
     """
 
     columns: tuple[Column, ...]

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from seatrial import __version__
+from seatrial.core.comparison import Change, Comparison, FileChange, SidedProblem, StageChange
 from seatrial.core.document import Document
-from seatrial.core.facts import ReportFacts
+from seatrial.core.facts import (
+    SCHEMA_VERSION,
+    ChangeFacts,
+    FileFacts,
+    FindingFacts,
+    IntervalFacts,
+    ProblemFacts,
+    ReportFacts,
+    RevisionFacts,
+    StageFacts,
+)
+from seatrial.core.metrics import Interval, Value
+from seatrial.core.policy import Finding, Policy, Verdict
+from seatrial.core.revision import Revision
+from seatrial.core.wording import Telling, headline, write_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +31,107 @@ class Report:
 
     facts: ReportFacts
     document: Document
+
+
+def build_report(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> Report:
+    """Lay out a judged comparison as facts and as a document."""
+    return Report(
+        facts=_collect_facts(comparison, verdict, policy, telling),
+        document=write_document(comparison, verdict, policy, telling),
+    )
+
+
+def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> ReportFacts:
+    revisions = comparison.range
+    return ReportFacts(
+        schema_version=SCHEMA_VERSION,
+        seatrial_version=__version__,
+        verdict=verdict.status.value,
+        headline=headline(comparison, verdict, policy),
+        base=_state_revision(revisions.base) if revisions.base else None,
+        head=_state_revision(revisions.head),
+        baseline_reason=revisions.reason,
+        baseline_moved=revisions.moved,
+        baseline_older=revisions.older,
+        policy=telling.policy_source,
+        findings=tuple(_state_finding(finding) for finding in verdict.findings),
+        metrics=tuple(_state_change(change) for change in comparison.metrics),
+        params=tuple(_state_change(change) for change in comparison.params),
+        files=tuple(_state_file(change) for change in comparison.files),
+        stages=tuple(_state_stage(change) for change in comparison.stages),
+        problems=tuple(_state_problem(sided) for sided in comparison.problems),
+    )
+
+
+def _state_revision(revision: Revision) -> RevisionFacts:
+    return RevisionFacts(name=revision.name, sha=revision.sha)
+
+
+def _state_value(value: Value) -> Value:
+    """A value that strict JSON can hold: what is not finite becomes its name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    return value
+
+
+def _state_change(change: Change) -> ChangeFacts:
+    delta = change.delta
+    return ChangeFacts(
+        file=change.id.file,
+        key=change.id.key,
+        state=change.state.value,
+        base=_state_value(change.base),
+        head=_state_value(change.head),
+        absolute=float(delta.absolute) if delta else None,
+        relative=float(delta.relative) if delta and delta.relative is not None else None,
+        direction=change.direction.value if change.direction else None,
+        effect=change.effect.value,
+        interval=_state_interval(change.interval) if change.interval else None,
+        reason=change.reason,
+    )
+
+
+def _state_interval(interval: Interval) -> IntervalFacts:
+    return IntervalFacts(
+        low=interval.low, high=interval.high, level=interval.level, n=interval.n, method=interval.method
+    )
+
+
+def _state_finding(finding: Finding) -> FindingFacts:
+    return FindingFacts(
+        file=finding.id.file,
+        key=finding.id.key,
+        check=finding.check,
+        limit=finding.limit,
+        outcome=finding.outcome.value,
+        severity=finding.severity.value,
+        reason=finding.reason,
+        rule=finding.place,
+    )
+
+
+def _state_file(change: FileChange) -> FileFacts:
+    base, head = change.base, change.head
+    return FileFacts(
+        path=change.path,
+        state=change.state.value,
+        base_size=base.size if base else None,
+        head_size=head.size if head else None,
+        base_files=base.files if base else None,
+        head_files=head.files if head else None,
+    )
+
+
+def _state_stage(change: StageChange) -> StageFacts:
+    return StageFacts(stage=change.address, state=change.state.value, because=change.because)
+
+
+def _state_problem(sided: SidedProblem) -> ProblemFacts:
+    problem = sided.problem
+    return ProblemFacts(
+        side=sided.side.value,
+        state=problem.state.value,
+        path=problem.path,
+        message=problem.message,
+        hint=problem.hint,
+    )

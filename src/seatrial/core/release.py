@@ -1,0 +1,202 @@
+"""A release: a model's files, named by their content, with what is known of where they come from.
+
+A release is immutable. Its digest speaks of the files alone: the same bytes have the same digest whatever
+commit brought them, which is how "already live" is told from "new".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+import msgspec
+
+from seatrial.core.metrics import MetricSet, Value
+from seatrial.errors import ReleaseError
+
+SCHEMA_VERSION = 1
+MANIFEST = "release.json"
+CARD = "model.json"
+GOLDEN = "golden.json"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
+
+
+class ModelFormat(str, Enum):
+    """The formats that are served; loading neither of them runs Python code of the model's author."""
+
+    ONNX = "onnx"
+    SAVED_MODEL = "saved-model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFile:
+    """One file: its path in the release with `/`, its bytes, its SHA-256 as hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The manifest `release.json`.
+
+    `version` is an integer as text, counted per model and target. `lock_digest` is what `dvc.lock` promises
+    of the artifact (MD5 as hex, `.dir` for a directory). `override` is the reason why a verdict that forbids
+    the release was overruled, else empty. `metrics` are keyed `FILE:KEY`.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    version: str
+    digest: str
+    format: ModelFormat
+    files: tuple[ReleaseFile, ...]
+    commit: str
+    lock_digest: str
+    verdict: str
+    override: str
+    metrics: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    """A version as its target's manifest states it; `problem` says why there is no digest."""
+
+    version: str
+    digest: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a target holds of one model: the live version, all versions, and the next number to give."""
+
+    live: StoredVersion | None
+    versions: tuple[StoredVersion, ...]
+    next_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenProof:
+    """Golden requests that the model answered as it was evaluated; `largest_error` is absolute."""
+
+    rows: int
+    largest_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRecord:
+    """One line of a target's append-only log; `time` is ISO 8601 in UTC."""
+
+    time: str
+    event: str
+    name: str
+    version: str
+    digest: str
+    previous: str
+    commit: str
+    verdict: str
+    override: str = ""
+    golden: GoldenProof | None = None
+    reason: str = ""
+
+
+def digest_files(files: Iterable[ReleaseFile]) -> str:
+    """`sha256:` and the hash over the sorted lines `PATH NUL SIZE NUL SHA256 LF`.
+
+    >>> digest_files(())
+    'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    """
+    lines = sorted(f"{file.path}\0{file.size}\0{file.sha256}\n".encode() for file in files)
+    return "sha256:" + hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def check_name(name: str) -> str:
+    """Return a model's name that can be a directory and a part of an address, or raise ReleaseError."""
+    if _NAME.match(name):
+        return name
+    raise ReleaseError(
+        f"artifact name {name!r} can't name a release",
+        hint="use letters, digits, '.', '_' and '-', beginning with a letter or a digit",
+    )
+
+
+def check_path(path: str) -> str:
+    """Return a path that stays inside its release and holds no pickle by its name, or raise ReleaseError."""
+    parts = PurePosixPath(path).parts
+    plain = path.isprintable() and "\\" not in path and path == "/".join(parts)
+    if not parts or not plain or path.startswith("/") or ".." in parts or path == MANIFEST:
+        raise ReleaseError(f"{path!r} can't be the path of a file in a release")
+    if PurePosixPath(path).suffix.lower() in _PICKLES:
+        raise refuse_pickle(path)
+    return path
+
+
+def refuse_pickle(path: str) -> ReleaseError:
+    """The error for a file that runs code when it is loaded."""
+    return ReleaseError(
+        f"{path}: a pickle is not released, because loading it runs whatever its author wrote",
+        hint="export the model as ONNX (skl2onnx, torch.onnx) or as a TensorFlow SavedModel",
+    )
+
+
+def detect_format(paths: Iterable[str]) -> ModelFormat:
+    """The format that a release's paths tell, or ReleaseError where they tell none or two."""
+    names = {PurePosixPath(path).name for path in paths}
+    signs = {"model.onnx": ModelFormat.ONNX, "saved_model.pb": ModelFormat.SAVED_MODEL}
+    found = [model_format for sign, model_format in signs.items() if sign in names]
+    if len(found) == 1:
+        return found[0]
+    told = "both model.onnx and saved_model.pb" if found else "neither model.onnx nor saved_model.pb"
+    raise ReleaseError(
+        f"the artifact holds {told}, so it can't be told how it is served",
+        hint="export one model: an ONNX file named model.onnx, or a TensorFlow SavedModel",
+    )
+
+
+def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) -> tuple[str, ...]:
+    """What differs between a manifest and a directory, one `PATH: altered|missing|not in the manifest` each."""
+    wanted = {file.path: file for file in promised}
+    present = {file.path: file for file in found}
+    altered = [f"{path}: altered" for path in wanted if path in present and wanted[path] != present[path]]
+    missing = [f"{path}: missing" for path in wanted if path not in present]
+    extra = [f"{path}: not in the manifest" for path in present if path not in wanted]
+    return tuple(sorted(altered + missing + extra))
+
+
+def flatten_metrics(files: Iterable[MetricSet]) -> dict[str, Value]:
+    """Metrics as a manifest holds them: `FILE:KEY`, numbers that are not finite as text."""
+    return {
+        f"{file.path}:{'.'.join(key)}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for file in files
+        for key, value in file.values.items()
+    }
+
+
+def encode_manifest(release: Release) -> bytes:
+    """The manifest as JSON; the same release gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(release, order="deterministic"), indent=2) + b"\n"
+
+
+def decode_manifest(data: bytes, place: str) -> Release:
+    """Read a manifest and hold it to its own digest; ReleaseError names `place`."""
+    try:
+        release = msgspec.json.decode(data, type=Release)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ReleaseError(f"{place}: not a release manifest: {error}") from error
+    if release.schema_version != SCHEMA_VERSION:
+        raise ReleaseError(
+            f"{place}: schema_version is {release.schema_version}; this seatrial reads {SCHEMA_VERSION}",
+            hint="use the version of seatrial that wrote it, or a newer one",
+        )
+    if digest_files(release.files) != release.digest:
+        raise ReleaseError(f"{place}: the digest is not that of the files it lists", hint="deploy the model again")
+    return release
