@@ -16,7 +16,8 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from seatrial.core.metrics import MetricSet, Value
+from seatrial.core.comparison import Change
+from seatrial.core.metrics import Value
 from seatrial.errors import ReleaseError
 
 SCHEMA_VERSION = 1
@@ -172,12 +173,12 @@ def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) ->
     return tuple(sorted(altered + missing + extra))
 
 
-def flatten_metrics(files: Iterable[MetricSet]) -> dict[str, Value]:
-    """Metrics as a manifest holds them: `FILE:KEY`, numbers that are not finite as text."""
+def flatten_metrics(changes: Iterable[Change]) -> dict[str, Value]:
+    """The candidate's metrics as a manifest holds them: `FILE:KEY`, numbers that are not finite as text."""
     return {
-        f"{file.path}:{'.'.join(key)}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for file in files
-        for key, value in file.values.items()
+        str(change.id): str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for change in changes
+        if (value := change.head) is not None
     }
 
 

@@ -1,0 +1,160 @@
+"""Files on their way into a release: what `dvc.lock` promises is checked on every byte that is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickletools
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from seatrial.core.release import ReleaseFile, check_path, refuse_pickle
+from seatrial.errors import ReleaseError
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file of a release, and where its bytes are now; `md5` is DVC's digest of it, as hex."""
+
+    file: ReleaseFile
+    md5: str
+    location: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a file's bytes are, both hashes as hex."""
+
+    size: int
+    md5: str
+    sha256: str
+
+
+def read_content(stream: BinaryIO, copy: BinaryIO | None = None) -> Content:
+    """Hash a stream to its end, and write it to `copy` on the way."""
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK):
+        md5.update(chunk)
+        sha256.update(chunk)
+        size += len(chunk)
+        if copy is not None:
+            copy.write(chunk)
+    return Content(size=size, md5=md5.hexdigest(), sha256=sha256.hexdigest())
+
+
+def list_files(directory: Path) -> tuple[ReleaseFile, ...]:
+    """Every file below a directory with its hash, in the order of paths.
+
+    Raises ReleaseError for anything but plain files and directories: a link could lead out of the release.
+    """
+    return tuple(sorted(_walk(directory, directory), key=lambda file: file.path))
+
+
+def _walk(root: Path, directory: Path) -> Iterator[ReleaseFile]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(root, path)
+            elif entry.is_file(follow_symlinks=False):
+                with path.open("rb") as stream:
+                    content = read_content(stream)
+                yield ReleaseFile(path=path.relative_to(root).as_posix(), size=content.size, sha256=content.sha256)
+            else:
+                raise ReleaseError(f"{path}: neither a file nor a directory, so it can't be part of a release")
+
+
+def digest_tree(files: Iterable[tuple[str, str]]) -> str:
+    """The digest that DVC gives a directory of (path, md5) pairs: MD5 as hex with `.dir`."""
+    listing = sorted(({"md5": md5, "relpath": path} for path, md5 in files), key=lambda entry: entry["relpath"])
+    text = json.dumps(listing, sort_keys=True).encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def pack(path: str, digest: str, files: Iterable[tuple[str, str, Path | None]]) -> tuple[SourceFile, ...]:
+    """Check an output of DVC (its files as path, MD5, place in the cache) and describe it for a release.
+
+    The chain from `dvc.lock` holds at every link: `digest` covers the list of files, the list covers the
+    bytes. Raises ReleaseError for a byte too few, too many or altered, and for pickles.
+    """
+    listed = tuple((name or Path(path).name, md5, location) for name, md5, location in files)
+    names = [name for name, _, _ in listed]
+    if not listed or len(set(names)) != len(names):
+        raise ReleaseError(f"{path}: the output holds no file" if not listed else f"{path}: a file is listed twice")
+    promised = digest_tree((name, md5) for name, md5, _ in listed) if digest.endswith(".dir") else listed[0][1]
+    if promised != digest or (not digest.endswith(".dir") and len(listed) > 1):
+        raise ReleaseError(f"{path}: the list of files is not the one that dvc.lock names ({digest})", hint=_pull(path))
+    return tuple(_pack_file(path, name, md5, location) for name, md5, location in sorted(listed, key=lambda f: f[0]))
+
+
+def _pack_file(out: str, name: str, md5: str, location: Path | None) -> SourceFile:
+    check_path(name)
+    if location is None or not location.is_file():
+        raise ReleaseError(f"{out}: {name} (md5 {md5}) is not in DVC's cache", hint=_pull(out))
+    with location.open("rb") as stream:
+        content = read_content(stream)
+    if content.md5 != md5:
+        raise ReleaseError(
+            f"{out}: {name} in DVC's cache has md5 {content.md5}, but dvc.lock promises {md5}",
+            hint=f"remove {location} and run `dvc pull {out}`",
+        )
+    if is_pickle(location):
+        raise refuse_pickle(f"{out}: {name}")
+    return SourceFile(file=ReleaseFile(path=name, size=content.size, sha256=content.sha256), md5=md5, location=location)
+
+
+def _pull(path: str) -> str:
+    return f"run `dvc pull {path}` first"
+
+
+def copy_verified(source: SourceFile, destination: Path) -> None:
+    """Copy one file durably, and raise ReleaseError if it is no longer the file that was packed."""
+    with source.location.open("rb") as stream, destination.open("xb") as copy:
+        content = read_content(stream, copy)
+        copy.flush()
+        os.fchmod(copy.fileno(), 0o444)
+        os.fsync(copy.fileno())
+    if (content.size, content.md5, content.sha256) != (source.file.size, source.md5, source.file.sha256):
+        raise ReleaseError(f"{source.file.path} was altered while it was copied", hint="deploy again")
+
+
+_IMPORTING = frozenset({"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
+_ENOUGH = 4
+_MOST = 10_000
+
+
+def is_pickle(location: Path) -> bool:
+    """Whether a file's content is a pickle, or an archive that holds one; nothing is loaded to find out.
+
+    Protocols 2 to 5 begin with a header; because model weights may begin with the same two bytes, the next
+    instructions must make sense as well. Older protocols have none: a file that can be read as instructions
+    up to the end, one of which imports something, is a pickle.
+    """
+    if zipfile.is_zipfile(location):
+        with zipfile.ZipFile(location) as archive:
+            return any(name.endswith((".pkl", ".pickle")) for name in archive.namelist())
+    with location.open("rb") as stream:
+        header = stream.read(2)
+        stream.seek(0)
+        names, complete = _read_instructions(stream)
+    if header[:1] == b"\x80" and header[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return complete or len(names) >= _ENOUGH
+    return complete and not _IMPORTING.isdisjoint(names)
+
+
+def _read_instructions(stream: BinaryIO) -> tuple[list[str], bool]:
+    """The names of the instructions that can be read, and whether they came to their end."""
+    names: list[str] = []
+    try:
+        for operation, _, _ in islice(pickletools.genops(stream), _MOST):
+            names.append(operation.name)
+    except (ValueError, OverflowError, MemoryError):
+        return names, False
+    return names, True

@@ -1,0 +1,210 @@
+"""Runtimes: a model directory in, a function from tensors to tensors out. None of them unpickles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.core.release import ModelFormat
+from seatrial.errors import ServeError
+from seatrial.serving.card import ModelCard, read_card
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """An input or output: its name, its type as the Open Inference Protocol writes it, its shape.
+
+    -1 stands for a size that the request chooses.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Runtime(Protocol):
+    """A loaded model, safe to call from several threads at once."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors that a request must bring."""
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The tensors that an answer may hold."""
+
+    def run(self, inputs: Mapping[str, Array], outputs: tuple[str, ...]) -> tuple[Array, ...]:
+        """Answer one request; ValueError where the model refuses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model that is ready to answer, and its card."""
+
+    card: ModelCard
+    runtime: Runtime
+
+    def predict(self, features: Array) -> Array:
+        """The predictions, shape (rows,), of features of shape (rows, features)."""
+        (answer,) = self.runtime.run({self.card.input: features}, (self.card.output,))
+        return answer if answer.ndim == 1 else answer[:, self.card.output_column]
+
+
+def load_model(directory: Path) -> LoadedModel:
+    """Load the model of a directory; ServeError where it can't be, or is not what its card says."""
+    card = read_card(directory)
+    path = directory / card.path
+    if not path.exists():
+        raise ServeError(f"{path} is missing, but model.json names it")
+    model = LoadedModel(card=card, runtime=LOADERS[card.format](path))
+    for wanted, tensors in ((card.input, model.runtime.inputs), (card.output, model.runtime.outputs)):
+        if wanted not in (names := [tensor.name for tensor in tensors]):
+            raise ServeError(f"{directory}: model.json names the tensor {wanted!r}; the model has {', '.join(names)}")
+    return model
+
+
+_ONNX_TYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+_TENSORFLOW_TYPES = {
+    name.removeprefix("tensor(").removesuffix(")"): datatype for name, datatype in _ONNX_TYPES.items()
+} | {"float32": "FP32", "float64": "FP64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxRuntime:
+    """A session of onnxruntime on the processor."""
+
+    session: Any
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def run(self, inputs: Mapping[str, Array], outputs: tuple[str, ...]) -> tuple[Array, ...]:
+        """Answer one request; ValueError where the model refuses it."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        try:
+            return tuple(self.session.run(list(outputs), dict(inputs)))
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise ValueError(str(error)) from error
+
+
+def _load_onnx(path: Path) -> Runtime:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing("onnxruntime", "serving") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no base below Exception.
+        raise ServeError(f"{path}: onnxruntime can't load it: {error}") from error
+    return OnnxRuntime(
+        session=session,
+        inputs=tuple(_describe_onnx(path, node) for node in session.get_inputs()),
+        outputs=tuple(_describe_onnx(path, node) for node in session.get_outputs()),
+    )
+
+
+def _describe_onnx(path: Path, node: Any) -> Tensor:
+    if node.type not in _ONNX_TYPES:
+        raise ServeError(
+            f"{path}: {node.name} has the type {node.type}, which is no tensor",
+            hint="convert with the option zipmap=False" if "map" in node.type else "",
+        )
+    shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
+    return Tensor(name=node.name, datatype=_ONNX_TYPES[node.type], shape=shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFlowRuntime:
+    """The signature `serving_default` of a SavedModel; `owner` keeps its variables alive."""
+
+    owner: Any
+    signature: Any
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def run(self, inputs: Mapping[str, Array], outputs: tuple[str, ...]) -> tuple[Array, ...]:
+        """Answer one request; ValueError where the model refuses it."""
+        import tensorflow as tf
+
+        try:
+            answer = self.signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(error.message) from error
+        return tuple(answer[name].numpy() for name in outputs)
+
+
+def _load_saved_model(path: Path) -> Runtime:
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise _missing("tensorflow", "pipeline") from error
+    try:
+        owner = tf.saved_model.load(str(path))
+        signature = owner.signatures["serving_default"]
+    except KeyError as error:
+        raise ServeError(f"{path}: the SavedModel has no signature serving_default") from error
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ServeError(f"{path}: TensorFlow can't load it: {error}") from error
+    inputs = signature.structured_input_signature[1]
+    return TensorFlowRuntime(
+        owner=owner,
+        signature=signature,
+        inputs=tuple(_describe_tensorflow(name, spec) for name, spec in inputs.items()),
+        outputs=tuple(_describe_tensorflow(name, spec) for name, spec in signature.structured_outputs.items()),
+    )
+
+
+def _describe_tensorflow(name: str, spec: Any) -> Tensor:
+    if spec.dtype.name not in _TENSORFLOW_TYPES or spec.shape.rank is None:
+        raise ServeError(f"{name} has the type {spec.dtype.name} and shape {spec.shape}, which can't be served")
+    shape = tuple(-1 if size is None else size for size in spec.shape.as_list())
+    return Tensor(name=name, datatype=_TENSORFLOW_TYPES[spec.dtype.name], shape=shape)
+
+
+def _missing(module: str, extra: str) -> ServeError:
+    return ServeError(f"{module} is not installed", hint=f"pip install 'seatrial[{extra}]'")
+
+
+LOADERS: dict[ModelFormat, Callable[[Path], Runtime]] = {
+    ModelFormat.ONNX: _load_onnx,
+    ModelFormat.SAVED_MODEL: _load_saved_model,
+}
+
+NUMPY_TYPES: dict[str, type[np.generic]] = {
+    "BOOL": np.bool_,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    "BYTES": np.object_,
+}
