@@ -1,0 +1,201 @@
+"""The command line: flags in, text and exit codes out; the one place where errors end a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from seatrial import __version__
+from seatrial.errors import ExitCode, SeatrialError, UsageError
+
+_EXAMPLE_COMPARE = """\b
+Examples:
+  seatrial compare                         the work tree against where it left main
+  seatrial compare main HEAD --all         two commits, unchanged values too
+  seatrial compare v1.2..v1.3 --format json --output report.json
+  seatrial compare --output report.html --output report.md
+
+\b
+Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
+            3 could not compare, 70 a defect of seatrial."""
+_EXAMPLE_CI = """\b
+Examples:
+  seatrial ci                              in a job of GitHub Actions or GitLab CI
+  seatrial ci --no-comment --no-check      judge only: files, job summary, exit code
+  seatrial ci --reproduce verify           fail if the committed metrics are not what `dvc repro` makes
+
+\b
+Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
+            3 could not compare, 4 judged but not delivered (with --require-delivery)."""
+_FORMATS = ("terminal", "markdown", "json", "html", "junit")
+_SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="SEATRIAL_CONFIG",
+    help="The policy.  [default: seatrial.yaml at the repository's root, if there is one]",
+)
+all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_ALL", help="List unchanged values too.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="seatrial")
+@click.option(
+    "-C",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="Run as if started in this directory.",
+)
+@click.pass_context
+def cli(context: click.Context, directory: Path) -> None:
+    """Continuous delivery for machine-learning models in DVC projects.
+
+    Compare a change's metrics with those of the main branch, judge them by the gates in seatrial.yaml,
+    report, and deliver the model that was judged.
+    """
+    context.obj = directory
+
+
+@cli.command(epilog=_EXAMPLE_COMPARE)
+@click.argument("base", required=False)
+@click.argument("head", required=False)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(_FORMATS),
+    help="May be given several times.  [default: terminal]",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="One for each --format, in the same order; - is standard output. Alone, its suffix tells the format.",
+)
+@all_option
+@click.option("--targets", multiple=True, metavar="PATH", help="Only these metrics files or directories (repeat it).")
+@click.option(
+    "--precision", type=click.IntRange(0, 15), metavar="N", help="Decimals.  [default: what the change needs]"
+)
+@config_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
+@click.pass_obj
+def compare(
+    directory: Path,
+    base: str | None,
+    head: str | None,
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    show_all: bool,
+    targets: tuple[str, ...],
+    precision: int | None,
+    config_path: Path | None,
+    quiet: bool,
+) -> None:
+    """Compare the metrics of two revisions and judge the difference.
+
+    BASE is where HEAD left the default branch, unless named; HEAD is the work tree, unless named.
+    A..B and A...B mean what they mean in git.
+    """
+    from seatrial.commands.compare import Destination, compare_revisions, write_outputs
+    from seatrial.commands.measure import Selection
+    from seatrial.render import RenderOptions
+
+    destinations = tuple(
+        Destination(format=name, path=None if path in {None, "-"} else Path(path or ""))
+        for name, path in _pair_outputs(formats, outputs)
+    )
+    measurement = compare_revisions(
+        directory,
+        base=base,
+        head=head,
+        config_path=config_path,
+        selection=Selection(targets=targets, show_all=show_all, precision=precision),
+    )
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    options = {"terminal": RenderOptions(colour=_wants_colour(), width=width)}
+    text = write_outputs(measurement, destinations, options)
+    if not quiet:
+        click.echo(text, nl=False, color=True)
+    sys.exit(measurement.verdict.exit_code)
+
+
+def _pair_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    if not formats and outputs:
+        return [(_guess_format(output), output) for output in outputs]
+    if not outputs and len(formats) <= 1:
+        return [(formats[0] if formats else "terminal", None)]
+    if len(formats) != len(outputs):
+        raise UsageError(
+            f"{len(formats)} --format but {len(outputs)} --output: it is unclear what goes where",
+            hint="give one --output for each --format, in the same order; - is standard output",
+        )
+    return list(zip(formats, outputs, strict=True))
+
+
+def _guess_format(output: str) -> str:
+    suffix = Path(output).suffix.lower()
+    if output == "-":
+        return "terminal"
+    if suffix not in _SUFFIXES:
+        raise UsageError(
+            f"--output {output}: the suffix does not tell the format", hint=f"add --format {'|'.join(_FORMATS)}"
+        )
+    return _SUFFIXES[suffix]
+
+
+def _wants_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; every error becomes one message, one hint and an exit code."""
+    try:
+        result = cli.main(prog_name="seatrial", standalone_mode=False)
+    except SeatrialError as error:
+        _show_error(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        _show_error("interrupted", "")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - the boundary: a defect must not look like a verdict
+        _show_defect(error)
+        sys.exit(ExitCode.DEFECT)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _show_error(message: str, hint: str) -> None:
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(message, err=True)
+    if hint:
+        click.secho("next:  ", fg="cyan", bold=True, err=True, nl=False)
+        click.echo(hint, err=True)
+
+
+def _show_defect(error: Exception) -> None:
+    """Tell a defect as a report that can be sent as it is; nothing of the environment is in it."""
+    import platform
+    import traceback
+
+    _show_error(
+        f"a defect of seatrial: {type(error).__name__}: {error}",
+        "please report it at https://github.com/seatrial/seatrial/issues with the lines below",
+    )
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    click.echo(f"seatrial {__version__}, {python}\n{''.join(traceback.format_exception(error))}", err=True)

@@ -1,0 +1,89 @@
+"""`seatrial compare`: the inner loop, with no forge and no token."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial.commands.baseline import Ends, choose_range
+from seatrial.commands.measure import Measurement, Selection, measure
+from seatrial.config import DEFAULT_NAME, Config, parse_config
+from seatrial.core.revision import Revision
+from seatrial.errors import UsageError
+from seatrial.git import Repository
+from seatrial.render import RENDERERS, RenderOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One rendering of the report; `path` None is standard output."""
+
+    format: str
+    path: Path | None
+
+
+def compare_revisions(
+    directory: Path, *, base: str | None, head: str | None, config_path: Path | None, selection: Selection
+) -> Measurement:
+    """Compare and judge as on a laptop. The policy is the work tree's."""
+    repository = Repository.discover(directory)
+    config = load_config(repository, config_path)
+    revisions = choose_range(repository, Ends.parse(base, head))
+    return measure(repository, revisions, config, selection)
+
+
+def load_config(repository: Repository, path: Path | None) -> Config:
+    """The policy of the work tree: the file that was named, else seatrial.yaml at the root, else the defaults."""
+    chosen = path or repository.root / DEFAULT_NAME
+    if path is None and not chosen.exists():
+        return Config()
+    try:
+        text = chosen.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--config {chosen}: {error.strerror}", hint="name a seatrial.yaml") from None
+    return parse_config(text, str(path) if path else DEFAULT_NAME)
+
+
+def load_config_at(repository: Repository, revision: Revision, name: str) -> Config | None:
+    """The policy as a commit holds it, or None where that commit has none."""
+    from seatrial.sources.snapshot import read_text
+
+    text = read_text(repository, revision, name)
+    return None if text is None else parse_config(text, name)
+
+
+def write_outputs(
+    measurement: Measurement, destinations: tuple[Destination, ...], options: Mapping[str, RenderOptions]
+) -> str:
+    """Write every destination that is a file, and return the text for standard output.
+
+    A file appears whole or not at all.
+    """
+    printed = []
+    for destination in destinations:
+        text = RENDERERS[destination.format](measurement.report, options.get(destination.format, RenderOptions()))
+        if destination.path is None:
+            printed.append(text if text.endswith("\n") else f"{text}\n")
+        else:
+            write_whole(destination.path, text)
+    return "".join(printed)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside, then rename; UsageError where that can't be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(beside).chmod(0o644)
+        Path(beside).replace(path)
+    except OSError as error:
+        Path(beside).unlink(missing_ok=True)
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None

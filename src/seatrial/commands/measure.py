@@ -1,0 +1,82 @@
+"""What `compare` and `ci` have in common: read both sides, compare, judge, lay the report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from seatrial.commands.baseline import walk_back
+from seatrial.commands.uncertainty import Uncertainty, estimate_uncertainty
+from seatrial.config import Config
+from seatrial.core.comparison import Comparison, compare
+from seatrial.core.metrics import Snapshot
+from seatrial.core.policy import Verdict, evaluate
+from seatrial.core.report import Report, build_report
+from seatrial.core.revision import Revision, RevisionRange
+from seatrial.core.wording import Telling
+from seatrial.errors import UsageError
+from seatrial.git import Repository
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which files count, and how much of them is told."""
+
+    targets: tuple[str, ...] = ()
+    show_all: bool = False
+    precision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A judged comparison, with its report."""
+
+    comparison: Comparison
+    verdict: Verdict
+    report: Report
+
+
+def measure(
+    repository: Repository,
+    revisions: RevisionRange,
+    config: Config,
+    selection: Selection,
+    *,
+    run_url: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> Measurement:
+    """Compare two revisions and judge them by a policy. Nothing is printed and nothing is sent."""
+    from seatrial.sources.snapshot import read_snapshot
+
+    @cache
+    def read(revision: Revision) -> Snapshot:
+        return read_snapshot(repository, revision, selection.targets)
+
+    chosen = walk_back(repository, revisions, lambda revision: read(revision).holds_metrics)
+    base = read(chosen.base) if chosen.base else None
+    head = read(chosen.head)
+    if selection.targets:
+        _refuse_unknown_targets(selection.targets, base, head)
+    uncertainty = estimate_uncertainty(repository, config.evaluations, base, head) if base else Uncertainty()
+    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
+    verdict = evaluate(config.policy, comparison)
+    telling = Telling(
+        show_all=selection.show_all,
+        precision=selection.precision,
+        policy_source=config.source,
+        run_url=run_url,
+        notes=(*notes, *uncertainty.notes),
+    )
+    report = build_report(comparison, verdict, config.policy, telling)
+    return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _refuse_unknown_targets(targets: tuple[str, ...], base: Snapshot | None, head: Snapshot) -> None:
+    known = {file.path for side in (base, head) if side for file in side.metrics}
+    for target in targets:
+        if target not in known and not any(path.startswith(f"{target.rstrip('/')}/") for path in known):
+            listed = ", ".join(sorted(known)[:8]) or "none are declared"
+            raise UsageError(f"--targets {target}: no metrics file of either side", hint=f"metrics files: {listed}")

@@ -1,0 +1,138 @@
+"""Comparing snapshots: every value has a state, and trouble has a reason."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatrial.core.comparison import Change, Effect, Side, compare, measure_delta
+from seatrial.core.metrics import FileRecord, Problem, StageRecord, State, Value
+from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
+
+NAN = float("nan")
+
+
+def only(base: dict[str, Any] | None, head: dict[str, Any]) -> Change:
+    (change,) = compare_values(base, head).metrics
+    return change
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "state"),
+    [
+        ({"a": 1}, {"a": 1}, State.UNCHANGED),
+        ({"a": 1}, {"a": 1.0}, State.UNCHANGED),
+        ({"a": 0}, {"a": 0.5}, State.CHANGED),
+        ({"a": True}, {"a": False}, State.CHANGED),
+        ({"a": "x"}, {"a": "y"}, State.CHANGED),
+        ({}, {"a": 1}, State.ADDED),
+        ({"a": 1}, {}, State.REMOVED),
+        ({"a": 1}, {"a": None}, State.MISSING),
+        ({"a": 1}, {"a": NAN}, State.NOT_FINITE),
+        ({"a": float("inf")}, {"a": 1}, State.NOT_FINITE),
+        ({"a": 1}, {"a": "1"}, State.TYPE_CHANGED),
+        ({"a": 1}, {"a": True}, State.TYPE_CHANGED),
+    ],
+)
+def test_each_pair_of_values_has_one_state(base: dict[str, Any], head: dict[str, Any], state: State) -> None:
+    """What DVC prints as a dash, or not at all, is told apart."""
+    assert only(base, head).state is state
+
+
+@pytest.mark.parametrize(("base", "head", "side"), [(1, NAN, Side.HEAD), (NAN, 1, Side.BASE), (NAN, NAN, Side.HEAD)])
+def test_trouble_names_its_side(base: float, head: float, side: Side) -> None:
+    """NaN on both sides is the candidate's trouble: it is never "no change"."""
+    change = only({"a": base}, {"a": head})
+    assert (change.side, change.reason) == (side, "the value is NaN, not a finite number")
+
+
+def test_a_broken_file_breaks_each_value_that_the_other_side_has() -> None:
+    """Metrics of a corrupt file are unreadable, not removed."""
+    base = snapshot(file("m.json", {"a": 1, "b": 2}))
+    comparison = compare(range_of(), base, snapshot(file("m.json", broken=State.UNREADABLE)))
+    assert [(c.id.dotted, c.state, c.side) for c in comparison.metrics] == [
+        ("a", State.UNREADABLE, Side.HEAD),
+        ("b", State.UNREADABLE, Side.HEAD),
+    ]
+
+
+def test_a_broken_file_without_known_values_still_has_a_row() -> None:
+    """A file that was never readable does not vanish."""
+    comparison = compare(range_of(), snapshot(), snapshot(file("m.json", broken=State.MISSING)))
+    assert [(str(c.id), c.state) for c in comparison.metrics] == [("m.json", State.MISSING)]
+
+
+def test_values_behind_an_unreadable_project_file_are_not_called_added() -> None:
+    """A broken dvc.yaml on the baseline may have declared them: DVC says "added" here."""
+    blind = Problem(state=State.UNREADABLE, path="dvc.yaml", message="dvc.yaml:3 is not YAML")
+    comparison = compare(range_of(), snapshot(problems=(blind,)), snapshot(file("m.json", {"a": 1})))
+    assert [(c.state, c.side) for c in comparison.metrics] == [(State.UNREADABLE, Side.BASE)]
+
+
+def test_directions_tell_better_from_worse() -> None:
+    """A loss that falls is better; a metric of unknown direction has only changed."""
+    effects = {
+        c.id.dotted: c.effect
+        for c in compare_values({"loss": 2, "f1": 0.5, "flights": 9}, {"loss": 1, "f1": 0.4, "flights": 8}).metrics
+    }
+    assert effects == {"loss": Effect.BETTER, "f1": Effect.WORSE, "flights": Effect.CHANGED}
+
+
+def test_stages_say_why_they_differ() -> None:
+    """Command, parameter and data are named; metrics files are not listed as data."""
+    old = StageRecord(
+        address="train",
+        command="train 1",
+        params={"params.yaml:lr": "1"},
+        deps=(FileRecord(path="data", digest="a"),),
+        outs=(FileRecord(path="m.json", digest="x"),),
+    )
+    new = StageRecord(
+        address="train",
+        command="train 2",
+        params={"params.yaml:lr": "2"},
+        deps=(FileRecord(path="data", digest="b"),),
+        outs=(FileRecord(path="m.json", digest="y"),),
+    )
+    metrics = file("m.json", {"a": 1})
+    comparison = compare(range_of(), snapshot(metrics, stages=(old,)), snapshot(metrics, stages=(new,)))
+    assert [stage.because for stage in comparison.stages] == [("command", "parameter params.yaml:lr", "data")]
+    assert [changed.path for changed in comparison.files] == ["data"]
+
+
+def test_differences_are_exact_in_decimal() -> None:
+    """0.3 − 0.2 is 0.1: a limit of 0.1 is met, whatever floats make of it."""
+    delta = measure_delta(0.2, 0.3)
+    assert delta is not None
+    assert delta.absolute == Decimal("0.1")
+
+
+values: st.SearchStrategy[Value] = st.one_of(
+    st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.text(max_size=4)
+)
+metrics = st.dictionaries(st.text(min_size=1, max_size=4), values, max_size=5)
+
+
+@given(metrics)
+def test_a_side_equals_itself(side: dict[str, Any]) -> None:
+    """compare(a, a) is all unchanged, with differences of zero."""
+    comparison = compare_values(side, side)
+    assert all(change.state is State.UNCHANGED for change in comparison.metrics)
+    assert all(change.delta is None or change.delta.absolute == 0 for change in comparison.metrics)
+
+
+@given(metrics, metrics)
+def test_swapping_the_sides_turns_the_signs(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """The comparison has no favourite side."""
+    there = {change.id: change for change in compare_values(first, second).metrics}
+    back = {change.id: change for change in compare_values(second, first).metrics}
+    assert there.keys() == back.keys()
+    for name, change in there.items():
+        if change.delta is not None:
+            other = back[name].delta
+            assert other is not None
+            assert change.delta.absolute == -other.absolute

@@ -1,0 +1,128 @@
+"""Judging: gates fail closed, and tighter limits never help."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatrial.core.comparison import compare
+from seatrial.core.metrics import State
+from seatrial.core.policy import Margin, Outcome, Policy, Rule, Severity, Status, Verdict, evaluate
+from seatrial.errors import ExitCode
+from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
+
+
+def rule(pattern: str = "recall", **limits: Any) -> Rule:
+    return Rule(pattern=pattern, place="seatrial.yaml:3", **limits)
+
+
+def absolute(amount: str) -> Margin:
+    return Margin(amount=Decimal(amount), relative=False)
+
+
+def share(amount: str) -> Margin:
+    return Margin(amount=Decimal(amount), relative=True)
+
+
+def judge(base: dict[str, Any] | None, head: dict[str, Any], *rules: Rule, **how: Any) -> Verdict:
+    return evaluate(Policy(rules=rules, **how), compare_values(base, head))
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "limits", "outcome"),
+    [
+        (0.84, 0.81, {"max_decrease": absolute("0.01")}, Outcome.FAILED),
+        (0.84, 0.83, {"max_decrease": absolute("0.01")}, Outcome.PASSED),
+        (0.3, 0.2, {"max_decrease": absolute("0.1")}, Outcome.PASSED),
+        (0.84, 0.90, {"max_decrease": absolute("0")}, Outcome.PASSED),
+        (100, 106, {"max_increase": share("0.05")}, Outcome.FAILED),
+        (100, 105, {"max_increase": share("0.05")}, Outcome.PASSED),
+        (-100, -94, {"max_increase": share("0.05")}, Outcome.FAILED),
+        (0, 0, {"max_increase": share("0.05")}, Outcome.PASSED),
+        (0, 1e-9, {"max_increase": share("0.05")}, Outcome.FAILED),
+        (1, 1.2, {"max_change": absolute("0.1")}, Outcome.FAILED),
+        (1, 0.8, {"max_change": absolute("0.1")}, Outcome.FAILED),
+        (0.7, 0.6, {"at_least": Decimal("0.6")}, Outcome.PASSED),
+        (0.7, 0.59, {"at_least": Decimal("0.6")}, Outcome.FAILED),
+        (0.7, 0.61, {"at_most": Decimal("0.6")}, Outcome.FAILED),
+        (0.7, 0.5, {"at_least": Decimal("0.6"), "severity": Severity.WARN}, Outcome.WARNED),
+        (0.7, 0.5, {"at_least": Decimal("0.6"), "severity": Severity.INFO}, Outcome.NOTED),
+    ],
+)
+def test_a_limit_is_met_or_not(base: float, head: float, limits: dict[str, Any], outcome: Outcome) -> None:
+    """A value on the limit passes; arithmetic is decimal."""
+    verdict = judge({"recall": base}, {"recall": head}, rule(**limits))
+    assert [finding.outcome for finding in verdict.findings] == [outcome]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "0.9", True])
+def test_what_is_not_a_finite_number_fails_its_gate(value: object) -> None:
+    """No gate passes on a value that can't be judged."""
+    verdict = judge({"recall": 0.8}, {"recall": value}, rule(at_least=Decimal(0)))
+    assert verdict.status is Status.FAILED
+    assert verdict.exit_code is ExitCode.FAILED
+
+
+def test_a_gated_metric_that_is_gone_fails() -> None:
+    """Deleting the metric is no way around its gate."""
+    verdict = judge({"recall": 0.8, "f1": 1}, {"f1": 1}, rule(at_least=Decimal(0)))
+    assert [finding.reason for finding in verdict.findings] == ["the candidate no longer has this metric"]
+    assert verdict.status is Status.FAILED
+
+
+def test_a_rule_that_matches_nothing_fails_with_the_nearest_name() -> None:
+    """A typing error in the policy does not switch its gate off."""
+    verdict = judge({"recall": 0.8}, {"recall": 0.8}, rule("recal", at_least=Decimal(0)))
+    assert [(f.outcome, f.hint) for f in verdict.findings] == [(Outcome.FAILED, "did you mean recall?")]
+
+
+def test_a_broken_candidate_fails_though_no_gate_names_it() -> None:
+    """Never a silent pass: an unreadable metrics file fails under an empty policy."""
+    broken = snapshot(file("m.json", broken=State.UNREADABLE))
+    comparison = compare(range_of(), snapshot(file("m.json", {"a": 1})), broken)
+    assert evaluate(Policy(), comparison).status is Status.FAILED
+    assert evaluate(Policy(on_broken=Severity.WARN), comparison).status is Status.WARNED
+
+
+def test_a_broken_baseline_is_inconclusive() -> None:
+    """The candidate is not blamed, and does not pass either."""
+    base = snapshot(file("metrics.json", broken=State.UNREADABLE))
+    comparison = compare(range_of(), base, snapshot(file("metrics.json", {"recall": 0.8})))
+    rules = (rule(max_decrease=absolute("1")),)
+    verdict = evaluate(Policy(rules=rules), comparison)
+    assert (verdict.status, verdict.exit_code) == (Status.INCONCLUSIVE, ExitCode.NOT_COMPARED)
+    assert evaluate(Policy(rules=rules, on_inconclusive=Severity.WARN), comparison).status is Status.WARNED
+
+
+def test_a_first_measurement_is_judged_by_absolute_gates_only() -> None:
+    """Nothing to compare with is said, and does not fail."""
+    verdict = judge(None, {"recall": 0.8}, rule(at_least=Decimal("0.9"), max_decrease=absolute("0.1")))
+    assert [finding.outcome for finding in verdict.findings] == [Outcome.FAILED, Outcome.NOT_JUDGED]
+
+
+@pytest.mark.parametrize("pattern", ["recall", "metrics.json:recall", "*:recall", "met*:rec*", "*.json:recall"])
+def test_a_pattern_names_file_and_key(pattern: str) -> None:
+    """A key alone stands for any file; wildcards match."""
+    assert judge({"recall": 1}, {"recall": 1}, rule(pattern, at_least=Decimal(0))).status is Status.PASSED
+
+
+numbers = st.decimals(min_value=-100, max_value=100, places=3).map(float)
+tolerances = st.decimals(min_value=0, max_value=50, places=3)
+
+
+@given(numbers, numbers, tolerances, tolerances, st.booleans())
+def test_a_tighter_limit_never_turns_failed_into_passed(
+    base: float, head: float, first: Decimal, second: Decimal, relative: bool
+) -> None:
+    """Monotony of every margin."""
+    tight, loose = sorted((first, second))
+    for name in ("max_decrease", "max_increase", "max_change"):
+        verdicts = [
+            judge({"a": base}, {"a": head}, rule("a", **{name: Margin(amount=amount, relative=relative)})).status
+            for amount in (tight, loose)
+        ]
+        assert verdicts != [Status.PASSED, Status.FAILED]
