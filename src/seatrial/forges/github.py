@@ -1,0 +1,196 @@
+"""GitHub and GitHub Enterprise Server, over PyGithub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import github
+import requests
+from github.GithubObject import NotSet
+from github.IssueComment import IssueComment
+
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck
+from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
+from seatrial.forges.retries import make_retry
+
+# GitHub's limit is 65,536; whether of characters or bytes is disputed.
+COMMENT_BUDGET = 60_000
+STATUS_DESCRIPTION = 140
+# GITHUB_TOKEN comments under this name and may not ask for it.
+ACTIONS_BOT = "github-actions[bot]"
+PERSONAL_PREFIXES = ("ghp_", "github_pat_", "gho_", "ghu_")
+STATES = {
+    Conclusion.SUCCESS: "success",
+    Conclusion.NEUTRAL: "success",
+    Conclusion.FAILURE: "failure",
+    Conclusion.ACTION_REQUIRED: "failure",
+}
+
+
+class GitHub:
+    """One repository of a GitHub."""
+
+    name = "github"
+    comment_budget = COMMENT_BUDGET
+
+    def __init__(self, access: ForgeAccess) -> None:
+        self._access = access
+        self._github = github.Github(
+            base_url=access.api_url.rstrip("/"),
+            auth=github.Auth.Token(access.token),
+            user_agent="seatrial",
+            per_page=100,
+            timeout=access.timeout,
+            verify=access.ca_file or True,
+            retry=make_retry(),
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+            lazy=True,
+        )
+        self._repository = self._github.get_repo(access.project, lazy=True)
+
+    def whoami(self) -> str | None:
+        """The token's login; a token that may not ask is taken for GITHUB_TOKEN."""
+        if self._access.token_kind == "installation" or self._access.token.startswith("ghs_"):  # noqa: S105
+            return ACTIONS_BOT
+        with self._asking(self._deed("tell whose token it is", "metadata: read")):
+            try:
+                return self._github.get_user().login
+            except github.GithubException as refusal:
+                if refusal.status == requests.codes.forbidden and "integration" in _reason(refusal):
+                    return ACTIONS_BOT
+                raise
+
+    def list_comments(self, change: int) -> Iterator[Comment]:
+        """The comments of a pull request from all pages, oldest first."""
+        with self._asking(self._deed("list comments", "pull-requests: read", change=change)):
+            for comment in self._repository.get_issue(change).get_comments():
+                yield _comment(comment)
+
+    def create_comment(self, change: int, body: str) -> Comment:
+        """Add a comment to a pull request."""
+        with self._asking(self._deed("add a comment", "pull-requests: write", change=change, creates=True)):
+            return _comment(self._repository.get_issue(change).create_comment(body))
+
+    def update_comment(self, comment: Comment, change: int, body: str) -> Comment:
+        """Replace a comment's body."""
+        with self._asking(self._deed("update a comment", "pull-requests: write", change=change)):
+            known = self._repository.get_issue(change).get_comment(comment.id)
+            known.edit(body)
+            return _comment(known)
+
+    def delete_comment(self, comment: Comment, change: int) -> None:
+        """Remove a comment."""
+        with self._asking(self._deed("delete a comment", "pull-requests: write", change=change)):
+            try:
+                self._repository.get_issue(change).get_comment(comment.id).delete()
+            except github.UnknownObjectException:
+                return
+
+    def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
+        """A check run in progress; for a person's token, which may make none, a pending commit status."""
+        if self._is_personal():
+            self._set_status(name, head, "pending", "in progress", details_url)
+            return StartedCheck(id=0)
+        with self._asking(self._deed("start a check run", "checks: write", creates=True)):
+            run = self._repository.create_check_run(name, head, status="in_progress", details_url=details_url or NotSet)
+            return StartedCheck(id=run.id)
+
+    def conclude_check(
+        self,
+        *,
+        name: str,
+        head: str,
+        conclusion: Conclusion,
+        title: str,
+        summary: str,
+        details_url: str | None,
+        started: StartedCheck | None = None,
+    ) -> str:
+        """Conclude a check run; for a person's token a commit status, which knows success and failure only."""
+        if self._is_personal():
+            return self._set_status(name, head, STATES[conclusion], title, details_url)
+        output: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary}
+        with self._asking(self._deed("conclude a check run", "checks: write", creates=started is None)):
+            if started is not None:
+                run = self._repository.get_check_run(started.id)
+                run.edit(
+                    status="completed",
+                    conclusion=conclusion.value,
+                    output=output,
+                    details_url=details_url or NotSet,
+                )
+            else:
+                run = self._repository.create_check_run(
+                    name,
+                    head,
+                    status="completed",
+                    conclusion=conclusion.value,
+                    output=output,
+                    details_url=details_url or NotSet,
+                )
+            return run.html_url
+
+    def _is_personal(self) -> bool:
+        kind = self._access.token_kind
+        return kind == "personal" or (kind is None and self._access.token.startswith(PERSONAL_PREFIXES))
+
+    def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> str:
+        with self._asking(self._deed("set a commit status", "statuses: write")):
+            self._repository.get_commit(head).create_status(
+                state,
+                target_url=details_url or NotSet,
+                description=description[:STATUS_DESCRIPTION],
+                context=name,
+            )
+        return f"{self._access.web_url.rstrip('/')}/{self._access.project}/commit/{head}"
+
+    def _deed(self, what: str, permission: str, *, change: int | None = None, creates: bool = False) -> Deed:
+        project = self._access.project
+        place = f"repository {project}" if change is None else f"pull request {change} in {project}"
+        return Deed(
+            what=f"{what} on {place}",
+            place=place,
+            permission=(
+                f"The token in {self._access.token_variable} lacks a permission. Add this to the job:\n"
+                f"permissions:\n  {permission}\n"
+                "A pull request from a fork never has it."
+            ),
+            creates=creates,
+        )
+
+    @contextmanager
+    def _asking(self, deed: Deed) -> Iterator[None]:
+        try:
+            yield
+        except github.GithubException as refusal:
+            raise explain_answer(
+                self._access,
+                deed,
+                refusal.status,
+                _reason(refusal),
+                retry_after=(refusal.headers or {}).get("retry-after"),
+            ) from None
+        except requests.RequestException as failure:
+            raise explain_silence(self._access, deed, failure) from None
+        except (*UNREADABLE, github.BadAttributeException):
+            raise explain_nonsense(self._access, deed) from None
+
+
+def _comment(comment: IssueComment) -> Comment:
+    # An account that was deleted leaves its comments behind, with no author.
+    author = comment.user.login if comment.user else ""
+    return Comment(id=comment.id, author=author, body=comment.body or "", url=comment.html_url)
+
+
+def _reason(refusal: github.GithubException) -> str:
+    """GitHub's own sentence, with what it says of single fields."""
+    data = refusal.data if isinstance(refusal.data, dict) else {}
+    errors = data.get("errors") if isinstance(data.get("errors"), list) else []
+    fields = [
+        str(error.get("message") or f"{error.get('field')}: {error.get('code')}")
+        for error in errors or ()
+        if isinstance(error, dict)
+    ]
+    return " ".join("; ".join([str(data.get("message") or ""), *fields]).split())[:300]

@@ -1,0 +1,188 @@
+"""GitLab, in the cloud or of one's own, over python-gitlab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import gitlab
+import requests
+from gitlab.exceptions import GitlabError, RedirectError
+from requests.adapters import HTTPAdapter
+
+from seatrial.errors import DeliveryError
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck
+from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
+from seatrial.forges.retries import make_retry
+
+# GitLab's limit is 1,000,000 characters; a UTF-8 text of that many bytes has no more of them.
+COMMENT_BUDGET = 1_000_000
+STATUS_DESCRIPTION = 255
+CI_JOB_PREFIX = "glcbt-"
+STATES = {
+    Conclusion.SUCCESS: "success",
+    Conclusion.NEUTRAL: "success",
+    Conclusion.FAILURE: "failed",
+    Conclusion.ACTION_REQUIRED: "failed",
+}
+# The session asks again by itself; the client's own way sleeps for as long as a server tells it to.
+ONCE: Mapping[str, Any] = {"obey_rate_limit": False, "retry_transient_errors": False}
+
+
+class GitLab:
+    """One project of a GitLab."""
+
+    name = "gitlab"
+    comment_budget = COMMENT_BUDGET
+
+    def __init__(self, access: ForgeAccess) -> None:
+        self._access = access
+        self._job = access.token_kind == "job" or access.token.startswith(CI_JOB_PREFIX)  # noqa: S105
+        self._gitlab = gitlab.Gitlab(
+            access.api_url.rstrip("/").removesuffix("/api/v4"),
+            private_token=None if self._job else access.token,
+            job_token=access.token if self._job else None,
+            ssl_verify=access.ca_file or True,
+            timeout=access.timeout,
+            user_agent="seatrial",
+            keep_base_url=True,
+            session=_session(),
+        )
+        self._project = self._gitlab.projects.get(access.project, lazy=True)
+        self._project_url: str | None = None
+
+    def whoami(self) -> str | None:
+        """The token's user name; a job token has none."""
+        if self._job:
+            return None
+        with self._asking(self._deed("tell whose token it is")):
+            user = self._gitlab.http_get("/user", **ONCE)
+            return str(user["username"])  # type: ignore[index]  # a response object only where it is no JSON
+
+    def list_comments(self, change: int) -> Iterator[Comment]:
+        """The notes of a merge request from all pages, oldest first; what GitLab itself noted is left out."""
+        with self._asking(self._deed("list notes", change=change)):
+            notes = self._notes(change).list(
+                iterator=True, per_page=100, sort="asc", activity_filter="only_comments", **ONCE
+            )
+            for note in notes:
+                if not note.attributes.get("system"):
+                    yield self._comment(note.attributes, change)
+
+    def create_comment(self, change: int, body: str) -> Comment:
+        """Add a note to a merge request."""
+        self._show_project()  # before the note is there: failing after it would hide that it is
+        with self._asking(self._deed("add a note", change=change, creates=True)):
+            note = self._notes(change).create({"body": body}, **ONCE)
+            return self._comment(note.attributes, change)
+
+    def update_comment(self, comment: Comment, change: int, body: str) -> Comment:
+        """Replace a note's body."""
+        with self._asking(self._deed("update a note", change=change)):
+            return self._comment(self._notes(change).update(comment.id, {"body": body}, **ONCE), change)
+
+    def delete_comment(self, comment: Comment, change: int) -> None:
+        """Remove a note."""
+        with self._asking(self._deed("delete a note", change=change)):
+            try:
+                self._notes(change).delete(comment.id, **ONCE)
+            except GitlabError as refusal:
+                if refusal.response_code != requests.codes.not_found:
+                    raise
+
+    def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
+        """A running commit status in the job's own pipeline."""
+        return StartedCheck(id=self._set_status(name, head, "running", "in progress", details_url))
+
+    def conclude_check(
+        self,
+        *,
+        name: str,
+        head: str,
+        conclusion: Conclusion,
+        title: str,
+        summary: str,
+        details_url: str | None,
+        started: StartedCheck | None = None,
+    ) -> str:
+        """Conclude the commit status: GitLab finds the running one by its name, and has no place for a summary."""
+        self._set_status(name, head, STATES[conclusion], title, details_url)
+        return f"{self._show_project()}/-/commit/{head}/pipelines"
+
+    def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
+        if self._access.pipeline_id is None:
+            # With none named GitLab opens a new pipeline, which can hide that the real one failed.
+            raise DeliveryError(
+                "a commit status needs the pipeline that it belongs to, and none is known",
+                hint="Run in GitLab CI, or leave the status out: the job's own exit code says the same.",
+            )
+        status = {
+            "state": state,
+            "name": name,
+            "description": description[:STATUS_DESCRIPTION],
+            "pipeline_id": self._access.pipeline_id,
+        }
+        linked = {"target_url": details_url} if details_url else {}
+        with self._asking(self._deed("set a commit status")):
+            commit = self._project.commits.get(head, lazy=True)
+            return int(commit.statuses.create(status | linked, **ONCE).id)
+
+    def _notes(self, change: int) -> Any:
+        return self._project.mergerequests.get(change, lazy=True).notes
+
+    def _comment(self, note: Mapping[str, Any], change: int) -> Comment:
+        return Comment(
+            id=int(note["id"]),
+            author=str(note["author"]["username"]),
+            body=str(note["body"]),
+            url=f"{self._show_project()}/-/merge_requests/{change}#note_{note['id']}",
+        )
+
+    def _show_project(self) -> str:
+        """Where people see the project; GitLab is asked where CI told only its number."""
+        if self._project_url is None and self._access.project.isdigit():
+            with self._asking(self._deed("find the address")):
+                self._project_url = str(self._gitlab.projects.get(self._access.project, **ONCE).web_url)
+        elif self._project_url is None:
+            self._project_url = f"{self._access.web_url.rstrip('/')}/{self._access.project}"
+        return self._project_url
+
+    def _deed(self, what: str, *, change: int | None = None, creates: bool = False) -> Deed:
+        project, variable = self._access.project, self._access.token_variable
+        place = f"project {project}" if change is None else f"merge request {change} in project {project}"
+        return Deed(
+            what=f"{what} on {place}",
+            place=place,
+            permission=(
+                f"The token in {variable} may not do this. Create a project access token with scope `api` and role "
+                f"Developer (Settings → Access tokens), store it as the masked CI/CD variable {variable}, unprotected "
+                "if merge-request pipelines of unprotected branches are to use it. CI_JOB_TOKEN can't write notes."
+            ),
+            creates=creates,
+        )
+
+    @contextmanager
+    def _asking(self, deed: Deed) -> Iterator[None]:
+        try:
+            yield
+        except RedirectError:
+            raise explain_silence(self._access, deed, requests.exceptions.TooManyRedirects()) from None
+        except GitlabError as refusal:
+            if refusal.response_code is None:
+                raise explain_nonsense(self._access, deed) from None
+            reason = " ".join(str(refusal.error_message).split())[:300]
+            raise explain_answer(self._access, deed, refusal.response_code, reason) from None
+        except requests.RequestException as failure:
+            raise explain_silence(self._access, deed, failure) from None
+        except UNREADABLE:
+            raise explain_nonsense(self._access, deed) from None
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    # A redirect would carry the token to wherever it points.
+    session.max_redirects = 0
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=make_retry()))
+    return session
