@@ -1,0 +1,391 @@
+"""The only place that runs git.
+
+Four traps are handled here, once, for everybody:
+
+- A revision comes from a stranger's branch name or a command line. It is always an argument of its own,
+  behind `--end-of-options`, never part of a shell line, and it can't be read as an option.
+- A hook runs us with `GIT_DIR` and its relatives set for another purpose; they are dropped, so that the
+  repository is the one that the path names. Settings (`GIT_CONFIG_*`) stay: CI uses them.
+- CI clones are shallow: a missing parent is not "no parent". `parents` reads the commit itself, and
+  `deepen_until` fetches history until the question has an answer.
+- git speaks the user's language and asks for passwords. `LC_ALL=C`, no prompt, no pager, and no lock that
+  a command of the user's could run into.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from seatrial.errors import CompareError, UsageError
+
+_FETCH_SECONDS = 600
+_FIRST_DEEPENING = 50
+_SYMLINK_OR_SUBMODULE = ("120000", "160000")
+_CHUNK = 1 << 20
+
+# What `git rev-parse --local-env-vars` lists, without the settings (GIT_CONFIG_*) and without the object
+# directories, which a server-side hook needs to see the pushed objects.
+_FOREIGN_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_IMPLICIT_WORK_TREE",
+)
+
+
+class GitError(Exception):
+    """git answered with an error; callers turn it into one that says what to do."""
+
+    def __init__(self, arguments: tuple[str, ...], message: str) -> None:
+        super().__init__(f"git {arguments[0] if arguments else ''}: {message}")
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A git repository with a work tree; `root` is the top directory, absolute."""
+
+    root: Path
+
+    @classmethod
+    def discover(cls, path: Path) -> Repository:
+        """The repository that holds `path`; UsageError where there is none, or where git refuses it."""
+        directory = path if path.is_dir() else path.parent
+        try:
+            root = _run(directory, "rev-parse", "--show-toplevel")
+        except GitError as error:
+            raise _explain_no_repository(directory, error.message) from None
+        return cls(Path(root.rstrip("\n")))
+
+    # -- revisions
+
+    def resolve(self, revision: str) -> str:
+        """The commit that a revision names: 40 (or 64) hexadecimal digits.
+
+        A branch that is known only from a remote is found by its own name, as in a fresh CI clone where
+        `main` exists as `origin/main` alone. UsageError where nothing is found.
+        """
+        sha = self._find_commit(revision)
+        if sha is None and revision != "HEAD":
+            sha = self._find_remote_branch(revision)
+        if sha is None:
+            raise self._explain_unknown(revision)
+        return sha
+
+    def contains(self, sha: str) -> bool:
+        """Whether the commit itself is here; in a shallow clone a parent's name is known before its content."""
+        return self._find_commit(sha) is not None
+
+    def head_sha(self) -> str:
+        """The commit that is checked out; UsageError in a repository without any."""
+        sha = self._find_commit("HEAD")
+        if sha is None:
+            raise UsageError("the repository has no commit yet", hint="commit something first: git commit")
+        return sha
+
+    def branch_name(self) -> str | None:
+        """The branch that is checked out, or None for a detached HEAD."""
+        return self._try("symbolic-ref", "--quiet", "--short", "HEAD")
+
+    def default_branch(self) -> str | None:
+        """The branch that changes are merged into, as a revision such as `origin/main`.
+
+        What the remote calls its default, else a local `main` or `master`, else the remote's.
+        """
+        default = self._try("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        candidates = (default, "main", "master", "origin/main", "origin/master")
+        known = set(self._references())
+        return next((name for name in candidates if name and name in known), None)
+
+    # -- history
+
+    def merge_base(self, first: str, second: str) -> str | None:
+        """The best common ancestor of two commits, or None where their known histories don't meet."""
+        found = self._try("merge-base", "--end-of-options", first, second)
+        return found.split("\n")[0] if found else None
+
+    def parents(self, sha: str) -> tuple[str, ...]:
+        """All parents of a commit as it records them, also those that a shallow clone left out."""
+        header, _, _ = self._show_commit(sha).partition("\n\n")
+        return tuple(line[7:] for line in header.split("\n") if line.startswith("parent "))
+
+    def first_parent(self, sha: str) -> str | None:
+        """The commit that a commit was made on top of, or None for the first of all."""
+        parents = self.parents(sha)
+        return parents[0] if parents else None
+
+    def first_parents(self, sha: str, limit: int) -> tuple[str, ...]:
+        """Up to `limit` commits before `sha` along first parents, nearest first, as far as history is here."""
+        limits = ("--first-parent", "--skip=1", f"--max-count={limit}")
+        listed = self._try("rev-list", *limits, "--end-of-options", sha, "--")
+        return tuple(listed.split("\n")) if listed else ()
+
+    def count_between(self, old: str, new: str) -> int:
+        """How many commits `new` has that `old` has not."""
+        return int(_checked(self, "rev-list", "--count", "--end-of-options", f"^{old}", new, "--"))
+
+    def is_shallow(self) -> bool:
+        """Whether history was cut off when this repository was cloned."""
+        return self._try("rev-parse", "--is-shallow-repository") == "true"
+
+    def find_merge_base(self, first: str, second: str) -> str | None:
+        """`merge_base`, with a shallow clone deepened as far as it takes."""
+        return self.deepen_until(
+            lambda: self.merge_base(first, second),
+            wanted=f"the merge base of {first[:7]} and {second[:7]}",
+            commits=(first, second),
+        )
+
+    def ensure_commit(self, sha: str) -> str:
+        """`sha`, after fetching it where it is not here; CompareError where that fails."""
+        if self.contains(sha):
+            return sha
+        # `--depth` in a complete clone would make it a shallow one.
+        depth = ("--depth=1",) if self.is_shallow() else ()
+        self._fetch("--no-tags", *depth, names=(*self._remote(), sha))
+        wanted = f"the commit {sha[:7]}"
+        found = self.deepen_until(lambda: sha if self.contains(sha) else None, wanted=wanted)
+        if found is None:
+            raise CompareError(f"{wanted} is not here, and no remote gives it", hint=f"git fetch origin {sha}")
+        return found
+
+    def deepen_until(self, find: Callable[[], str | None], *, wanted: str, commits: tuple[str, ...] = ()) -> str | None:
+        """What `find` finds, deepening a shallow clone (50, 100, 200 … commits) until it does.
+
+        None where the whole history is here and holds no answer. `commits` are those whose history counts:
+        they are asked for by name, because CI checks out commits that no branch holds. CompareError, with
+        the command that would do it, where the history can't be fetched.
+        """
+        depth = _FIRST_DEEPENING
+        found = find()
+        while found is None and self.is_shallow():
+            before = self._shallow_boundary()
+            self._deepen(depth, commits, wanted)
+            found = find()
+            if found is None and self._shallow_boundary() == before:
+                raise _explain_shallow(wanted, "the remote gives no more history")
+            depth *= 2
+        return found
+
+    # -- content
+
+    def list_tree(self, sha: str) -> Mapping[str, str]:
+        """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out."""
+        listed = _run_bytes(self.root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha)
+        tree: dict[str, str] = {}
+        for entry in os.fsdecode(listed).split("\0"):
+            meta, _, path = entry.partition("\t")
+            if path and not meta.startswith(_SYMLINK_OR_SUBMODULE):
+                tree[path] = meta.split(" ", 3)[2]
+        return tree
+
+    def list_files(self) -> tuple[str, ...]:
+        """The work tree's files that git tracks, or would track: neither ignored nor inside submodules."""
+        listed = _run_bytes(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return tuple(dict.fromkeys(path for path in os.fsdecode(listed).split("\0") if path))
+
+    def read_blobs(self, oids: Iterable[str], *, limit: int | None = None) -> dict[str, bytes]:
+        """The content of blobs, from one process.
+
+        Missing ones are absent; one longer than `limit` bytes is cut to `limit` + 1, so that its reader sees that it
+        is too long without holding it.
+        """
+        wanted = list(dict.fromkeys(oids))
+        if not wanted:
+            return {}
+        with subprocess.Popen(
+            _command(self.root, "cat-file", "--batch", "--buffer"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            # git may answer before it has read all of our questions: they are asked from another thread,
+            # or both sides would wait for each other once the pipes are full.
+            writer = threading.Thread(target=_ask, args=(process.stdin, wanted), daemon=True)
+            writer.start()
+            blobs = dict(_read_answers(process.stdout, limit))
+            writer.join()
+        return blobs
+
+    # -- inside
+
+    def _try(self, *arguments: str) -> str | None:
+        """What git answers, without its last newline; None where it has no answer."""
+        try:
+            return _run(self.root, *arguments).rstrip("\n") or None
+        except GitError:
+            return None
+
+    def _find_commit(self, revision: str) -> str | None:
+        if not revision or revision.startswith("-") or "\0" in revision:
+            return None
+        return self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+
+    def _find_remote_branch(self, name: str) -> str | None:
+        known = [ref for ref in self._references() if ref.endswith(f"/{name}")]
+        preferred = [ref for ref in known if ref == f"origin/{name}"] or known
+        return self._find_commit(f"refs/remotes/{preferred[0]}") if len(preferred) == 1 else None
+
+    def _references(self) -> tuple[str, ...]:
+        """Short names of branches, tags and remote branches."""
+        listed = self._try("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/remotes")
+        return tuple(ref.split("/", 2)[2] for ref in (listed or "").split("\n") if ref)
+
+    def _explain_unknown(self, revision: str) -> UsageError:
+        import difflib
+
+        near = difflib.get_close_matches(revision, self._references(), n=3, cutoff=0.6)
+        hints = [f"did you mean {' or '.join(near)}?"] if near else []
+        if self.is_shallow():
+            hints.append("this clone is shallow: git fetch --unshallow (in CI: fetch-depth: 0)")
+        elif not near:
+            hints.append("fetch it first: git fetch origin --tags")
+        return UsageError(f"unknown revision '{revision}'", hint="; ".join(hints))
+
+    def _show_commit(self, sha: str) -> str:
+        try:
+            return _run(self.root, "cat-file", "--end-of-options", "commit", sha)
+        except GitError:
+            raise UsageError(f"unknown commit '{sha}'", hint="git fetch brings commits that are not here") from None
+
+    def _remote(self) -> tuple[str, ...]:
+        """The remote that history comes from: `origin`, else the only one there is."""
+        names = (self._try("remote") or "").split("\n")
+        return ("origin",) if "origin" in names else tuple(names[:1]) if names[0] else ()
+
+    def _shallow_boundary(self) -> str:
+        path = self._try("rev-parse", "--git-path", "shallow")
+        try:
+            return (self.root / path).read_text() if path else ""
+        except OSError:
+            return ""
+
+    def _deepen(self, depth: int, commits: tuple[str, ...], wanted: str) -> None:
+        remote = self._remote()
+        if not remote:
+            raise _explain_shallow(wanted, "the repository has no remote")
+        options = (f"--deepen={depth}", "--no-tags")
+        # Some servers refuse a commit that is asked for by name: then the branches' history has to do.
+        problem = self._fetch(*options, names=remote + commits) and self._fetch(*options, names=remote)
+        if problem:
+            raise _explain_shallow(wanted, problem)
+
+    def _fetch(self, *options: str, names: tuple[str, ...] = ()) -> str:
+        """Empty where the fetch worked, else what git said, in one line."""
+        command = ("fetch", "--quiet", "--no-write-fetch-head", *options, "--end-of-options", *names)
+        try:
+            _run(self.root, *command, seconds=_FETCH_SECONDS)
+        except GitError as error:
+            return error.message.split("\n")[0]
+        return ""
+
+
+def _environment() -> dict[str, str]:
+    scrubbed = {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
+    return scrubbed | {
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat",
+        "LC_ALL": "C",
+    }
+
+
+def _command(directory: Path, *arguments: str) -> list[str]:
+    return ["git", "-C", str(directory), "--no-pager", *arguments]
+
+
+def _run_bytes(directory: Path, *arguments: str, seconds: float | None = None) -> bytes:
+    """What git prints; GitError where it fails, UsageError where there is no git."""
+    try:
+        done = subprocess.run(
+            _command(directory, *arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=_environment(),
+            timeout=seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UsageError("git is not installed", hint="install git, or put it on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(arguments, f"no answer within {seconds:g} seconds") from None
+    if done.returncode != 0:
+        raise GitError(arguments, done.stderr.decode(errors="replace").strip())
+    return done.stdout
+
+
+def _run(directory: Path, *arguments: str, seconds: float | None = None) -> str:
+    return os.fsdecode(_run_bytes(directory, *arguments, seconds=seconds))
+
+
+def _checked(repository: Repository, *arguments: str) -> str:
+    """What git answers; a failure is one of the comparison, because the commits were resolved before."""
+    try:
+        return _run(repository.root, *arguments)
+    except GitError as error:
+        raise CompareError(str(error), hint="git fsck tells whether the repository is whole") from None
+
+
+def _ask(pipe: IO[bytes], oids: list[str]) -> None:
+    # A broken pipe means that git has ended: what is missing is seen from its answers.
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write("\n".join(oids).encode() + b"\n")
+        pipe.close()
+
+
+def _read_answers(pipe: IO[bytes], limit: int | None) -> Iterator[tuple[str, bytes]]:
+    """Blobs as `git cat-file --batch` prints them: a line `OID TYPE SIZE`, the content, a newline."""
+    while header := pipe.readline():
+        oid, _, rest = header.decode().rstrip("\n").partition(" ")
+        kind, _, size = rest.partition(" ")
+        if not size.isdigit():
+            continue  # `OID missing`
+        kept = int(size) if limit is None else min(int(size), limit + 1)
+        content = pipe.read(kept)
+        _skip(pipe, int(size) - kept + 1)
+        if kind == "blob":
+            yield oid, content
+
+
+def _skip(pipe: IO[bytes], count: int) -> None:
+    while count > 0:
+        skipped = len(pipe.read(min(count, _CHUNK)))
+        if not skipped:
+            return
+        count -= skipped
+
+
+def _explain_no_repository(directory: Path, message: str) -> UsageError:
+    if "dubious ownership" in message:
+        return UsageError(
+            f"git refuses {directory}: it belongs to another user",
+            hint=f"if you trust it: git config --global --add safe.directory {directory.resolve()}",
+        )
+    if "must be run in a work tree" in message:
+        return UsageError(f"{directory} has no work tree", hint="run seatrial in a clone, not in a bare repository")
+    if "cannot change to" in message:
+        return UsageError(f"there is no directory {directory}")
+    return UsageError(
+        f"{directory} is not inside a git repository",
+        hint="run seatrial inside a clone of your project, or make it one: git init",
+    )
+
+
+def _explain_shallow(wanted: str, reason: str) -> CompareError:
+    return CompareError(
+        f"this clone is shallow and {wanted} could not be found: {reason}",
+        hint="git fetch --unshallow (in CI: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)",
+    )

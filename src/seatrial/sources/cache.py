@@ -1,0 +1,161 @@
+"""DVC's local cache: content by its digest, verified when it is read.
+
+Layouts: `files/md5/ab/cdef…` of DVC 3, `ab/cdef…` of DVC 1 and 2. A directory is an object `….dir`, a JSON list
+of `{md5, relpath}`. `.dvc/config`, `.dvc/config.local` and the user's own configuration say where the cache lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from seatrial.errors import CompareError
+
+_DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_DEFAULT = "cache"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedFile:
+    """One file of an output: its path below the output (empty where it is the output), its md5, and where it lies."""
+
+    path: str
+    digest: str
+    location: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedOut:
+    """An output as its digest names it; files without a location are not on this machine."""
+
+    path: str
+    digest: str
+    files: tuple[CachedFile, ...]
+
+    @property
+    def missing(self) -> tuple[CachedFile, ...]:
+        """The files whose bytes are not on this machine."""
+        return tuple(file for file in self.files if file.location is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The caches of a repository's DVC projects; content is the same wherever it lies."""
+
+    directories: tuple[Path, ...]
+
+    def find(self, digest: str) -> Path | None:
+        """Where the bytes of a digest are, unverified, or None."""
+        if not _DIGEST.fullmatch(digest):
+            return None
+        below = PurePosixPath(digest[:2], digest[2:])
+        places = (place for top in self.directories for place in (top / "files" / "md5" / below, top / below))
+        return next((place for place in places if place.is_file()), None)
+
+    def read(self, digest: str, *, limit: int) -> bytes | None:
+        """The bytes of a digest, None where they aren't here; CompareError where they are not what the digest says.
+
+        Something longer than `limit` bytes is cut to `limit` + 1.
+        """
+        place = self.find(digest)
+        if place is None:
+            return None
+        verify(place, digest)
+        with place.open("rb") as file:
+            return file.read(limit + 1)
+
+    def list_directory(self, digest: str) -> tuple[tuple[str, str], ...] | None:
+        """Path and md5 of every file of a directory's digest, by path; None where the list isn't here."""
+        import json
+
+        data = self.read(digest, limit=_BLOCK << 9)
+        if data is None:
+            return None
+        try:
+            entries = [(str(entry["relpath"]), str(entry["md5"])) for entry in json.loads(data)]
+        except (ValueError, TypeError, KeyError):
+            raise _explain_damage(digest, "its list of files is unreadable") from None
+        for path, _ in entries:
+            if path.startswith("/") or ".." in path.split("/"):
+                raise _explain_damage(digest, f"it names a file outside of itself: {path}")
+        return tuple(sorted(entries))
+
+    def expand(self, path: str, digest: str) -> CachedOut | None:
+        """An output with all its files; None where a directory's list isn't here."""
+        if not digest.endswith(".dir"):
+            file = CachedFile(path="", digest=digest, location=self.find(digest))
+            return CachedOut(path=path, digest=digest, files=(file,))
+        entries = self.list_directory(digest)
+        if entries is None:
+            return None
+        files = tuple(CachedFile(path=name, digest=md5, location=self.find(md5)) for name, md5 in entries)
+        return CachedOut(path=path, digest=digest, files=files)
+
+
+def open_cache(root: Path, projects: Iterable[str] = ("",)) -> Cache:
+    """The caches of the DVC projects in `projects` (directories from `root`, which is one in any case)."""
+    found = [_locate_cache(root / project) for project in dict.fromkeys(("", *projects))]
+    return Cache(tuple(dict.fromkeys(found)))
+
+
+def verify(place: Path, digest: str) -> None:
+    """CompareError where a file's md5 is not its digest (of its text with Unix line ends, as DVC 2 counted)."""
+    wanted = digest.removesuffix(".dir")
+    if hash_file(place) != wanted and hash_text(place.read_bytes()) != wanted:
+        raise _explain_damage(digest, "its bytes have another digest")
+
+
+def hash_file(place: Path) -> str:
+    """The md5 of a file, in hexadecimal digits."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    with place.open("rb") as file:
+        while block := file.read(_BLOCK):
+            md5.update(block)
+    return md5.hexdigest()
+
+
+def hash_listing(files: Iterable[tuple[str, str]]) -> str:
+    """DVC's digest of a directory: the md5 of its list of (path, md5), and `.dir`."""
+    import json
+
+    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files)]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def hash_text(data: bytes) -> str:
+    """The md5 with Windows line ends counted as Unix ones: DVC 1 and 2 did so for text."""
+    return hashlib.md5(data.replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
+
+
+def _locate_cache(project: Path) -> Path:
+    """The cache directory of one DVC project; the most particular configuration wins."""
+    dvc = project / ".dvc"
+    for file in (dvc / "config.local", dvc / "config", Path.home() / ".config" / "dvc" / "config"):
+        written = _read_cache_dir(file)
+        if written:
+            return (dvc / Path(written).expanduser()).resolve()
+    return dvc / _DEFAULT
+
+
+def _read_cache_dir(file: Path) -> str:
+    """`dir` in the section `[cache]` of a DVC configuration, or empty."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    section = ""
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("["):
+            section = stripped.strip("[]'\" ")
+        elif section == "cache" and (found := re.match(r"dir\s*=\s*(.+)", stripped)):
+            return found.group(1).strip().strip("'\"")
+    return ""
+
+
+def _explain_damage(digest: str, reason: str) -> CompareError:
+    return CompareError(f"DVC's cache is damaged at {digest}: {reason}", hint="delete that object, then: dvc fetch")

@@ -1,0 +1,478 @@
+"""What a side's DVC files declare: metrics, parameters, plots, artifacts, stages and outputs.
+
+A file that can't be understood is a problem with its name and line; everything that others declare still counts. DVC
+throws the whole revision away instead, so that unchanged metrics look added or removed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
+from seatrial.sources import formats
+from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, is_template
+from seatrial.sources.tree import Tree
+
+DEFAULT_PARAMS = "params.yaml"
+_CONFIG = ".dvc/config"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParamsFile:
+    """A parameters file; `keys` are the dotted keys that are declared, None where the whole file is."""
+
+    path: str
+    keys: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A declared plot: its file or directory, or the name of one that is drawn from several files (`y` names them)."""
+
+    path: str
+    properties: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """An entry of `artifacts:` in the dvc.yaml at `file`; the path is from the repository's root."""
+
+    name: str
+    path: str
+    type: str
+    desc: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Everything that one side declares. Paths are from the repository's root.
+
+    `metrics` may name files and directories; those in `uncached` are declared with `cache: false` and belong in git.
+    `roots` are the directories of DVC projects (empty text: the repository's root).
+    """
+
+    metrics: tuple[str, ...] = ()
+    params: tuple[ParamsFile, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
+    outs: Mapping[str, FileRecord]
+    uncached: frozenset[str] = frozenset()
+    roots: tuple[str, ...] = ("",)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_project(tree: Tree) -> Project:
+    """What all DVC files of a tree declare."""
+    return _Reader(tree).read()
+
+
+class _Reader:
+    """Collects the declarations of one tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._contents: dict[str, bytes | None] = {}
+        self._metrics: dict[str, None] = {}
+        self._params: dict[str, dict[str, None] | None] = {}
+        self._used: dict[str, dict[str, None]] = {}
+        self._plots: dict[str, Plot] = {}
+        self._artifacts: list[Artifact] = []
+        self._stages: list[StageRecord] = []
+        self._outs: dict[str, FileRecord] = {}
+        self._uncached: set[str] = set()
+        self._problems: dict[tuple[str, str], Problem] = {}
+        self._lines: dict[tuple[str, str], str] = {}
+
+    def read(self) -> Project:
+        """Reads every DVC file; the order of the paths is the order of what they declare."""
+        files = [path for path in self._tree.paths() if _is_dvc_file(path)]
+        roots = sorted({path[: -len(_CONFIG)].rstrip("/") for path in files if path.endswith(_CONFIG)} | {""})
+        defaults = [_join(root, DEFAULT_PARAMS) for root in (*roots, *(posixpath.dirname(path) for path in files))]
+        self._fetch([*files, *(path for path in defaults if path)])
+        for path in files:
+            if posixpath.basename(path) == "dvc.yaml":
+                self._read_pipeline(path)
+            elif path.endswith(".dvc") or posixpath.basename(path) == "Dvcfile":
+                self._read_tracked(path)
+        self._add_default_params(roots)
+        return self._build(tuple(roots))
+
+    def _build(self, roots: tuple[str, ...]) -> Project:
+        # A value of a vars file that a stage uses is a parameter, unless its file is declared anyway.
+        params = {**{path: keys for path, keys in self._used.items() if path not in self._params}, **self._params}
+        return Project(
+            metrics=tuple(sorted(self._metrics)),
+            params=tuple(
+                ParamsFile(path=path, keys=None if keys is None else tuple(keys))
+                for path, keys in sorted(params.items())
+            ),
+            plots=tuple(self._plots[path] for path in sorted(self._plots)),
+            artifacts=tuple(self._artifacts),
+            stages=tuple(self._stages),
+            outs=self._outs,
+            uncached=frozenset(self._uncached),
+            roots=roots,
+            problems=tuple(self._problems.values()),
+        )
+
+    # -- files
+
+    def _fetch(self, paths: Iterable[str]) -> None:
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._contents]
+        found = self._tree.read(wanted)
+        self._contents.update({path: found.get(path) for path in wanted})
+
+    def _content(self, path: str) -> bytes | None:
+        if path not in self._contents:
+            self._fetch([path])
+        return self._contents[path]
+
+    def _load(self, path: str) -> Mapping[object, object] | None:
+        """The mapping in a DVC file; None where there is no such file, or it is a problem, which is noted."""
+        data = self._content(path)
+        if data is None:
+            return None
+        try:
+            values = formats.load(path, data)
+        except formats.FormatError as error:
+            self._note(path, error.locate(path))
+            return None
+        if not isinstance(values, Mapping):
+            self._note(path, f"{path}: is not a mapping")
+            return None
+        return values
+
+    def _note(self, path: str, message: str, hint: str = "") -> None:
+        hint = hint or f"mend {path}; what other files declare is compared all the same"
+        self._problems.setdefault(
+            (path, message), Problem(state=State.UNREADABLE, path=path, message=message, hint=hint)
+        )
+
+    # -- dvc.yaml
+
+    def _read_pipeline(self, path: str) -> None:
+        lock_path = posixpath.splitext(path)[0] + ".lock"
+        lock = _stages_of_lock(self._load(lock_path) or {})
+        values = self._load(path)
+        if values is None:
+            if self._content(path) is not None:
+                self._read_locked(path, {name: posixpath.dirname(path) for name in map(str, lock)}, lock)
+            return
+        scope = self._load_vars(path, values.get("vars"), posixpath.dirname(path), self._default_scope(path))
+        directories: dict[str, str] = {}
+        for name, definition in _items(values.get("stages")):
+            directories |= self._read_stages(path, str(name), definition, scope)
+        if values.get("stages") is not None and not isinstance(values["stages"], Mapping):
+            self._note(path, f"{path}: 'stages' is not a mapping")
+        self._read_top_level(path, values, scope)
+        self._read_locked(path, directories, lock)
+        self._note_used(scope)
+
+    def _default_scope(self, path: str) -> Scope:
+        """The names that a dvc.yaml may use without `vars`: those of the params.yaml beside it."""
+        default = _join(posixpath.dirname(path), DEFAULT_PARAMS)
+        if default is None or self._content(default) is None:
+            return Scope(used={})
+        return self._extend(path, Scope(used={}), default, ())
+
+    def _load_vars(self, path: str, entries: object, directory: str, scope: Scope) -> Scope:
+        """A scope with what `vars` brings in: inline values, files, or chosen keys of files."""
+        seen = {_join(directory, DEFAULT_PARAMS)}
+        for entry in _list(entries):
+            if isinstance(entry, Mapping):
+                scope = self._try_extend(path, scope, entry, None)
+            elif isinstance(entry, str) and not is_template(entry):
+                name, _, keys = entry.partition(":")
+                file = _join(directory, name)
+                if file is None or (file in seen and not keys):
+                    continue  # a file may be named twice, and the default one always is
+                seen.add(file)
+                scope = self._extend(path, scope, file, tuple(key for key in keys.split(",") if key))
+            else:
+                self._note(path, f"{self._locate(path, 'vars')}: vars: {entry!r} is neither a file nor a mapping")
+        return scope
+
+    def _extend(self, path: str, scope: Scope, file: str, keys: tuple[str, ...]) -> Scope:
+        data = self._content(file)
+        if data is None:
+            self._note(path, f"{self._locate(path, 'vars')}: vars: {file} does not exist")
+            return scope
+        try:
+            values = formats.load(file, data)
+        except formats.FormatError as error:
+            self._note(file, error.locate(file))
+            return scope
+        if not isinstance(values, Mapping):
+            self._note(path, f"{self._locate(path, 'vars')}: vars: {file} is not a mapping")
+            return scope
+        absent = [key for key in keys if key not in values]
+        if absent:
+            self._note(path, f"{self._locate(path, 'vars')}: vars: {file} has no '{absent[0]}'")
+        chosen = {key: values[key] for key in keys if key in values} if keys else values
+        return self._try_extend(path, scope, chosen, file)
+
+    def _try_extend(self, path: str, scope: Scope, values: Mapping[object, object], file: str | None) -> Scope:
+        try:
+            return scope.extend(values, file)
+        except TemplateError as error:
+            self._note(path, f"{self._locate(path, 'vars')}: vars: {error}")
+            return scope
+
+    def _read_stages(self, path: str, name: str, definition: object, scope: Scope) -> dict[str, str]:
+        """Reads the stages of one entry; their names with their working directories."""
+        directories: dict[str, str] = {}
+        if not isinstance(definition, Mapping):
+            self._note(path, f"{self._locate(path, name)}: stage '{name}' is not a mapping")
+            return directories
+        try:
+            for instance in expand_stage(name, definition, scope):
+                directories[instance.name] = self._read_stage(path, name, instance)
+        except TemplateError as error:
+            self._note(path, f"{self._locate(path, name)}: stage '{name}': {error}")
+        return directories
+
+    def _read_stage(self, path: str, group: str, stage: Instance) -> str:
+        where = f"{self._locate(path, group)}: stage '{group}'"
+        top = posixpath.dirname(path)
+        directory = top
+        scope = stage.scope
+        if "wdir" in stage.definition:
+            directory = _join(top, self._resolve(path, where, scope, stage.definition["wdir"], "wdir")) or top
+        if "vars" in stage.definition:
+            scope = self._load_vars(path, stage.definition["vars"], directory, scope)
+        keys = [str(key) for key in stage.definition if key not in {"vars", "wdir"}]
+        resolved = {key: self._resolve(path, where, scope, stage.definition[key], key) for key in keys}
+        self._add_outs(path, f"{where}: metrics", resolved.get("metrics"), directory, metrics=True)
+        self._add_outs(path, f"{where}: outs", resolved.get("outs"), directory, metrics=False)
+        self._add_live(resolved.get("live"), directory)
+        self._add_plots(resolved.get("plots"), directory, stage_level=True)
+        self._add_params(path, f"{where}: params", resolved.get("params"), directory)
+        return directory
+
+    def _resolve(self, path: str, where: str, scope: Scope, data: object, key: str) -> object:
+        try:
+            return scope.resolve(data, key)
+        except TemplateError as error:
+            self._note(path, f"{where}: {key}: {error}")
+            return None
+
+    def _read_top_level(self, path: str, values: Mapping[object, object], scope: Scope) -> None:
+        directory = posixpath.dirname(path)
+        where = self._locate(path, "metrics")
+        metrics = self._resolve(path, where, scope, values.get("metrics"), "")
+        self._add_outs(path, f"{where}: metrics", metrics, directory, metrics=True)
+        for name in _list(self._resolve(path, self._locate(path, "params"), scope, values.get("params"), "")):
+            file = _join(directory, name)
+            if file is None:
+                self._note(path, f"{self._locate(path, 'params')}: params: {name!r} is not a path in the repository")
+            else:
+                self._params[file] = None
+        plots = self._resolve(path, self._locate(path, "plots"), scope, values.get("plots"), "")
+        self._add_plots(plots, directory, stage_level=False)
+        artifacts = self._resolve(path, self._locate(path, "artifacts"), scope, values.get("artifacts"), "")
+        for name, entry in _items(artifacts):
+            self._add_artifact(path, str(name), entry)
+
+    # -- what is declared
+
+    def _add_outs(self, path: str, where: str, entries: object, directory: str, *, metrics: bool) -> None:
+        if entries is not None and not isinstance(entries, (list, str)):
+            self._note(path, f"{where}: is not a list")
+        for name, properties in _declared(entries):
+            file = _join(directory, name)
+            if file is None:
+                if metrics:
+                    self._note(path, f"{where}: {name!r} is not a path in the repository")
+                continue
+            if metrics:
+                self._metrics[file] = None
+            if properties.get("cache") is False:
+                self._uncached.add(file)
+
+    def _add_live(self, entries: object, directory: str) -> None:
+        """`live:` of DVC 2 wrote its summary beside its directory."""
+        for name, properties in _items(entries):
+            file = _join(directory, f"{name}.json")
+            if file and not (isinstance(properties, Mapping) and properties.get("summary") is False):
+                self._metrics[file] = None
+
+    def _add_plots(self, entries: object, directory: str, *, stage_level: bool) -> None:
+        named = [entries] if isinstance(entries, Mapping) and not stage_level else entries
+        for name, properties in _declared(named):
+            file = _join(directory, name)
+            if file:
+                self._plots.setdefault(file, Plot(path=file, properties=properties))
+
+    def _add_params(self, path: str, where: str, entries: object, directory: str) -> None:
+        if entries is not None and not isinstance(entries, list):
+            self._note(path, f"{where}: is not a list")
+        for entry in _list(entries):
+            if isinstance(entry, Mapping):
+                for name, keys in entry.items():
+                    self._track(path, where, _join(directory, name), _list(keys))
+            else:
+                self._track(path, where, _join(directory, DEFAULT_PARAMS), [entry])
+
+    def _track(self, path: str, where: str, file: str | None, keys: list[object]) -> None:
+        if file is None:
+            self._note(path, f"{where}: names a file outside of the repository")
+            return
+        tracked = self._params.setdefault(file, {})
+        if not keys:
+            self._params[file] = None
+        elif tracked is not None:
+            tracked.update(dict.fromkeys(str(key) for key in keys))
+
+    def _add_default_params(self, roots: Iterable[str]) -> None:
+        for root in roots:
+            file = _join(root, DEFAULT_PARAMS)
+            if file and self._content(file) is not None:
+                self._params[file] = None
+
+    def _add_artifact(self, path: str, name: str, entry: object) -> None:
+        properties = entry if isinstance(entry, Mapping) else {}
+        file = _join(posixpath.dirname(path), properties.get("path"))
+        if file is None:
+            self._note(path, f"{self._locate(path, name)}: artifact '{name}' has no path in the repository")
+            return
+        kind, desc = str(properties.get("type") or ""), str(properties.get("desc") or "")
+        self._artifacts.append(Artifact(name=name, path=file, type=kind, desc=desc, file=path))
+
+    def _note_used(self, scope: Scope) -> None:
+        for file, keys in scope.used.items():
+            self._used.setdefault(file, {}).update(dict.fromkeys(".".join(key) for key in keys))
+
+    # -- dvc.lock and .dvc
+
+    def _read_locked(self, path: str, directories: Mapping[str, str], lock: Mapping[object, object]) -> None:
+        top = posixpath.dirname(path)
+        for name, directory in directories.items():
+            entry = lock.get(name)
+            if not isinstance(entry, Mapping):
+                continue
+            address = f"{path}:{name}" if top else name
+            outs = _read_records(entry.get("outs"), directory)
+            self._outs.update({record.path: record for record in outs})
+            self._stages.append(
+                StageRecord(
+                    address=address,
+                    command=_join_commands(entry.get("cmd")),
+                    deps=_read_records(entry.get("deps"), directory),
+                    outs=outs,
+                    params=_read_locked_params(entry.get("params"), directory),
+                )
+            )
+
+    def _read_tracked(self, path: str) -> None:
+        """A `.dvc` file: data that is tracked without a stage. DVC 0.x declared metrics there too."""
+        values = self._load(path)
+        if values is None:
+            return
+        directory = _join(posixpath.dirname(path), values.get("wdir") or ".") or posixpath.dirname(path)
+        outs = _read_records(values.get("outs"), directory)
+        self._outs.update({record.path: record for record in outs})
+        for entry in _list(values.get("outs")):
+            if not isinstance(entry, Mapping):
+                continue
+            file = _join(directory, entry.get("path"))
+            if file and entry.get("cache") is False:
+                self._uncached.add(file)
+            if file and entry.get("metric"):
+                self._metrics[file] = None
+        command = _join_commands(values.get("cmd"))
+        deps = _read_records(values.get("deps"), directory)
+        self._stages.append(StageRecord(address=path, command=command, deps=deps, outs=outs))
+
+    def _locate(self, path: str, name: str) -> str:
+        """`FILE:LINE` of the first line that starts with a key of that name, or the file alone."""
+        if (path, name) not in self._lines:
+            text = (self._contents.get(path) or b"").decode("utf-8", "replace")
+            found = re.search(rf"^[ \t]*['\"]?{re.escape(name)}['\"]?[ \t]*:", text, re.MULTILINE)
+            line = text.count("\n", 0, found.start()) + 1 if found else None
+            self._lines[path, name] = f"{path}:{line}" if line else path
+        return self._lines[path, name]
+
+
+def _is_dvc_file(path: str) -> bool:
+    if path.endswith(_CONFIG):
+        return path == _CONFIG or path.endswith(f"/{_CONFIG}")
+    if path.startswith(".dvc/") or "/.dvc/" in path:
+        return False
+    return path.endswith((".dvc", "dvc.yaml", "dvc.lock", "Dvcfile")) and (
+        path.endswith(".dvc") or posixpath.basename(path) in {"dvc.yaml", "dvc.lock", "Dvcfile"}
+    )
+
+
+def _join(directory: str, name: object) -> str | None:
+    """A path from the repository's root; None where that is no text, an address, or leads out of the repository."""
+    if not isinstance(name, str) or not name or name.startswith("/") or _URL.match(name) or "\0" in name:
+        return None
+    path = posixpath.normpath(posixpath.join(directory, name))
+    return None if path == ".." or path.startswith("../") else "" if path == "." else path
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _items(value: object) -> Iterator[tuple[object, object]]:
+    return iter(value.items()) if isinstance(value, Mapping) else iter(())
+
+
+def _declared(entries: object) -> Iterator[tuple[object, Mapping[str, object]]]:
+    """Names and properties of `[path, {path: {cache: false}}, …]`."""
+    for entry in [entries] if isinstance(entries, str) else _list(entries):
+        if not isinstance(entry, Mapping):
+            yield entry, {}
+            continue
+        for name, properties in entry.items():
+            yield name, {str(key): value for key, value in _items(properties)}
+
+
+def _stages_of_lock(lock: Mapping[object, object]) -> Mapping[object, object]:
+    """The stages of a dvc.lock; before DVC 2 they were its top level."""
+    stages = lock.get("stages") if "schema" in lock else lock
+    return stages if isinstance(stages, Mapping) else {}
+
+
+def _read_records(entries: object, directory: str) -> tuple[FileRecord, ...]:
+    """Files of a lock that lie in the repository; data at addresses is DVC's own affair."""
+    records: list[FileRecord] = []
+    for entry in _list(entries):
+        if not isinstance(entry, Mapping):
+            continue
+        path = _join(directory, entry.get("path"))
+        digest = next((entry[name] for name in ("md5", "etag", "checksum") if entry.get(name)), "")
+        if path is not None:
+            size, files = _count(entry.get("size")), _count(entry.get("nfiles"))
+            records.append(FileRecord(path=path, digest=str(digest), size=size, files=files))
+    return tuple(records)
+
+
+def _read_locked_params(entries: object, directory: str) -> dict[str, str]:
+    """Parameters of a lock: `FILE:KEY` with the value as JSON."""
+    return {
+        f"{_join(directory, file) or file}:{key}": _to_text(value)
+        for file, values in _items(entries)
+        for key, value in _items(values)
+    }
+
+
+def _to_text(value: object) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _join_commands(value: object) -> str:
+    return "\n".join(str(line) for line in value) if isinstance(value, list) else str(value or "")
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,185 @@
+"""Bytes of a metrics or parameters file -> its values.
+
+The suffix decides, as in DVC: `.json`, `.toml`, `.py` (literals, by `ast`; the file is never imported), and YAML 1.2
+for everything else. A file comes from whoever opened the pull request, so size, depth and the number of values are
+bounded, and whatever can't be read is a `FormatError` with a reason, never a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from seatrial.core.metrics import Key, MetricSet, Problem, State, Value
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 100
+MAX_LEAVES = 1_000_000
+_MAX_TEXT = 4096
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture"}
+_TABLES = (".csv", ".tsv", ".parquet")
+
+
+class FormatError(Exception):
+    """A file that can't be read as what its name says; `line` counts from 1 where it is known."""
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+    def locate(self, path: str) -> str:
+        """The message with the file, and the line where it is known, in front."""
+        return f"{path}:{self.line}: {self.message}" if self.line else f"{path}: {self.message}"
+
+
+def read_values(path: str, data: bytes) -> MetricSet:
+    """The leaves of one file, or the problem that keeps them from being read."""
+    try:
+        values = flatten(load(path, data))
+    except FormatError as error:
+        problem = Problem(state=State.UNREADABLE, path=path, message=error.locate(path), hint=_mend(error))
+        return MetricSet(path=path, values={}, problem=problem)
+    return MetricSet(path=path, values=values)
+
+
+def load(path: str, data: bytes) -> object:
+    """The nested values of a file; FormatError where it can't be read."""
+    suffix = path[path.rfind(".") :].lower() if "." in path else ""
+    if suffix in _TABLES:
+        raise FormatError("is a table, not a file of named values")
+    text = _decode(data)
+    parse = _PARSERS.get(suffix, _parse_yaml)
+    try:
+        return parse(text)
+    except RecursionError:
+        raise FormatError("is nested too deeply") from None
+    except MemoryError:
+        raise FormatError("is too complex to be read") from None
+
+
+def flatten(values: object) -> dict[Key, Value]:
+    """The leaves of nested values with the keys that lead to them, in the order of the file.
+
+    Lists are spread by index, keys that are no strings become strings, dates are written as ISO 8601. A value that is
+    a scalar itself has the empty key.
+    """
+    leaves: dict[Key, Value] = {}
+    stack: list[tuple[Key, object]] = [((), values)]
+    while stack:
+        key, value = stack.pop()
+        children = _children(value)
+        if children is None:
+            leaves[key] = _leaf(value)
+        elif len(key) >= MAX_DEPTH:
+            raise FormatError(f"is nested more than {MAX_DEPTH} levels deep")
+        else:
+            stack.extend(((*key, name), child) for name, child in reversed(children))
+        if len(leaves) > MAX_LEAVES:
+            raise FormatError(f"has more than {MAX_LEAVES} values")
+    return leaves
+
+
+def _children(value: object) -> list[tuple[str, object]] | None:
+    """The named parts of a container, or None for a leaf."""
+    if isinstance(value, Mapping):
+        return [(str(name), child) for name, child in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(str(index), child) for index, child in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        return [(str(index), child) for index, child in enumerate(sorted(value, key=str))]
+    return None
+
+
+def _leaf(value: object) -> Value:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        if len(value) > _MAX_TEXT:
+            raise FormatError("holds a long text where a value was expected")
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)  # a date of TOML
+
+
+def _decode(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise FormatError(f"is larger than {MAX_BYTES >> 20} MB")
+    if data.startswith(_LFS):
+        raise FormatError("is a Git LFS pointer, not the file itself")
+    for start, name in _PICTURES.items():
+        if data.startswith(start):
+            raise FormatError(f"is {name}, not a text file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FormatError("is not UTF-8 text", line=line) from None
+
+
+def _mend(error: FormatError) -> str:
+    if "Git LFS" in error.message:
+        return "git lfs pull"
+    if "table" in error.message or "picture" in error.message:
+        return "move it from metrics: to plots: in dvc.yaml"
+    return "run the stage that writes it again, or mend it by hand"
+
+
+def _parse_json(text: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = "holds more than one JSON value" if error.msg == "Extra data" else f"is not JSON: {error.msg}"
+        reason = reason if text.strip() else "is empty"
+        raise FormatError(_conflict(text) or reason, line=error.lineno) from None
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise FormatError(f"is not JSON: {error}") from None
+
+
+def _parse_toml(text: str) -> object:
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+    try:
+        return tomllib.loads(text.replace("\r\n", "\n"))
+    except ValueError as error:
+        raise FormatError(_conflict(text) or f"is not TOML: {error}") from None
+
+
+def _parse_yaml(text: str) -> object:
+    from seatrial.sources import yaml12
+
+    try:
+        value = yaml12.load(text)
+    except yaml12.YAMLError as error:
+        raise FormatError(_conflict(text) or error.message, line=error.line) from None
+    # An empty document is an empty mapping, as DVC reads it; `null` said aloud is not told apart from it.
+    return {} if value is None else value
+
+
+def _parse_python(text: str) -> object:
+    from seatrial.sources import literals
+
+    try:
+        return literals.load(text)
+    except SyntaxError as error:
+        raise FormatError(_conflict(text) or f"is not Python: {error.msg}", line=error.lineno) from None
+    except ValueError as error:
+        raise FormatError(f"is not Python: {error}") from None
+
+
+def _conflict(text: str) -> str:
+    """Why a file of a half-finished merge can't be read, or empty."""
+    return "holds conflict markers of a merge" if _is_conflicted(text.split("\n")) else ""
+
+
+def _is_conflicted(lines: list[str]) -> bool:
+    return any(line.startswith("<<<<<<< ") for line in lines) and any(line.startswith(">>>>>>> ") for line in lines)
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {".json": _parse_json, ".toml": _parse_toml, ".py": _parse_python}

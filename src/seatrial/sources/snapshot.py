@@ -1,0 +1,232 @@
+"""All that one revision says of itself, read in a handful of git processes: the entrance to this room."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from seatrial.core.metrics import FileRecord, Key, MetricSet, Problem, Snapshot, State
+from seatrial.core.revision import Revision
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+from seatrial.sources import formats
+from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
+from seatrial.sources.dvcfiles import ParamsFile, Project, read_project
+from seatrial.sources.tree import Tree, WorkTree, open_tree
+
+
+def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[str] = ()) -> Snapshot:
+    """What a commit, or the work tree, declares and holds.
+
+    `targets` are files or directories from the repository's root: only those are read, as parameters where they are
+    declared as such, else as metrics, declared or not.
+    """
+    tree = open_tree(repository, revision)
+    project = read_project(tree)
+    content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
+    metrics, params = _choose(project, tuple(posixpath.normpath(target) for target in targets))
+    content.prefetch([*metrics, *(file.path for file in params)])
+    return Snapshot(
+        revision=revision,
+        metrics=_in_order(_read_metrics(content, path) for path in metrics),
+        params=_in_order(_read_params(content, file) for file in params),
+        stages=project.stages,
+        problems=project.problems,
+    )
+
+
+def read_text(repository: Repository, revision: Revision, path: str) -> bytes | None:
+    """The content of one file of a commit or of the work tree, or None where it isn't there."""
+    return open_tree(repository, revision).read([path]).get(path)
+
+
+def read_declarations(repository: Repository, revision: Revision) -> Project:
+    """What a revision declares, without the values: artifacts, plots, outputs."""
+    return read_project(open_tree(repository, revision))
+
+
+def locate_out(repository: Repository, revision: Revision, path: str) -> CachedOut | None:
+    """An output of DVC, or a file or directory below one, with where its bytes are on this machine.
+
+    For a commit the digest of its dvc.lock or .dvc file counts, and the bytes are those in DVC's cache. For the work
+    tree the files on disk count, where they are, and the digest is computed from them. None where the path is no
+    output at that revision.
+    """
+    tree = open_tree(repository, revision)
+    project = read_project(tree)
+    content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
+    return content.locate(path)
+
+
+def read_artifact(repository: Repository, revision: Revision, name: str) -> CachedOut | None:
+    """`locate_out` for an entry of `artifacts:`, by its name; None where there is no such entry, or no such output."""
+    artifacts = read_declarations(repository, revision).artifacts
+    paths = [artifact.path for artifact in artifacts if artifact.name == name]
+    return locate_out(repository, revision, paths[0]) if paths else None
+
+
+class _Content:
+    """Finds the bytes of declared files: in the tree, else in DVC's cache."""
+
+    def __init__(self, tree: Tree, cache: Cache, project: Project, revision: Revision) -> None:
+        self._tree = tree
+        self._cache = cache
+        self._project = project
+        self._revision = revision
+        self._known: dict[str, bytes] = {}
+
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Reads the tree's files at once, directories included."""
+        files = [file for path in paths for file in self._tree.expand(path)]
+        self._known.update(self._tree.read(dict.fromkeys(files)))
+
+    def read(self, path: str) -> Mapping[str, bytes] | Problem:
+        """The content of a file, or of all files below a directory, by their paths; or why there is none."""
+        files = self._tree.expand(path)
+        found = {file: self._known[file] for file in files if file in self._known}
+        return found or self._read_cached(path)
+
+    def locate(self, path: str) -> CachedOut | None:
+        """Where the bytes of an output are."""
+        path = posixpath.normpath(path)
+        if isinstance(self._tree, WorkTree):
+            on_disk = _hash_out(self._tree, path)
+            if on_disk is not None:
+                return on_disk
+        record = self._find_record(path)
+        if record is None:
+            return None
+        out = self._cache.expand(record.path, record.digest)
+        return out if out is None or record.path == path else _select_below(out, path)
+
+    def _find_record(self, path: str) -> FileRecord | None:
+        """The output that a path is, or lies in."""
+        outs = self._project.outs
+        parents = (path[:end] for end in range(len(path), 0, -1) if end == len(path) or path[end] == "/")
+        return next((outs[parent] for parent in parents if parent in outs), None)
+
+    def _read_cached(self, path: str) -> Mapping[str, bytes] | Problem:
+        record = self._find_record(path)
+        if record is None or not record.digest or path in self._project.uncached:
+            return _explain_missing(path, self._project)
+        try:
+            out = self.locate(path)
+            if out is None or out.missing:
+                return _explain_not_cached(path, self._revision)
+            return {
+                f"{path}/{file.path}" if file.path else path: self._cached_bytes(file) for file in out.files
+            } or _explain_missing(path, self._project)
+        except CompareError as error:
+            return Problem(state=State.UNREADABLE, path=path, message=error.message, hint=error.hint)
+
+    def _cached_bytes(self, file: CachedFile) -> bytes:
+        content = self._cache.read(file.digest, limit=formats.MAX_BYTES)
+        assert content is not None  # it has a location
+        return content
+
+
+def _choose(project: Project, targets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
+    """The metrics and parameters files to read."""
+    if not targets:
+        return project.metrics, project.params
+    params = tuple(file for file in project.params if _lies_in(file.path, targets))
+    known = {file.path for file in params}
+    return tuple(target for target in targets if target not in known), params
+
+
+def _lies_in(path: str, targets: tuple[str, ...]) -> bool:
+    return any(target in (path, ".") or path.startswith(f"{target}/") for target in targets)
+
+
+def _read_metrics(content: _Content, path: str) -> list[MetricSet]:
+    found = content.read(path)
+    if isinstance(found, Problem):
+        return [MetricSet(path=path, values={}, problem=found)]
+    return [_refuse_empty(formats.read_values(file, data)) for file, data in found.items()]
+
+
+def _refuse_empty(metrics: MetricSet) -> MetricSet:
+    """A metrics file without a single value says nothing, and must not look like "no change"."""
+    if metrics.values or metrics.problem:
+        return metrics
+    message = f"{metrics.path}: holds no values"
+    problem = Problem(
+        state=State.UNREADABLE, path=metrics.path, message=message, hint="run the stage that writes it again"
+    )
+    return MetricSet(path=metrics.path, values={}, problem=problem)
+
+
+def _read_params(content: _Content, file: ParamsFile) -> list[MetricSet]:
+    found = content.read(file.path)
+    if isinstance(found, Problem):
+        return [MetricSet(path=file.path, values={}, problem=found)]
+    return [_select_keys(formats.read_values(path, data), file.keys) for path, data in found.items()]
+
+
+def _select_keys(params: MetricSet, keys: tuple[str, ...] | None) -> MetricSet:
+    """The values under the declared keys, which may hold `*` in a part, as in DVC."""
+    if keys is None or params.problem:
+        return params
+    values = {key: value for key, value in params.values.items() if any(_matches(key, wanted) for wanted in keys)}
+    return MetricSet(path=params.path, values=values)
+
+
+def _matches(key: Key, wanted: str) -> bool:
+    dotted = ".".join(key)
+    if dotted == wanted or dotted.startswith(f"{wanted}."):
+        return True
+    parts = wanted.split(".")
+    return "*" in wanted and len(parts) <= len(key) and all(map(fnmatchcase, key, parts))
+
+
+def _in_order(sets: Iterable[list[MetricSet]]) -> tuple[MetricSet, ...]:
+    by_path = {one.path: one for several in sets for one in several}
+    return tuple(by_path[path] for path in sorted(by_path))
+
+
+def _hash_out(tree: WorkTree, path: str) -> CachedOut | None:
+    """An output as it lies on disk, its digest computed as DVC computes it."""
+    top = tree.locate(path)
+    if top is None:
+        return None
+    if not top.is_dir():
+        digest = hash_file(top)
+        return CachedOut(path=path, digest=digest, files=(CachedFile(path="", digest=digest, location=top),))
+    places = [(file[len(path) + 1 :], tree.locate(file)) for file in tree.expand(path)]
+    files = tuple(CachedFile(path=name, digest=hash_file(place), location=place) for name, place in places if place)
+    return CachedOut(path=path, digest=hash_listing((file.path, file.digest) for file in files), files=files)
+
+
+def _select_below(out: CachedOut, path: str) -> CachedOut | None:
+    """The part of a directory that a path below it names."""
+    below = path[len(out.path) + 1 :]
+    exact = tuple(file for file in out.files if file.path == below)
+    if exact:
+        file = CachedFile(path="", digest=exact[0].digest, location=exact[0].location)
+        return CachedOut(path=path, digest=file.digest, files=(file,))
+    inner = tuple(
+        CachedFile(path=file.path[len(below) + 1 :], digest=file.digest, location=file.location)
+        for file in out.files
+        if file.path.startswith(f"{below}/")
+    )
+    digest = hash_listing((file.path, file.digest) for file in inner)
+    return CachedOut(path=path, digest=digest, files=inner) if inner else None
+
+
+def _explain_missing(path: str, project: Project) -> Problem:
+    if path in project.uncached or path in project.outs:
+        hint = f"commit it: git add --force {path}, after dvc repro where it is not on disk"
+    else:
+        hint = f"run the stage that writes it (dvc repro), and commit {path}"
+    return Problem(state=State.MISSING, path=path, message=f"{path}: is declared, but is not there", hint=hint)
+
+
+def _explain_not_cached(path: str, revision: Revision) -> Problem:
+    everywhere = "" if revision.sha is None else " --all-commits"
+    return Problem(
+        state=State.MISSING_CACHE,
+        path=path,
+        message=f"{path}: is kept in DVC's cache, and its bytes are not on this machine",
+        hint=f"dvc fetch{everywhere} {path}",
+    )

@@ -1,0 +1,235 @@
+"""DVC's templating: `vars`, `${…}`, `foreach` and `matrix`, resolved as DVC resolves them.
+
+A value remembers the file that it comes from, because a value of a `vars` file that a stage makes use of is one of the
+project's parameters, declared or not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+from seatrial.core.metrics import Key
+
+MAX_STAGES = 100_000
+
+_TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>.*?)\}")
+_EXPRESSION = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\])*")
+
+
+class TemplateError(Exception):
+    """A template that can't be resolved; the message says which part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A scalar, a list of nodes or a mapping to nodes, with its place in a file (None: in dvc.yaml itself)."""
+
+    value: object
+    file: str | None = None
+    path: Key = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names that a template may use. `used` collects which values of which files were."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    used: dict[str, dict[Key, None]] = field(default_factory=dict)
+
+    def extend(self, values: Mapping[object, object], file: str | None) -> Scope:
+        """A scope with the values of one entry of `vars`; TemplateError where a name would get a second value."""
+        added = _wrap_mapping(values, file, ())
+        return Scope(_merge(dict(self.nodes), added, ()), self.used)
+
+    def hold(self, nodes: Mapping[str, Node]) -> Scope:
+        """A scope in which `item` and `key` stand for one round of a loop."""
+        return Scope({**self.nodes, **nodes}, self.used)
+
+    def resolve(self, data: object, key: str = "") -> object:
+        """`data` with every template in it filled in.
+
+        `key` is the stage's key that it stands under, if any: there a template stands for a scalar, and only `cmd`
+        may hold a mapping.
+        """
+        if isinstance(data, str):
+            return self._resolve_text(data, key)
+        if isinstance(data, Mapping):
+            return {self.resolve(name, key): self.resolve(value, key) for name, value in data.items()}
+        if isinstance(data, list):
+            return [self.resolve(value, key) for value in data]
+        return data
+
+    def resolve_node(self, data: object) -> Node:
+        """The data of a loop, with the origin of what comes from a scope."""
+        if isinstance(data, str):
+            found = _TEMPLATE.fullmatch(data)
+            return self.select(found["inner"]) if _is_exact(data) and found else Node(self.resolve(data))
+        if isinstance(data, Mapping):
+            return Node({_text(self.resolve(name)): self.resolve_node(value) for name, value in data.items()})
+        if isinstance(data, list):
+            return Node([self.resolve_node(value) for value in data])
+        return Node(data)
+
+    def select(self, expression: str) -> Node:
+        """The node that `a.b[0].c` leads to."""
+        if not _EXPRESSION.fullmatch(expression):
+            raise TemplateError(f"'${{{expression}}}' is not understood")
+        steps = expression.replace("[", ".").replace("]", "").split(".")
+        node = Node(self.nodes)
+        for step in steps:
+            node = _descend(node, step.strip(), expression)
+        self._note(node)
+        return node
+
+    def _note(self, node: Node) -> None:
+        if node.file is not None and not isinstance(node.value, Mapping):
+            self.used.setdefault(node.file, {})[node.path] = None
+
+    def _resolve_text(self, text: str, key: str) -> object:
+        if "${" not in text:
+            return text
+        if _is_exact(text):
+            value = unwrap(self.select(text[2:-1]))
+            _refuse_container(value, key)
+            return value
+        filled = _TEMPLATE.sub(lambda found: self._fill(found["inner"], key), text)
+        return filled.replace(r"\${", "${")
+
+    def _fill(self, expression: str, key: str) -> str:
+        value = unwrap(self.select(expression))
+        _refuse_container(value, key)
+        return _text(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A stage as DVC names it, with its template and the names that the template may use."""
+
+    name: str
+    definition: Mapping[object, object]
+    scope: Scope
+
+
+def expand_stage(name: str, definition: Mapping[object, object], scope: Scope) -> Iterator[Instance]:
+    """The stages that one entry of `stages` stands for: itself, or one for every round of its loop."""
+    if "matrix" in definition:
+        template = {key: value for key, value in definition.items() if key != "matrix"}
+        yield from _expand_matrix(name, template, scope, scope.resolve_node(definition["matrix"]))
+    elif "foreach" in definition:
+        body = definition.get("do")
+        if not isinstance(body, Mapping):
+            raise TemplateError("'do' is not a mapping")
+        yield from _expand_foreach(name, body, scope, scope.resolve_node(definition["foreach"]))
+    else:
+        yield Instance(name=name, definition=definition, scope=scope)
+
+
+def unwrap(node: Node) -> object:
+    """The plain value of a node."""
+    if isinstance(node.value, Mapping):
+        return {name: unwrap(child) for name, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [unwrap(child) for child in node.value]
+    return node.value
+
+
+def is_template(data: object) -> bool:
+    """Whether a text has a template in it."""
+    return isinstance(data, str) and bool(_TEMPLATE.search(data))
+
+
+def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, items: Node) -> Iterator[Instance]:
+    if isinstance(items.value, (list, Mapping)) and len(items.value) > MAX_STAGES:
+        raise TemplateError(f"foreach stands for {len(items.value)} stages; {MAX_STAGES} are the limit")
+    if isinstance(items.value, Mapping):
+        for key, item in items.value.items():
+            held = scope.hold({"item": item, "key": Node(key)})
+            yield Instance(name=f"{name}@{key}", definition=template, scope=held)
+        return
+    if not isinstance(items.value, list):
+        raise TemplateError(f"foreach needs a list or a mapping, not {type(items.value).__name__}")
+    by_index = any(isinstance(item.value, (list, Mapping)) for item in items.value)
+    named = {str(index) if by_index else _text(item.value): item for index, item in enumerate(items.value)}
+    for key, item in named.items():
+        yield Instance(name=f"{name}@{key}", definition=template, scope=scope.hold({"item": item}))
+
+
+def _expand_matrix(name: str, template: Mapping[object, object], scope: Scope, axes: Node) -> Iterator[Instance]:
+    if not isinstance(axes.value, Mapping):
+        raise TemplateError("matrix needs a mapping to lists")
+    choices: list[list[tuple[str, str, Node]]] = []
+    rounds = 1
+    for axis, values in axes.value.items():
+        if not isinstance(values.value, list):
+            raise TemplateError(f"matrix.{axis} needs a list, not {type(values.value).__name__}")
+        choices.append([(axis, _name_choice(axis, index, node), node) for index, node in enumerate(values.value)])
+        rounds *= len(values.value)
+    if rounds > MAX_STAGES:
+        raise TemplateError(f"matrix stands for {rounds} stages; {MAX_STAGES} are the limit")
+    for chosen in product(*choices):
+        key = "-".join(fragment for _, fragment, _ in chosen)
+        item = Node({axis: node for axis, _, node in chosen})
+        held = scope.hold({"item": item, "key": Node(key)})
+        yield Instance(name=f"{name}@{key}", definition=template, scope=held)
+
+
+def _name_choice(axis: str, index: int, node: Node) -> str:
+    return f"{axis}{index}" if isinstance(node.value, (list, Mapping)) else _text(node.value)
+
+
+def _wrap(value: object, file: str | None, path: Key) -> Node:
+    if isinstance(value, Mapping):
+        return Node(_wrap_mapping(value, file, path), file, path)
+    if isinstance(value, (list, tuple)):
+        return Node([_wrap(item, file, (*path, str(index))) for index, item in enumerate(value)], file, path)
+    return Node(value, file, path)
+
+
+def _wrap_mapping(values: Mapping[object, object], file: str | None, path: Key) -> dict[str, Node]:
+    """Nodes by name; a key that is no text can't be named in a template and is left out."""
+    return {name: _wrap(value, file, (*path, name)) for name, value in values.items() if isinstance(name, str)}
+
+
+def _merge(into: dict[str, Node], added: Mapping[str, Node], path: Key) -> dict[str, Node]:
+    for name, node in added.items():
+        present = into.get(name)
+        if present is None:
+            into[name] = node
+        elif isinstance(present.value, Mapping) and isinstance(node.value, Mapping):
+            merged = _merge(dict(present.value), node.value, (*path, name))
+            into[name] = Node(merged, present.file, present.path)
+        else:
+            raise TemplateError(f"'{'.'.join((*path, name))}' already has a value, from {present.file or 'vars'}")
+    return into
+
+
+def _descend(node: Node, step: str, expression: str) -> Node:
+    if isinstance(node.value, Mapping) and step in node.value:
+        found = node.value[step]
+        assert isinstance(found, Node)
+        return found
+    if isinstance(node.value, list) and step.lstrip("-").isdigit() and -len(node.value) <= int(step) < len(node.value):
+        found = node.value[int(step)]
+        assert isinstance(found, Node)
+        return found
+    raise TemplateError(f"could not find '{step}' of '${{{expression}}}'")
+
+
+def _is_exact(text: str) -> bool:
+    found = _TEMPLATE.match(text)
+    return found is not None and found.end() == len(text)
+
+
+def _refuse_container(value: object, key: str) -> None:
+    if key and isinstance(value, (list, Mapping)) and not (key == "cmd" and isinstance(value, Mapping)):
+        raise TemplateError(f"a {'list' if isinstance(value, list) else 'mapping'} can't stand in {key}")
+
+
+def _text(value: object) -> str:
+    """A value inside of a text; booleans as YAML writes them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,131 @@
+"""The files of one side: a commit's, out of git's objects, or the work tree's, off the disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from seatrial.core.revision import Revision
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+from seatrial.sources.formats import MAX_BYTES
+
+
+class Tree(Protocol):
+    """Files by their path from the repository's root, with `/` between the parts."""
+
+    def paths(self) -> Collection[str]:
+        """All files that belong to this side, in the order of their paths."""
+        ...
+
+    def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """The content of those that are there. One longer than `MAX_BYTES` is cut to one byte more than that."""
+        ...
+
+    def expand(self, path: str) -> tuple[str, ...]:
+        """The path itself where it is a file, the files below where it is a directory, else nothing."""
+        ...
+
+
+def open_tree(repository: Repository, revision: Revision) -> Tree:
+    """The tree of a commit, or the work tree where the revision has no commit."""
+    return WorkTree(repository) if revision.sha is None else CommitTree(repository, revision.sha)
+
+
+class CommitTree:
+    """A commit: one `git ls-tree`, then one `git cat-file --batch` per reading."""
+
+    def __init__(self, repository: Repository, sha: str) -> None:
+        self._repository = repository
+        self._blobs = dict(sorted(repository.list_tree(sha).items()))
+        self._sorted = list(self._blobs)
+
+    def paths(self) -> Collection[str]:
+        """All files of the commit; symbolic links and submodules are none."""
+        return self._blobs.keys()
+
+    def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """The content of those that the commit holds."""
+        wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
+        contents = self._repository.read_blobs(wanted.values(), limit=MAX_BYTES)
+        absent = [path for path, oid in wanted.items() if oid not in contents]
+        if absent:
+            raise CompareError(
+                f"git has lost the content of {absent[0]}",
+                hint="git fsck tells what is missing; a partial clone needs its remote: git fetch --refetch",
+            )
+        return {path: contents[oid] for path, oid in wanted.items()}
+
+    def expand(self, path: str) -> tuple[str, ...]:
+        """The file, or the files below the directory."""
+        return (path,) if path in self._blobs else _select_below(self._sorted, path)
+
+
+class WorkTree:
+    """The files on disk: what git tracks or would track, and, when asked for by name, ignored ones too.
+
+    A symbolic link counts as what it leads to while that lies in the repository. A link that leads out of it, or into
+    `.git` (where CI keeps tokens), is not there.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._root = repository.root
+        self._real_root = Path(os.path.realpath(repository.root))
+        self._files = dict.fromkeys(sorted(repository.list_files()))
+
+    def paths(self) -> Collection[str]:
+        """Tracked files, and untracked ones that are not ignored; those deleted from the disk included."""
+        return self._files.keys()
+
+    def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """The content of those that are on disk, ignored by git or not."""
+        contents = {path: self._read_one(path) for path in paths}
+        return {path: content for path, content in contents.items() if content is not None}
+
+    def expand(self, path: str) -> tuple[str, ...]:
+        """The file, or all files on disk below the directory."""
+        top = self.locate(path)
+        if top is None:
+            return ()
+        if not top.is_dir():
+            return (path,)
+        found: list[str] = []
+        for directory, names, files in os.walk(top):
+            names[:] = [name for name in names if name != ".git"]
+            relative = os.path.relpath(directory, top)
+            below = path if relative == "." else f"{path}/{relative}"
+            found.extend(f"{below}/{name}" if below else name for name in files)
+        return tuple(sorted(found))
+
+    def locate(self, path: str) -> Path | None:
+        """Where a path is on disk, symbolic links followed; None where it isn't, or lies outside of the repository."""
+        real = Path(os.path.realpath(self._root / path))
+        if not real.is_relative_to(self._real_root):
+            return None
+        parts = real.relative_to(self._real_root).parts
+        return real if ".git" not in parts and real.exists() else None
+
+    def _read_one(self, path: str) -> bytes | None:
+        real = self.locate(path)
+        if real is None:
+            return None
+        try:
+            if not stat.S_ISREG(real.stat().st_mode):
+                return None
+            with real.open("rb") as file:
+                return file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CompareError(f"{path} can't be read: {error.strerror}", hint=f"ls -l {path}") from None
+
+
+def _select_below(ordered: list[str], directory: str) -> tuple[str, ...]:
+    prefix = f"{directory}/" if directory else ""
+    start = bisect_left(ordered, prefix)
+    end = bisect_left(ordered, prefix[:-1] + "0") if prefix else len(ordered)  # "0" follows "/"
+    return tuple(ordered[start:end])

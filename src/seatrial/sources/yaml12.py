@@ -1,0 +1,206 @@
+"""YAML 1.2 as DVC reads it, by libyaml, within limits.
+
+PyYAML speaks YAML 1.1, where `1e-5` is a string, `010` is 8 and `yes` is true. Here plain scalars follow the core
+schema of 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), with the underscores in numbers that DVC's reader,
+ruamel.yaml, accepts too. Dates stay text. Values are built straight from libyaml's nodes, which is faster than
+PyYAML's constructor, and bounded: an alias counts as often as it would be written out, so that a small file can't
+unfold into a huge one.
+Duplicate keys are an error, and `.5e3` without a sign in its exponent is text, as in DVC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 100
+MAX_VALUES = 1_000_000
+# libyaml recurses in C and would end the process; a column or a bracket is at most two levels.
+_MAX_COLUMNS = 500
+
+_STR, _SEQ, _MAP = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"
+_INT, _FLOAT, _BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
+_NULL, _MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
+_TEXT_TAGS = frozenset({_STR, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
+
+_WORDS = dict.fromkeys(("true", "True", "TRUE", "false", "False", "FALSE"), _BOOL)
+_WORDS |= dict.fromkeys(("", "~", "null", "Null", "NULL"), _NULL)
+_WORDS |= dict.fromkeys((".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"), _FLOAT)
+_WORDS |= {sign + word: _FLOAT for word in (".inf", ".Inf", ".INF") for sign in "+-"}
+_WORDS["<<"] = _MERGE
+
+_FLOAT_FORM = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)"
+)
+_INT_FORM = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_NUMBER_STARTS = frozenset("+-.0123456789")
+_BASES = {"0b": 2, "0o": 8, "0x": 16}
+_DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)
+
+
+class YAMLError(Exception):
+    """A text that is no YAML, or more than we are willing to read; `line` counts from 1."""
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+def load(text: str) -> object:
+    """The values of the only document of a text, None for an empty one; YAMLError where it can't be read."""
+    _refuse_deep(text)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        value = None if node is None else _Builder().build(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = error.problem or error.context or "the text makes no sense"
+        raise YAMLError(f"is not YAML: {reason}", line=mark.line + 1 if mark else None) from None
+    except yaml.YAMLError as error:
+        raise YAMLError(f"is not YAML: {str(error).splitlines()[0]}") from None
+    finally:
+        loader.dispose()
+    if "*" in text and _count(value, {}) > MAX_VALUES:
+        raise YAMLError(f"unfolds into more than {MAX_VALUES} values")
+    return value
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """libyaml's parser (PyYAML's where that is missing) with the plain scalars of YAML 1.2."""
+
+    def resolve(self, kind: type, value: str | None, implicit: Any) -> str:
+        if kind is yaml.ScalarNode:
+            return _resolve_plain(value or "") if implicit[0] else _STR
+        return _SEQ if kind is yaml.SequenceNode else _MAP
+
+
+def _resolve_plain(value: str) -> str:
+    if value in _WORDS:
+        return _WORDS[value]
+    if value[0] in _NUMBER_STARTS:
+        if _FLOAT_FORM.fullmatch(value):
+            return _FLOAT
+        if _INT_FORM.fullmatch(value):
+            return _INT
+    return _STR
+
+
+class _Builder:
+    """Turns the nodes of one document into values; a node with several aliases becomes one shared value."""
+
+    def __init__(self) -> None:
+        self._built: dict[int, object] = {}
+        self._open: set[int] = set()
+
+    def build(self, node: yaml.Node, depth: int = 0) -> object:
+        """The value of a node."""
+        if isinstance(node, yaml.ScalarNode):
+            return _build_scalar(node)
+        identity = id(node)
+        if identity in self._built:
+            return self._built[identity]
+        if identity in self._open:
+            raise _fail(node, "an alias refers to what it is part of")
+        if depth >= MAX_DEPTH:
+            raise _fail(node, f"is nested more than {MAX_DEPTH} levels deep")
+        self._open.add(identity)
+        value: object
+        if isinstance(node, yaml.SequenceNode):
+            value = [self.build(item, depth + 1) for item in node.value]
+        else:
+            value = self._build_mapping(node, depth)
+        self._open.discard(identity)
+        self._built[identity] = value
+        return value
+
+    def _build_mapping(self, node: yaml.Node, depth: int) -> dict[object, object]:
+        own: dict[object, object] = {}
+        merged: dict[object, object] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                merged = self._merge(value_node, depth) | merged
+                continue
+            key = self.build(key_node, depth + 1)
+            key = str(key) if isinstance(key, (dict, list)) else key
+            if key in own:
+                raise _fail(key_node, f"the key '{key}' is there twice")
+            own[key] = self.build(value_node, depth + 1)
+        return merged | own if merged else own
+
+    def _merge(self, node: yaml.Node, depth: int) -> dict[object, object]:
+        """What `<<: *a` or `<<: [*a, *b]` brings in; the first of several wins."""
+        value = self.build(node, depth + 1)
+        merged: dict[object, object] = {}
+        for source in value if isinstance(value, list) else [value]:
+            if not isinstance(source, dict):
+                raise _fail(node, "only mappings can be merged")
+            merged = source | merged
+        return merged
+
+
+def _build_scalar(node: yaml.ScalarNode) -> object:
+    tag, text = node.tag, str(node.value)
+    if tag in _TEXT_TAGS or tag == _MERGE:
+        return text
+    try:
+        return _SCALARS[tag](text)
+    except KeyError:
+        raise _fail(node, f"unknown tag or value '{tag}'") from None
+    except ValueError as error:
+        raise _fail(node, str(error)) from None
+
+
+def _build_int(text: str) -> int:
+    digits = text.replace("_", "").lower()
+    sign, digits = (-1 if digits.startswith("-") else 1), digits.lstrip("+-")
+    base = _BASES.get(digits[:2])
+    return sign * (int(digits[2:], base) if base else int(digits))
+
+
+def _build_float(text: str) -> float:
+    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _build_bool(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+_SCALARS: dict[str, Callable[[str], object]] = {
+    _INT: _build_int,
+    _FLOAT: _build_float,
+    _BOOL: _build_bool,
+    _NULL: lambda text: None,
+}
+
+
+def _fail(node: yaml.Node, message: str) -> YAMLError:
+    return YAMLError(message, line=node.start_mark.line + 1)
+
+
+def _refuse_deep(text: str) -> None:
+    """YAMLError for a text that may be nested so deeply that libyaml's own recursion is in danger."""
+    deep = _DEEP_BLOCK.search(text)
+    if not deep and text.count("[") + text.count("{") > _MAX_COLUMNS:
+        level = 0
+        for bracket in re.finditer(r"[\[\]{}]", text):
+            level += 1 if bracket.group() in "[{" else -1
+            if level > _MAX_COLUMNS:
+                deep = bracket
+                break
+    if deep:
+        raise YAMLError("is nested too deeply", line=text.count("\n", 0, deep.start()) + 1)
+
+
+def _count(value: object, known: dict[int, int]) -> int:
+    """How many values there are once every alias is written out."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(value)]
