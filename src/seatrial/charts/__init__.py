@@ -1,0 +1,1 @@
+"""Comparison → drawings that need no service: Unicode bars and Mermaid."""

@@ -1,0 +1,77 @@
+"""Report → text: one file a format, each a function `render(report, options) -> str`.
+
+A renderer escapes for its own medium and nothing else: what is said, and in which order, is the
+document's business (`seatrial.core.document`). To add a format, write one file and one line in `RENDERERS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from seatrial.core.report import Report
+
+Flavour = Literal["github", "gitlab"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderOptions:
+    """What a renderer may need to know of the place where its text will stand.
+
+    `width` is in terminal cells (None: as wide as the text), `budget` in UTF-8 bytes (None: no limit).
+    `full_report_url` is where a reader finds what a short report had to leave out.
+    """
+
+    colour: bool = False
+    width: int | None = None
+    budget: int | None = None
+    flavour: Flavour = "github"
+    full_report_url: str | None = None
+
+
+class Renderer(Protocol):
+    """Turns a report into the text of one format."""
+
+    def __call__(self, report: Report, options: RenderOptions) -> str:
+        """The report as text, ending with a newline."""
+        ...
+
+
+def _terminal(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import terminal
+
+    return terminal.render(report, options)
+
+
+def _markdown(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import markdown
+
+    return markdown.render(report, options)
+
+
+def _json(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import json
+
+    return json.render(report, options)
+
+
+def _html(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import html
+
+    return html.render(report, options)
+
+
+def _junit(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import junit
+
+    return junit.render(report, options)
+
+
+# Each is imported when it is called: `seatrial compare` must not wait for a format that nobody asked for.
+RENDERERS: dict[str, Renderer] = {
+    "terminal": _terminal,
+    "markdown": _markdown,
+    "json": _json,
+    "html": _html,
+    "junit": _junit,
+}

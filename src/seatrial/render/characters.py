@@ -1,0 +1,53 @@
+"""Which characters may leave: what every renderer does to a string before it escapes it for its medium."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Spaces that are only spaces; no-break, narrow and thin ones (U+00A0, U+202F, U+2009) are typography and stay.
+_SPACES = re.compile("[ \t-\r\x1c-\x1f\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f\u3000]+")
+# Letters and marks without a shape, which Unicode does not count as format characters.
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
+_MOST_MARKS = 4
+_MOST_READ = 20_000
+
+
+def readable(value: str, limit: int | None = None) -> str:
+    """One line of visible characters in NFC, at most `limit` long (the end gives way to `…`).
+
+    Control, format (zero width, bidirectional), private and surrogate code points are dropped, white space is
+    folded, towers of combining marks are cut: two names that look alike after this are shown alike in every format.
+    """
+    value = value[:_MOST_READ]
+    if not (value.isascii() and value.isprintable()):
+        value = unicodedata.normalize("NFC", _SPACES.sub(" ", value))
+        value = _without_towers("".join(char for char in value if _is_visible(char)))
+    value = _SPACES.sub(" ", value)
+    return value if limit is None or len(value) <= limit else value[: limit - 1].rstrip() + "…"
+
+
+def shorten_middle(value: str, limit: int) -> str:
+    """A name that keeps its beginning and its end: paths and keys differ mostly at the end."""
+    if len(value) <= limit:
+        return value
+    tail = (limit - 1) * 2 // 3
+    return value[: limit - 1 - tail] + "…" + value[len(value) - tail :]
+
+
+def _is_visible(char: str) -> bool:
+    code = ord(char)
+    noncharacter = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
+    tag = 0xE0000 <= code <= 0xE0FFF
+    return not (noncharacter or tag or char in _BLANKS or unicodedata.category(char) in _HIDDEN)
+
+
+def _without_towers(value: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for char in value:
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)

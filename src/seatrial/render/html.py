@@ -1,0 +1,237 @@
+"""A report as one HTML file: no network, no fonts or scripts from elsewhere, readable without its own script.
+
+Jinja2 escapes every string. The page's policy (a `Content-Security-Policy` element) lets in exactly the style and the
+script that are printed here, by their digests, so that text which slipped through could still load and run nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import takewhile
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from seatrial.core.document import (
+    Block,
+    Code,
+    Diagram,
+    Document,
+    Folded,
+    Footnote,
+    Inline,
+    Line,
+    Link,
+    Mark,
+    Paragraph,
+    Sign,
+    Strong,
+    Table,
+    Text,
+)
+from seatrial.core.facts import RevisionFacts
+from seatrial.core.report import Report
+from seatrial.render import RenderOptions
+from seatrial.render.characters import readable
+from seatrial.render.signs import SIGNS
+
+_TEMPLATES = "templates"
+_NOTHING = Markup()
+_SHORT = 36  # characters that stay on one line in a cell
+
+
+def render(report: Report, options: RenderOptions) -> str:
+    """The document as a complete page; light or dark as the reader's system is, and fit for print."""
+    document = report.document
+    style, script = _read_asset("report.css"), _read_asset("report.js")
+    return _template().render(
+        page_title=f"{SIGNS[document.mark].character} {_plain(document.title)}",
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        mark=document.mark.value,
+        word=SIGNS[document.mark].word,
+        icon=_icon(document.mark),
+        title=_write_line(document.title),
+        sides=_name_sides(report),
+        **_split(document),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("seatrial.render", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+@cache
+def _read_asset(name: str) -> str:
+    return resources.files("seatrial.render").joinpath(_TEMPLATES).joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _split(document: Document) -> dict[str, list[_View]]:
+    """The words beside the verdict, the body, and the small print at the foot."""
+    lead = list(takewhile(lambda block: isinstance(block, Paragraph), document.blocks))
+    rest = document.blocks[len(lead) :]
+    return {
+        "lead": [_view(block) for block in lead],
+        "body": [_view(block) for block in rest if not isinstance(block, Footnote)],
+        "notes": [_view(block) for block in rest if isinstance(block, Footnote)],
+    }
+
+
+def _name_sides(report: Report) -> list[tuple[str, str]]:
+    sides = [side for side in (report.facts.base, report.facts.head) if side is not None]
+    return [(readable(side.name, 80), _short(side)) for side in sides]
+
+
+def _short(side: RevisionFacts) -> str:
+    return readable(side.sha or "")[:7]
+
+
+# --- Blocks as values that the template shows -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    content: Markup
+    label: str
+    align: str
+    heads_row: bool
+    short: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    mark: str
+    cells: tuple[_Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """A block for the template: its kind, and of the rest what that kind has."""
+
+    kind: str
+    content: Markup = _NOTHING
+    titles: tuple[_Cell, ...] = ()
+    rows: tuple[_Row, ...] = ()
+    blocks: tuple[_View, ...] = ()
+    source: str = ""
+
+
+def _view(block: Block) -> _View:
+    match block:
+        case Paragraph(line=line):
+            return _View(kind="paragraph", content=_write_line(line))
+        case Footnote(line=line):
+            return _View(kind="footnote", content=_write_line(line))
+        case Table():
+            return _view_table(block)
+        case Diagram(title=title, source=source):
+            lines = "\n".join(readable(line) if line.strip() else "" for line in source.splitlines())
+            return _View(kind="diagram", content=_write_line((Text(title),)), source=lines)
+        case Folded(summary=summary, blocks=blocks):
+            return _View(kind="folded", content=_write_line(summary), blocks=tuple(_view(b) for b in blocks))
+
+
+def _view_table(table: Table) -> _View:
+    labels = [_plain(column.title) for column in table.columns]
+    header = next((at for at, label in enumerate(labels) if label), 0)
+
+    def cells(lines: tuple[Line, ...]) -> tuple[_Cell, ...]:
+        return tuple(
+            _Cell(
+                content=_write_line(line),
+                label=label,
+                align=column.align.value,
+                heads_row=at == header,
+                short=len(_plain(line)) <= _SHORT,
+            )
+            for at, (line, label, column) in enumerate(zip(lines, labels, table.columns, strict=True))
+        )
+
+    return _View(
+        kind="table",
+        titles=cells(tuple(column.title for column in table.columns)),
+        rows=tuple(_Row(mark=_row_mark(row), cells=cells(row)) for row in table.rows),
+    )
+
+
+def _row_mark(row: tuple[Line, ...]) -> str:
+    return next((i.mark.value for cell in row for i in cell if isinstance(i, Sign)), "")
+
+
+# --- Inlines ----------------------------------------------------------------------------------------------------------
+
+
+def _write_line(line: Line) -> Markup:
+    return Markup().join(_write_inline(inline) for inline in line)
+
+
+def _write_inline(inline: Inline) -> Markup:
+    match inline:
+        case Text(value=value):
+            return Markup.escape(readable(value))
+        case Strong(value=value):
+            return Markup("<strong>{}</strong>").format(readable(value))
+        case Code(value=value):
+            return Markup("<code>{}</code>").format(readable(value))
+        case Link(label=label, url=url):
+            if not url.startswith(("https://", "http://")):
+                return Markup.escape(readable(label))
+            return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(readable(url), readable(label))
+        case Sign(mark=mark):
+            return Markup('<span class="sign {}">{}<span class="word">{}</span></span>').format(
+                mark.value, _icon(mark), SIGNS[mark].word
+            )
+
+
+def _plain(line: Line) -> str:
+    """A line without its formatting, for attributes and the window's title."""
+    words = (
+        inline.label if isinstance(inline, Link) else "" if isinstance(inline, Sign) else inline.value
+        for inline in line
+    )
+    return readable("".join(words)).strip()
+
+
+# Shapes differ as much as colours do: tick, triangle, cross, question mark, octagon, dot.
+_ICONS = {
+    Mark.PASSED: '<circle cx="8" cy="8" r="8"/><path class="cut" d="M4.4 8.4l2.4 2.4 4.8-5.2"/>',
+    Mark.WARNED: '<path d="M8 .9l7.7 13.6H.3z"/><path class="cut" d="M8 5.6v4M8 12.1v.1"/>',
+    Mark.FAILED: '<circle cx="8" cy="8" r="8"/><path class="cut" d="M5.2 5.2l5.6 5.6M10.8 5.2l-5.6 5.6"/>',
+    Mark.INCONCLUSIVE: (
+        '<circle cx="8" cy="8" r="8"/>'
+        '<path class="cut" d="M5.9 6.2c.1-1.4 1-2.1 2.2-2.1s2.1.8 2.1 1.9c0 1.5-2.1 1.6-2.1 3.3M8.1 11.9v.1"/>'
+    ),
+    Mark.ERROR: '<path d="M4.7 0h6.6L16 4.7v6.6L11.3 16H4.7L0 11.3V4.7z"/><path class="cut" d="M8 4.2v4.6M8 11.7v.1"/>',
+    Mark.NEUTRAL: '<circle cx="8" cy="8" r="4"/>',
+}
+
+
+def _icon(mark: Mark) -> Markup:
+    return Markup('<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">{}</svg>').format(
+        Markup(_ICONS[mark])  # noqa: S704 - our own drawing
+    )

@@ -1,0 +1,48 @@
+"""Every format of every kind of report is exactly what it was when somebody last looked at it.
+
+After a change that is meant, `UPDATE_GOLDEN=1 python -m pytest tests/golden` writes the files anew; read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seatrial.render import RENDERERS, RenderOptions
+from tests.golden.cases import CASES
+
+HERE = Path(__file__).parent
+FORMATS = {
+    "terminal": "txt",
+    "markdown": "md",
+    "json": "json",
+    "html": "html",
+    "junit": "xml",
+}
+FULL_REPORT = "https://github.com/acme/flights/actions/runs/1234/artifacts/5"
+
+
+def options_for(case: str, name: str) -> RenderOptions:
+    """As wide as a terminal, and with the room of a comment that is nearly full."""
+    budget = 6_000 if case == "truncated" else None
+    return RenderOptions(width=120 if name == "terminal" else None, budget=budget, full_report_url=FULL_REPORT)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("case", CASES)
+def test_report_is_the_golden_one(case: str, name: str) -> None:
+    """A report of a known kind is rendered to the last character as the golden file says."""
+    text = RENDERERS[name](CASES[case], options_for(case, name))
+    golden = HERE / "reports" / f"{case}.{FORMATS[name]}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8", newline="")
+    assert golden.read_bytes().decode() == text
+
+
+def test_no_golden_file_is_left_over() -> None:
+    """Every golden file belongs to a case and a format, so that none is kept that nobody checks."""
+    expected = {f"{case}.{suffix}" for case in CASES for suffix in FORMATS.values()}
+    assert {path.name for path in (HERE / "reports").iterdir()} == expected
