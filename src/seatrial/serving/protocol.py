@@ -106,14 +106,15 @@ _KINDS = {"B": "b", "U": "iu", "I": "iu", "F": "iuf"}
 
 def _read_values(where: str, data: list[Any], datatype: str) -> Array:
     """The values as an array of the datatype; nothing is converted that changes what was meant."""
+    if datatype == "BYTES":
+        texts = np.array(data, dtype=np.object_)
+        if not all(isinstance(text, str) for text in texts.flat):
+            raise RequestError(f"{where}: data must hold text only, in rows of the same length")
+        return texts
     try:
         values = np.array(data)
     except (ValueError, OverflowError) as error:
         raise RequestError(f"{where}: the rows of data are not all of the same length") from error
-    if datatype == "BYTES":
-        if values.dtype.kind != "U":
-            raise RequestError(f"{where}: data must hold text only")
-        return values.astype(np.object_)
     if values.dtype.kind not in _KINDS[datatype[0]]:
         raise RequestError(f"{where}: data must hold {_describe(datatype)} only")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -43,6 +43,7 @@ def build_app(models: LiveModels, *, max_body: int = MAX_BODY) -> Starlette:
         ("/v2/health/live", "GET", endpoints.tell_live),
         ("/v2/health/ready", "GET", endpoints.tell_ready),
         ("/v2", "GET", endpoints.describe_server),
+        ("/v2/", "GET", endpoints.describe_server),
     ]
     for base in (model, version):
         routes += [
@@ -50,7 +51,7 @@ def build_app(models: LiveModels, *, max_body: int = MAX_BODY) -> Starlette:
             (f"{base}/ready", "GET", endpoints.tell_model_ready),
             (f"{base}/infer", "POST", endpoints.infer),
         ]
-    return Starlette(
+    app = Starlette(
         routes=[Route(path, endpoint, methods=[method]) for path, method, endpoint in routes],
         exception_handlers={
             RequestError: endpoints.refuse,
@@ -58,6 +59,8 @@ def build_app(models: LiveModels, *, max_body: int = MAX_BODY) -> Starlette:
             Exception: endpoints.refuse,
         },
     )
+    app.router.redirect_slashes = False  # a redirect would be an answer without a digest
+    return app
 
 
 class _Endpoints:
@@ -104,7 +107,8 @@ class _Endpoints:
 
     async def tell_model_ready(self, request: Request) -> Response:
         served = await self._find(request)
-        problem = self._models.all()[served.release.name].problem
+        model = self._models.find(served.release.name)
+        problem = model.problem if model else "no longer there"
         body = {"name": served.release.name, "ready": not problem} | ({"problem": problem} if problem else {})
         return self._answer(body, status=503 if problem else 200, served=served)
 
