@@ -6,12 +6,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from seatrial import __version__
 from seatrial.errors import ExitCode, SeatrialError, UsageError
+
+if TYPE_CHECKING:
+    from seatrial.publish import Delivery
+    from seatrial.render import RenderOptions
 
 _EXAMPLE_COMPARE = """\b
 Examples:
@@ -108,7 +112,6 @@ def compare(
     """
     from seatrial.commands.compare import Destination, compare_revisions, write_outputs
     from seatrial.commands.measure import Selection
-    from seatrial.render import RenderOptions
 
     destinations = tuple(
         Destination(format=name, path=None if path in {None, "-"} else Path(path or ""))
@@ -121,12 +124,91 @@ def compare(
         config_path=config_path,
         selection=Selection(targets=targets, show_all=show_all, precision=precision),
     )
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    options = {"terminal": RenderOptions(colour=_wants_colour(), width=width)}
-    text = write_outputs(measurement, destinations, options)
+    text = write_outputs(measurement, destinations, {"terminal": _terminal_options()})
     if not quiet:
         click.echo(text, nl=False, color=True)
     sys.exit(measurement.verdict.exit_code)
+
+
+@cli.command(epilog=_EXAMPLE_CI)
+@config_option
+@click.option(
+    "--base", envvar="SEATRIAL_BASE", metavar="REV", help="The baseline.  [default: what fits the measured tree]"
+)
+@click.option("--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key.")
+@click.option(
+    "--reproduce",
+    envvar="SEATRIAL_REPRODUCE",
+    type=click.Choice(["no", "verify", "yes"]),
+    default="no",
+    show_default=True,
+    help="no: judge what is committed. verify: also fail if `dvc repro` makes other metrics. yes: judge what it makes.",
+)
+@click.option(
+    "--comment/--no-comment", envvar="SEATRIAL_COMMENT", default=True, show_default=True, help="Post the one comment."
+)
+@click.option(
+    "--check/--no-check", envvar="SEATRIAL_CHECK", default=True, show_default=True, help="Conclude the check or status."
+)
+@click.option(
+    "--require-delivery/--no-require-delivery",
+    envvar="SEATRIAL_REQUIRE_DELIVERY",
+    default=False,
+    show_default=True,
+    help="Exit with 4 if the verdict passed but a report did not reach its place.",
+)
+@click.option(
+    "--report-dir",
+    envvar="SEATRIAL_REPORT_DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("seatrial-report"),
+    show_default=True,
+    help="Receives report.md, report.html, report.json and report.junit.xml.",
+)
+@all_option
+@click.pass_obj
+def ci(
+    directory: Path,
+    config_path: Path | None,
+    base: str | None,
+    key: str,
+    reproduce: str,
+    comment: bool,
+    check: bool,
+    require_delivery: bool,
+    report_dir: Path,
+    show_all: bool,
+) -> None:
+    """Judge the change that this CI job is about, and report it.
+
+    Works in GitHub Actions and GitLab CI. The job's own variables tell the change, its baseline and where
+    to report; whatever can't be delivered is said once and never changes the verdict.
+    """
+    from seatrial.commands.ci import CIRequest, Reproduce, run_ci
+    from seatrial.render import RENDERERS, RenderOptions
+
+    request = CIRequest(
+        config_path=config_path,
+        base=base,
+        key=key,
+        reproduce=Reproduce(reproduce),
+        comment=comment,
+        check=check,
+        report_dir=report_dir,
+        show_all=show_all,
+    )
+    result = run_ci(directory, os.environ, request, lambda line: click.echo(f"seatrial: {line}", err=True))
+    click.echo(RENDERERS["terminal"](result.measurement.report, RenderOptions()), nl=False)
+    for delivery in result.deliveries:
+        _show_delivery(delivery)
+    sys.exit(result.exit_code(require_delivery=require_delivery))
+
+
+def _show_delivery(delivery: Delivery) -> None:
+    if delivery.ok:
+        click.echo(f"{delivery.step}: {delivery.detail or 'done'}", err=True)
+    else:
+        _show_error(f"{delivery.step}: {delivery.problem}", delivery.hint)
 
 
 def _pair_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, str | None]]:
@@ -153,8 +235,14 @@ def _guess_format(output: str) -> str:
     return _SUFFIXES[suffix]
 
 
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _terminal_options() -> RenderOptions:
+    """Colour and width of a terminal, plain text for anything else."""
+    from seatrial.render import RenderOptions
+
+    if not sys.stdout.isatty():
+        return RenderOptions()
+    colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return RenderOptions(colour=colour, width=shutil.get_terminal_size().columns)
 
 
 def main() -> NoReturn:

@@ -56,7 +56,7 @@ def test_a_file_with_a_version_alone_sets_no_gates() -> None:
         (b"version: 1\nmetric: {}", "seatrial.yaml:2: the file has no key `metric`", "did you mean `metrics`?"),
         (b"version: 1\nmetrics: [a]", "seatrial.yaml:2: `metrics` must map", ""),
         (b"version: 1\nmetrics:\n  a: 3", "seatrial.yaml:3: metrics.a: expected `object`", ""),
-        (b"version: 1\nmetrics:\n  a:\n    at_leest: 3", "seatrial.yaml:4: metrics.a has no key `at_leest`", "at_least"),
+        (b"version: 1\nmetrics:\n  a:\n    at_leest: 3", "seatrial.yaml:4: metrics.a has no key `at_leest`", "least"),
         (b"version: 1\nmetrics:\n  a:\n    at_least: x", "seatrial.yaml:4: metrics.a.at_least: expected", ""),
         (b"version: 1\nmetrics:\n  a: {at_least: .nan}", "seatrial.yaml:3: `at_least` must be a finite number", ""),
         (b"version: 1\nmetrics:\n  a: {max_decrease: 1 %x}", "seatrial.yaml:3: `max_decrease` is not a number", "1%"),

@@ -56,8 +56,7 @@ def choose_ci_range(repository: Repository, job: CIJob, base: str | None) -> Rev
     """The range of a CI job, by its own hint; `base` overrides it."""
     checked_out = repository.head_sha()
     word = {"github": "this PR", "gitlab": "this MR"}[job.system.value] if job.change else job.head_name
-    # The tree that was measured is the work tree; the commit that people know it by is the change's head.
-    head = Revision(name=word, sha=checked_out)
+    head = Revision(name=word, sha=checked_out, shown=job.head)
     if base is not None:
         return RevisionRange(base=_revision(repository, base), head=head, reason="as asked for")
     name = job.base_name or "baseline"

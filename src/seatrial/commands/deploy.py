@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Protocol
 
 from seatrial.core.metrics import Value
 from seatrial.core.policy import Status, Verdict
@@ -28,18 +27,7 @@ from seatrial.deploy import Target
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError, UsageError
 from seatrial.sources.cache import CachedOut
-
-
-class DeclaredArtifact(Protocol):
-    """An entry of `artifacts:` in dvc.yaml."""
-
-    @property
-    def name(self) -> str:
-        """What the artifact is called."""
-
-    @property
-    def path(self) -> str:
-        """The output that it is, from the repository's root."""
+from seatrial.sources.dvcfiles import Artifact
 
 
 class Action(str, Enum):
@@ -74,7 +62,7 @@ class Deployment:
 def plan_deployment(
     *,
     artifact: str,
-    artifacts: Iterable[DeclaredArtifact],
+    artifacts: Iterable[Artifact],
     locate: Callable[[str], CachedOut | None],
     target: Target,
     commit: str,
@@ -110,7 +98,7 @@ def plan_deployment(
     return DeploymentPlan(action=action, release=release, sources=sources, previous=seen.live, notes=notes)
 
 
-def _find_path(name: str, artifacts: tuple[DeclaredArtifact, ...]) -> str:
+def _find_path(name: str, artifacts: tuple[Artifact, ...]) -> str:
     for declared in artifacts:
         if declared.name == name:
             return declared.path

@@ -11,7 +11,7 @@ from seatrial.commands.uncertainty import Uncertainty, estimate_uncertainty
 from seatrial.config import Config
 from seatrial.core.comparison import Comparison, compare
 from seatrial.core.metrics import Snapshot
-from seatrial.core.policy import Verdict, evaluate
+from seatrial.core.policy import Finding, Verdict, evaluate
 from seatrial.core.report import Report, build_report
 from seatrial.core.revision import Revision, RevisionRange
 from seatrial.core.wording import Telling
@@ -45,10 +45,14 @@ def measure(
     config: Config,
     selection: Selection,
     *,
+    beside: tuple[Finding, ...] = (),
     run_url: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Measurement:
-    """Compare two revisions and judge them by a policy. Nothing is printed and nothing is sent."""
+    """Compare two revisions and judge them by a policy, together with findings from elsewhere.
+
+    Nothing is printed and nothing is sent.
+    """
     from seatrial.sources.snapshot import read_snapshot
 
     @cache
@@ -62,7 +66,7 @@ def measure(
         _refuse_unknown_targets(selection.targets, base, head)
     uncertainty = estimate_uncertainty(repository, config.evaluations, base, head) if base else Uncertainty()
     comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
-    verdict = evaluate(config.policy, comparison)
+    verdict = evaluate(config.policy, comparison, beside=beside)
     telling = Telling(
         show_all=selection.show_all,
         precision=selection.precision,

@@ -131,25 +131,32 @@ def is_finite(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_LOWER = re.compile(
-    r"loss|error|err$|^err|rmse|mse|mae|mape|wape|brier|perplexity|latency|seconds|duration|time|gap|drift|ece|wer$|cer$|"
-    r"missing|null|duplicate|fpr|fnr|false_|size|memory|bytes"
+_LOWER = frozenset(
+    ["loss", "logloss", "error", "err", "rmse", "mse", "mae", "mape", "wape", "smape", "brier", "perplexity", "latency", "seconds", "duration", "time", "drift", "ece", "wer", "cer", "missing", "nulls", "duplicates", "fpr", "fnr", "bytes", "size", "memory"]
 )
-_HIGHER = re.compile(
-    r"acc|auc|f1|f2|fbeta|precision|recall|sensitivity|specificity|map|ndcg|mrr|kappa|mcc|r2|r_2|score|iou|dice|bleu|rouge|tpr|tnr|"
-    r"throughput|(^|_)ap($|_)"
+_HIGHER = frozenset(
+    ["accuracy", "acc", "auc", "auroc", "auprc", "f1", "f2", "fbeta", "precision", "recall", "sensitivity", "specificity", "map", "ndcg", "mrr", "kappa", "mcc", "r2", "score", "iou", "dice", "bleu", "rouge", "tpr", "tnr", "throughput", "ap"]
 )
+# A number that measures spread or distance has no better side, whatever it is the spread of.
+_NEITHER = frozenset({"gap", "std", "stdev", "variance", "var", "count", "n"})
+# These say how a metric was summed up, and the part before them says which metric it is.
+_SUMMARIES = frozenset(
+    ["mean", "avg", "average", "median", "value", "min", "max", "macro", "micro", "weighted", "overall", "train", "test", "val", "validation"]
+)
+_WORD = re.compile(r"[a-z]+\d*")
 
 
 def guess_direction(key: Key) -> Direction | None:
     """Which way is better, judged by the usual names of metrics; None where the name does not tell.
 
-    Only the last part of the key is looked at, and "lower" wins, so that `mean_squared_error` of an
-    `accuracy` block is read right. A rule in seatrial.yaml overrides the guess.
+    The last part of the key decides, or the one before it where the last is only a summary (`roc_auc.mean`).
+    "Lower" wins within a part, so that `precision_error` is read right. A rule in seatrial.yaml overrides the guess.
     """
-    name = key[-1].lower() if key else ""
-    if _LOWER.search(name):
+    words = [_WORD.findall(part.lower()) for part in key]
+    if any(word in _NEITHER for part in words for word in part):
+        return None
+    named = next((part for part in reversed(words) if part and not _SUMMARIES.issuperset(part)), [])
+    spelled = {*named, *(word.rstrip("0123456789") for word in named)}
+    if spelled & _LOWER:
         return Direction.LOWER
-    if _HIGHER.search(name):
-        return Direction.HIGHER
-    return None
+    return Direction.HIGHER if spelled & _HIGHER else None

@@ -149,11 +149,14 @@ class Verdict:
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
 
 
-def evaluate(policy: Policy, comparison: Comparison) -> Verdict:
-    """Judge a comparison. A tighter limit never turns failed into passed."""
+def evaluate(policy: Policy, comparison: Comparison, *, beside: tuple[Finding, ...] = ()) -> Verdict:
+    """Judge a comparison; `beside` are findings from elsewhere that count as well.
+
+    A tighter limit never turns failed into passed.
+    """
     by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
     health = _check_health(policy, comparison, named={finding.id for finding in by_rule})
-    findings = (*by_rule, *health)
+    findings = (*by_rule, *health, *beside)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
 

@@ -64,7 +64,7 @@ def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, tel
 
 
 def _state_revision(revision: Revision) -> RevisionFacts:
-    return RevisionFacts(name=revision.name, sha=revision.sha)
+    return RevisionFacts(name=revision.name, sha=revision.commit)
 
 
 def _state_value(value: Value) -> Value:

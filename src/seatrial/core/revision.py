@@ -9,15 +9,25 @@ WORK_TREE = "work tree"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """A commit, or the work tree where `sha` is None; `name` is what people call it (`main`, `v1.2`)."""
+    """A commit, or the work tree where `sha` is None; `name` is what people call it (`main`, `v1.2`).
+
+    `shown` is the commit that people know it by where that is another one: a CI job measures a passing
+    merge, and the change's own head is what its reviewers see.
+    """
 
     name: str
     sha: str | None
+    shown: str | None = None
+
+    @property
+    def commit(self) -> str | None:
+        """The commit to name: what is shown, else what was read; None for a plain work tree."""
+        return self.shown or self.sha
 
     @property
     def short(self) -> str:
-        """The first seven digits of the commit, or empty for the work tree."""
-        return self.sha[:7] if self.sha else ""
+        """The first seven digits of the commit to name, or empty for a plain work tree."""
+        return (self.commit or "")[:7]
 
     def __str__(self) -> str:
         return f"{self.name} {self.short}".strip()

@@ -43,7 +43,7 @@ def snapshot(
 
 
 def range_of(base: bool = True) -> RevisionRange:
-    """main against the work tree, or a first measurement."""
+    """Main against the work tree, or a first measurement."""
     return RevisionRange(base=BASE if base else None, head=HEAD, reason="merge base with main")
 
 

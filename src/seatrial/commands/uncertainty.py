@@ -1,0 +1,148 @@
+"""How sure the differences are: from the per-sample predictions of both sides, where the policy names them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from seatrial.config import Evaluation
+from seatrial.core.metrics import Interval, MetricId, Snapshot, Value, is_finite
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+
+if TYPE_CHECKING:
+    from seatrial.sources.predictions import PairedPredictions, Predictions
+    from seatrial.stats.paired import Estimate
+
+# A metrics file is rounded when it is written; beyond this it was not made from these predictions.
+_AGREEMENT = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertainty:
+    """Intervals by metric, and what the report has to say of those that could not be had."""
+
+    intervals: Mapping[MetricId, Interval] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def estimate_uncertainty(
+    repository: Repository, evaluations: tuple[Evaluation, ...], base: Snapshot | None, head: Snapshot
+) -> Uncertainty:
+    """Intervals of every metric that the evaluations' predictions determine; absent ones are said, never faked."""
+    if base is None or not evaluations:
+        return Uncertainty()
+    intervals: dict[MetricId, Interval] = {}
+    notes: list[str] = []
+    for evaluation in evaluations:
+        try:
+            found, remarks = _estimate(repository, evaluation, base, head)
+        except ImportError:
+            return Uncertainty(notes=("no intervals: install seatrial[stats]",))
+        except CompareError as error:
+            found, remarks = {}, [f"no intervals for {evaluation.metrics}: {error.message}"]
+        intervals |= found
+        notes += remarks
+    return Uncertainty(intervals=intervals, notes=tuple(notes))
+
+
+def _estimate(
+    repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot
+) -> tuple[dict[MetricId, Interval], list[str]]:
+    from seatrial.sources.predictions import pair_predictions
+    from seatrial.stats.differences import estimate_differences
+    from seatrial.stats.paired import Estimate
+
+    known = {side.revision: _read_values(side, evaluation.metrics) for side in (base, head)}
+    names = [name for name in _metric_names() if name in known[base.revision] and name in known[head.revision]]
+    if not names:
+        return {}, [f"no intervals for {evaluation.metrics}: it holds no metric that predictions determine"]
+    pairs = pair_predictions(*(_read_predictions(repository, evaluation, side) for side in (base, head)))
+    estimates = estimate_differences(
+        pairs.label,
+        pairs.base,
+        pairs.head,
+        names,
+        base_threshold=_read_threshold(evaluation, base),
+        head_threshold=_read_threshold(evaluation, head),
+    )
+    intervals: dict[MetricId, Interval] = {}
+    remarks = _describe_pairing(evaluation, pairs)
+    for name, estimate in estimates.items():
+        identity = MetricId(file=evaluation.metrics, key=(name,))
+        if not isinstance(estimate, Estimate):
+            remarks.append(f"no interval for {identity.dotted}: {estimate.reason}")
+        elif not _agrees(estimate, known[base.revision][name], known[head.revision][name]):
+            remarks.append(f"no interval for {identity}: the file was not made from {evaluation.predictions}")
+        else:
+            intervals[identity] = _describe(estimate)
+    return intervals, remarks
+
+
+def _metric_names() -> tuple[str, ...]:
+    from seatrial.stats.names import METRIC_NAMES
+
+    return METRIC_NAMES
+
+
+def _describe(estimate: Estimate) -> Interval:
+    return Interval(low=estimate.low, high=estimate.high, level=estimate.level, n=estimate.n, method=estimate.method)
+
+
+def _describe_pairing(evaluation: Evaluation, pairs: PairedPredictions) -> list[str]:
+    """What a reader must know of the evaluation set where the two sides do not share it."""
+    remarks = []
+    if pairs.n_common < max(pairs.n_base, pairs.n_head):
+        remarks.append(
+            f"{evaluation.predictions}: paired on the {pairs.n_common:,} samples that both sides hold "
+            f"(baseline {pairs.n_base:,}, candidate {pairs.n_head:,})"
+        )
+    if pairs.labels_changed:
+        remarks.append(f"{evaluation.predictions}: {pairs.labels_changed:,} labels differ between the sides")
+    return remarks
+
+
+def _agrees(estimate: Estimate, base: Value, head: Value) -> bool:
+    """Whether both committed values are those of the predictions."""
+    return all(
+        is_finite(told) and math.isclose(float(told or 0), computed, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT)
+        for told, computed in ((base, estimate.base), (head, estimate.head))
+    )
+
+
+def _read_values(side: Snapshot, path: str) -> dict[str, Value]:
+    """The top-level values of one metrics file, by name."""
+    found = next((file for file in side.metrics if file.path == path), None)
+    return {key[0]: value for key, value in found.values.items() if len(key) == 1} if found else {}
+
+
+def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Predictions:
+    from seatrial.sources.predictions import PredictionColumns, read_predictions
+    from seatrial.sources.snapshot import locate_out, read_text
+
+    columns = PredictionColumns(key=(evaluation.key,), label=evaluation.label, score=evaluation.score)
+    path = evaluation.predictions
+    out = locate_out(repository, side.revision, path)
+    if out is None:
+        content = read_text(repository, side.revision, path)
+        if content is None:
+            raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
+        return read_predictions(content, path=path, columns=columns)
+    place = out.files[0].location if out.files else None
+    if place is None:
+        raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch {path})")
+    return read_predictions(place, path=path, columns=columns)
+
+
+def _read_threshold(evaluation: Evaluation, side: Snapshot) -> float:
+    """The threshold of a side: the policy's number, or the parameter that it names."""
+    if not isinstance(evaluation.threshold, str):
+        return evaluation.threshold
+    file, _, key = evaluation.threshold.rpartition(":")
+    values = next((one.values for one in side.params if one.path == file), {})
+    value = values.get(tuple(key.split(".")))
+    if not is_finite(value) or isinstance(value, str):
+        raise CompareError(f"the threshold {evaluation.threshold} is not a number at {side.revision}")
+    return float(value or 0)
