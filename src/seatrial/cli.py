@@ -36,6 +36,17 @@ Examples:
 \b
 Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
             3 could not compare, 4 judged but not delivered (with --require-delivery)."""
+_EXAMPLE_DEPLOY = """\b
+Examples:
+  seatrial deploy flights-delay --to /srv/models --dry-run
+  seatrial deploy flights-delay --to /srv/models
+
+\b
+Exit codes: 0 live (or already live), 1 refused or failed and nothing changed, 2 usage."""
+_EXAMPLE_SERVE = """\b
+Examples:
+  seatrial serve /srv/models
+  curl localhost:8080/v2/models/flights-delay"""
 _FORMATS = ("terminal", "markdown", "json", "html", "junit")
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
 
@@ -202,6 +213,56 @@ def ci(
     for delivery in result.deliveries:
         _show_delivery(delivery)
     sys.exit(result.exit_code(require_delivery=require_delivery))
+
+
+@cli.command(epilog=_EXAMPLE_DEPLOY)
+@click.argument("artifact")
+@click.option(
+    "--to",
+    "root",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory that holds the releases.",
+)
+@click.option("--base", metavar="REV", help="What the commit is judged against.  [default: its first parent]")
+@click.option("--dry-run", is_flag=True, help="Print the plan; change nothing.")
+@click.option(
+    "--override", default="", metavar="REASON", help="Deliver in spite of the verdict; the reason is recorded."
+)
+@config_option
+@click.pass_obj
+def deploy(
+    directory: Path, artifact: str, root: Path, base: str | None, dry_run: bool, override: str, config_path: Path | None
+) -> None:
+    """Deliver a model of the current commit, if the gates let it.
+
+    ARTIFACT is a name under `artifacts:` in dvc.yaml. The commit is judged again; the model's bytes come from
+    DVC's cache, are checked against dvc.lock, answer their golden requests, and only then go live.
+    """
+    from seatrial.commands.delivery import plan_delivery
+    from seatrial.commands.deploy import apply, describe_deployment, describe_plan
+
+    plan, target = plan_delivery(
+        directory, artifact=artifact, root=root, base=base, config_path=config_path, override=override
+    )
+    for line in describe_plan(plan):
+        click.echo(line, err=not dry_run)
+    if not dry_run:
+        click.echo(describe_deployment(apply(plan, target=target)))
+
+
+@cli.command(epilog=_EXAMPLE_SERVE)
+@click.argument("root", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
+def serve(root: Path, host: str, port: int) -> None:
+    """Answer requests with the live releases below ROOT.
+
+    Speaks the Open Inference Protocol v2 and follows the next deployment without a restart.
+    """
+    from seatrial.commands.serve import serve as run_server
+
+    run_server(root, host=host, port=port, announce=click.echo)
 
 
 def _show_delivery(delivery: Delivery) -> None:

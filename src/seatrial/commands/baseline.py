@@ -52,6 +52,17 @@ def choose_range(repository: Repository, ends: Ends) -> RevisionRange:
     return _fork_point(repository, _revision(repository, default), head, at)
 
 
+def choose_merged_range(repository: Repository, base: str | None) -> RevisionRange:
+    """The range of a merged commit: HEAD against its first parent, or against what was asked for."""
+    head = Revision(name=repository.branch_name() or "HEAD", sha=repository.head_sha())
+    assert head.sha is not None
+    if base is not None:
+        return RevisionRange(base=_revision(repository, base), head=head, reason="as asked for")
+    parent = repository.first_parent(head.sha)
+    before = Revision(name="its first parent", sha=repository.ensure_commit(parent)) if parent else None
+    return RevisionRange(base=before, head=head, reason="first parent of the merged commit")
+
+
 def choose_ci_range(repository: Repository, job: CIJob, base: str | None) -> RevisionRange:
     """The range of a CI job, by its own hint; `base` overrides it."""
     checked_out = repository.head_sha()

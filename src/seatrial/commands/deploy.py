@@ -26,7 +26,7 @@ from seatrial.core.release import (
 from seatrial.deploy import Target
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError, UsageError
-from seatrial.sources.cache import CachedOut
+from seatrial.sources.cache import CachedOut, hash_listing
 from seatrial.sources.dvcfiles import Artifact
 
 
@@ -78,7 +78,7 @@ def plan_deployment(
     path = _find_path(check_name(artifact), tuple(artifacts))
     overruled = _check_verdict(verdict, commit, override.strip())
     out = _locate(locate, path, commit)
-    sources = pack(path, out.digest, ((file.path, file.digest, file.location) for file in out.files))
+    sources = pack(path, ((file.path, file.digest, file.location) for file in out.files))
     files = tuple(source.file for source in sources)
     digest = digest_files(files)
     seen = target.observe()
@@ -113,6 +113,9 @@ def _locate(locate: Callable[[str], CachedOut | None], path: str, commit: str) -
             f"{path} of {commit[:7]} is not in DVC's cache, or dvc.lock does not name it",
             hint=f"run `dvc pull {path}`; if it is new, `dvc repro` and commit dvc.lock",
         )
+    listed = [(file.path, file.digest) for file in out.files]
+    if out.digest != (hash_listing(listed) if out.digest.endswith(".dir") else "".join(md5 for _, md5 in listed)):
+        raise ReleaseError(f"{path}: the list of files is not the one that dvc.lock names ({out.digest})")
     return out
 
 

@@ -1,4 +1,4 @@
-"""Do the committed metrics come out when the pipeline is run?"""
+"""Whether the committed metrics are those that come out when the pipeline is run."""
 
 from __future__ import annotations
 

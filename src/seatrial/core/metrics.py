@@ -131,18 +131,22 @@ def is_finite(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_LOWER = frozenset(
-    ["loss", "logloss", "error", "err", "rmse", "mse", "mae", "mape", "wape", "smape", "brier", "perplexity", "latency", "seconds", "duration", "time", "drift", "ece", "wer", "cer", "missing", "nulls", "duplicates", "fpr", "fnr", "bytes", "size", "memory"]
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LOWER = _words(
+    "loss logloss error err rmse mse mae mape wape smape brier perplexity latency seconds duration time drift ece wer"
+    " cer missing nulls duplicates fpr fnr bytes size memory"
 )
-_HIGHER = frozenset(
-    ["accuracy", "acc", "auc", "auroc", "auprc", "f1", "f2", "fbeta", "precision", "recall", "sensitivity", "specificity", "map", "ndcg", "mrr", "kappa", "mcc", "r2", "score", "iou", "dice", "bleu", "rouge", "tpr", "tnr", "throughput", "ap"]
+_HIGHER = _words(
+    "accuracy acc auc auroc auprc f1 f2 fbeta precision recall sensitivity specificity map ndcg mrr kappa mcc r2 score"
+    " iou dice bleu rouge tpr tnr throughput ap"
 )
 # A number that measures spread or distance has no better side, whatever it is the spread of.
-_NEITHER = frozenset({"gap", "std", "stdev", "variance", "var", "count", "n"})
+_NEITHER = _words("gap std stdev variance var count n")
 # These say how a metric was summed up, and the part before them says which metric it is.
-_SUMMARIES = frozenset(
-    ["mean", "avg", "average", "median", "value", "min", "max", "macro", "micro", "weighted", "overall", "train", "test", "val", "validation"]
-)
+_SUMMARIES = _words("mean avg average median value min max macro micro weighted overall train test val validation")
 _WORD = re.compile(r"[a-z]+\d*")
 
 
