@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickletools
 import zipfile
@@ -71,33 +70,24 @@ def _walk(root: Path, directory: Path) -> Iterator[ReleaseFile]:
                 raise ReleaseError(f"{path}: neither a file nor a directory, so it can't be part of a release")
 
 
-def digest_tree(files: Iterable[tuple[str, str]]) -> str:
-    """The digest that DVC gives a directory of (path, md5) pairs: MD5 as hex with `.dir`."""
-    listing = sorted(({"md5": md5, "relpath": path} for path, md5 in files), key=lambda entry: entry["relpath"])
-    text = json.dumps(listing, sort_keys=True).encode()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+def pack(path: str, files: Iterable[tuple[str, str, Path | None]]) -> tuple[SourceFile, ...]:
+    """Check the files of an output of DVC (path, MD5, place in the cache) and describe them for a release.
 
-
-def pack(path: str, digest: str, files: Iterable[tuple[str, str, Path | None]]) -> tuple[SourceFile, ...]:
-    """Check an output of DVC (its files as path, MD5, place in the cache) and describe it for a release.
-
-    The chain from `dvc.lock` holds at every link: `digest` covers the list of files, the list covers the
-    bytes. Raises ReleaseError for a byte too few, too many or altered, and for pickles.
+    Raises ReleaseError for bytes that are absent or not what their MD5 says, and for pickles.
     """
-    listed = tuple((name or Path(path).name, md5, location) for name, md5, location in files)
-    names = [name for name, _, _ in listed]
-    if not listed or len(set(names)) != len(names):
-        raise ReleaseError(f"{path}: the output holds no file" if not listed else f"{path}: a file is listed twice")
-    promised = digest_tree((name, md5) for name, md5, _ in listed) if digest.endswith(".dir") else listed[0][1]
-    if promised != digest or (not digest.endswith(".dir") and len(listed) > 1):
-        raise ReleaseError(f"{path}: the list of files is not the one that dvc.lock names ({digest})", hint=_pull(path))
-    return tuple(_pack_file(path, name, md5, location) for name, md5, location in sorted(listed, key=lambda f: f[0]))
+    listed = sorted((name or Path(path).name, md5, str(location or "")) for name, md5, location in files)
+    if not listed:
+        raise ReleaseError(f"{path}: the output holds no file")
+    if len({name for name, _, _ in listed}) < len(listed):
+        raise ReleaseError(f"{path}: a file is listed twice")
+    return tuple(_pack_file(path, name, md5, location) for name, md5, location in listed)
 
 
-def _pack_file(out: str, name: str, md5: str, location: Path | None) -> SourceFile:
+def _pack_file(out: str, name: str, md5: str, place: str) -> SourceFile:
     check_path(name)
-    if location is None or not location.is_file():
-        raise ReleaseError(f"{out}: {name} (md5 {md5}) is not in DVC's cache", hint=_pull(out))
+    location = Path(place)
+    if not location.is_file():
+        raise ReleaseError(f"{out}: {name} (md5 {md5}) is not in DVC's cache", hint=f"run `dvc pull {out}` first")
     with location.open("rb") as stream:
         content = read_content(stream)
     if content.md5 != md5:
@@ -108,10 +98,6 @@ def _pack_file(out: str, name: str, md5: str, location: Path | None) -> SourceFi
     if is_pickle(location):
         raise refuse_pickle(f"{out}: {name}")
     return SourceFile(file=ReleaseFile(path=name, size=content.size, sha256=content.sha256), md5=md5, location=location)
-
-
-def _pull(path: str) -> str:
-    return f"run `dvc pull {path}` first"
 
 
 def copy_verified(source: SourceFile, destination: Path) -> None:

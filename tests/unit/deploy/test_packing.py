@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seatrial.deploy.packing import SourceFile, copy_verified, digest_tree, is_pickle, list_files, pack
+from seatrial.deploy.packing import SourceFile, copy_verified, is_pickle, list_files, pack
 from seatrial.errors import ReleaseError
 
 
@@ -38,21 +38,10 @@ def keep(directory: Path, files: dict[str, bytes]) -> list[tuple[str, str, Path 
     return listed
 
 
-def tree_of(listed: list[tuple[str, str, Path | None]]) -> str:
-    """DVC's digest of the directory that the files make."""
-    return digest_tree((path, md5) for path, md5, _ in listed)
-
-
-def test_directory_digest_is_the_one_of_dvc() -> None:
-    """The list of a directory is hashed as DVC hashes it: `dvc add` of these two files wrote this digest."""
-    listed = [("b/ü", md5_of(b"2\n")), ("a", md5_of(b"1\n"))]
-    assert digest_tree(listed) == "9d62cfc515b1caf8b597ccff7e037056.dir"
-
-
 def test_every_file_is_described(tmp_path: Path) -> None:
     """A packed output holds each file with size, SHA-256 and MD5, in the order of paths."""
     listed = keep(tmp_path, {"model.onnx": b"weights", "card/model.json": b"{}"})
-    sources = pack("models/x", tree_of(listed), listed)
+    sources = pack("models/x", listed)
     assert [source.file.path for source in sources] == ["card/model.json", "model.onnx"]
     assert sources[1].file.sha256 == hashlib.sha256(b"weights").hexdigest()
     assert sources[1].file.size == len(b"weights")
@@ -61,39 +50,36 @@ def test_every_file_is_described(tmp_path: Path) -> None:
 def test_single_file_is_named_after_its_output(tmp_path: Path) -> None:
     """An output that is one file keeps its own name in the release."""
     listed = keep(tmp_path, {"": b"weights"})
-    (source,) = pack("models/model.onnx", md5_of(b"weights"), listed)
+    (source,) = pack("models/model.onnx", listed)
     assert source.file.path == "model.onnx"
 
 
 def test_altered_byte_in_the_cache_is_refused(tmp_path: Path) -> None:
     """A cached file that is no longer what dvc.lock promises is refused, with both digests."""
     listed = keep(tmp_path, {"model.onnx": b"weights"})
-    digest = tree_of(listed)
     (tmp_path / md5_of(b"weights")).write_bytes(b"weightz")
     with pytest.raises(ReleaseError, match=f"{md5_of(b'weightz')}, but dvc.lock promises {md5_of(b'weights')}"):
-        pack("models/x", digest, listed)
+        pack("models/x", listed)
 
 
-def test_list_that_dvc_lock_does_not_name_is_refused(tmp_path: Path) -> None:
-    """A file smuggled into the list is refused although its own bytes are right."""
-    listed = keep(tmp_path, {"model.onnx": b"weights"})
-    digest = tree_of(listed)
-    with pytest.raises(ReleaseError, match="list of files is not the one"):
-        pack("models/x", digest, [*listed, *keep(tmp_path, {"more": b"x"})])
+def test_file_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    """One path has one content."""
+    with pytest.raises(ReleaseError, match="listed twice"):
+        pack("models/x", keep(tmp_path, {"model.onnx": b"1"}) + keep(tmp_path, {"model.onnx": b"2"}))
 
 
 def test_file_that_is_not_in_the_cache_says_how_to_get_it(tmp_path: Path) -> None:
     """A file without bytes is an error with the command that brings them."""
     listed: list[tuple[str, str, Path | None]] = [("model.onnx", md5_of(b"weights"), None)]
     with pytest.raises(ReleaseError, match="not in DVC's cache") as caught:
-        pack("models/x", tree_of(listed), listed)
+        pack("models/x", listed)
     assert "dvc pull models/x" in caught.value.hint
 
 
 def test_empty_output_is_refused() -> None:
     """A directory without files is no model."""
     with pytest.raises(ReleaseError, match="holds no file"):
-        pack("models/x", digest_tree([]), [])
+        pack("models/x", [])
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -108,7 +94,7 @@ def test_pickle_in_an_output_is_refused_and_named(tmp_path: Path) -> None:
     """A pickle under a harmless name keeps the whole output from being released."""
     listed = keep(tmp_path, {"model.onnx": b"weights", "scaler.bin": pickle.dumps(Evil())})
     with pytest.raises(ReleaseError, match=r"models/x: scaler\.bin: a pickle is not released"):
-        pack("models/x", tree_of(listed), listed)
+        pack("models/x", listed)
 
 
 def test_archive_that_holds_a_pickle_is_refused(tmp_path: Path) -> None:
@@ -138,7 +124,7 @@ def test_pickle_with_a_header_is_always_seen(tmp_path: Path, value: object) -> N
 def test_copy_of_an_altered_file_is_refused(tmp_path: Path) -> None:
     """A file that changes between planning and copying does not reach the release unnoticed."""
     listed = keep(tmp_path, {"model.onnx": b"weights"})
-    (source,) = pack("models/x", tree_of(listed), listed)
+    (source,) = pack("models/x", listed)
     source.location.write_bytes(b"weightz")
     with pytest.raises(ReleaseError, match="altered while it was copied"):
         copy_verified(source, tmp_path / "copy")
@@ -147,7 +133,7 @@ def test_copy_of_an_altered_file_is_refused(tmp_path: Path) -> None:
 def test_copy_is_the_same_and_read_only(tmp_path: Path) -> None:
     """A copied file has the bytes of its source and no permission to be written."""
     listed = keep(tmp_path, {"model.onnx": b"weights"})
-    source: SourceFile = pack("models/x", tree_of(listed), listed)[0]
+    source: SourceFile = pack("models/x", listed)[0]
     copy_verified(source, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"weights"
     assert (tmp_path / "copy").stat().st_mode & 0o222 == 0
