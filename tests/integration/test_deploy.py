@@ -1,0 +1,772 @@
+"""From a judged commit to a model that answers over HTTP: real git, real ONNX models, real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from seatrial.commands.deploy import (
+    Action,
+    Deployment,
+    DeploymentPlan,
+    apply,
+    describe_deployment,
+    describe_plan,
+    plan_deployment,
+)
+from seatrial.commands.serve import serve
+from seatrial.core.policy import Status, Verdict
+from seatrial.core.release import MANIFEST, decode_manifest, diff_files
+from seatrial.core.revision import Revision
+from seatrial.deploy import TARGETS
+from seatrial.deploy.local import LocalTarget
+from seatrial.deploy.packing import list_files
+from seatrial.errors import ExitCode, ReleaseError, ServeError, UsageError
+from seatrial.git import Repository
+from seatrial.serving.golden import prove_golden
+from seatrial.serving.runtimes import load_model
+from seatrial.sources.cache import hash_listing
+from seatrial.sources.snapshot import locate_out, read_declarations
+
+NAME = "flights"
+OUT = "models/champion"
+FEATURES = 3
+DVC_YAML = f"""
+stages:
+  export:
+    cmd: cp -r exported {OUT}
+    deps: [exported]
+    outs: [{OUT}]
+artifacts:
+  {NAME}:
+    path: {OUT}
+    type: model
+"""
+PASSED = Verdict(status=Status.PASSED, findings=(), exit_code=ExitCode.PASSED)
+FAILED = Verdict(status=Status.FAILED, findings=(), exit_code=ExitCode.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A model directory, the rows it was asked, and what it answered when it was evaluated."""
+
+    directory: Path
+    rows: list[list[float]]
+    scores: list[float]
+
+
+def export_model(directory: Path, seed: int) -> Exported:
+    """Fit a logistic regression, convert it to ONNX, and write the directory that a pipeline exports."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(200, FEATURES)).astype(np.float32)
+    model = LogisticRegression().fit(features, features @ random.normal(size=FEATURES) > 0)
+    directory.mkdir(parents=True)
+    converted = to_onnx(
+        model, initial_types=[("features", FloatTensorType([None, FEATURES]))], options={"zipmap": False}
+    )
+    (directory / "model.onnx").write_bytes(converted.SerializeToString())
+    write_card(directory, format="onnx", path="model.onnx", output="probabilities", output_column=1)
+    rows = features[:8]
+    scores = model.predict_proba(rows.astype(np.float64))[:, 1]
+    write_golden(directory, rows.tolist(), scores.tolist())
+    return Exported(directory=directory, rows=rows.tolist(), scores=scores.tolist())
+
+
+def write_card(directory: Path, **card: Any) -> None:
+    """Write model.json."""
+    names = [f"x{index}" for index in range(FEATURES)]
+    card = {"name": NAME, "input": "features", "inputs": names, "threshold": 0.5, **card}
+    (directory / "model.json").write_text(json.dumps(card))
+
+
+def write_golden(directory: Path, rows: list[list[float]], scores: list[float]) -> None:
+    """Write golden.json."""
+    golden = [{"features": row, "probability": score} for row, score in zip(rows, scores, strict=True)]
+    (directory / "golden.json").write_text(json.dumps({"tolerance": 1e-4, "rows": golden}))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Exported, Exported]:
+    """Two models that answer differently."""
+    top = tmp_path_factory.mktemp("exported")
+    return export_model(top / "first", seed=1), export_model(top / "second", seed=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A DVC project in git whose artifact is a model, and a directory to deploy to."""
+
+    root: Path
+    to: Path
+
+    @property
+    def target(self) -> LocalTarget:
+        """The target, as the command line opens it."""
+        return LocalTarget(root=self.to, name=NAME)
+
+    def git(self, *arguments: str) -> str:
+        """Run git."""
+        return subprocess.run(
+            ["git", "-C", str(self.root), *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def dvc(self, *arguments: str) -> None:
+        """Run the real DVC."""
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=self.root, check=True, capture_output=True)
+
+    def commit_model(self, directory: Path) -> str:
+        """Put a model directory into DVC's cache and commit the dvc.lock that names it; the commit."""
+        files = []
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            self._cache(path.read_bytes())
+            files.append((path.relative_to(directory).as_posix(), md5_of(path.read_bytes())))
+        listing = json.dumps([{"md5": md5, "relpath": path} for path, md5 in files], sort_keys=True).encode()
+        digest = hash_listing(files)
+        self._cache(listing, ".dir")
+        lock = {
+            "schema": "2.0",
+            "stages": {"export": {"cmd": "export", "outs": [{"path": OUT, "hash": "md5", "md5": digest}]}},
+        }
+        (self.root / "dvc.lock").write_text(json.dumps(lock))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "A model")
+        return self.git("rev-parse", "HEAD")
+
+    def find_cached(self, data: bytes, suffix: str = "") -> Path:
+        """Where DVC's cache keeps these bytes."""
+        digest = md5_of(data)
+        return self.root / ".dvc/cache/files/md5" / digest[:2] / (digest[2:] + suffix)
+
+    def _cache(self, data: bytes, suffix: str = "") -> None:
+        place = self.find_cached(data, suffix)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
+    def plan(self, commit: str, *, verdict: Verdict = PASSED, override: str = "", name: str = NAME) -> DeploymentPlan:
+        """Plan a deployment as the command line does."""
+        repository = Repository.discover(self.root)
+        revision = Revision(name="main", sha=commit)
+        return plan_deployment(
+            artifact=name,
+            artifacts=read_declarations(repository, revision).artifacts,
+            locate=lambda path: locate_out(repository, revision, path),
+            target=TARGETS["local"](self.to, NAME),
+            commit=commit,
+            verdict=verdict,
+            metrics={"metrics.json:recall": 0.8},
+            override=override,
+        )
+
+    def deploy(self, directory: Path) -> Deployment:
+        """Commit a model and deliver it."""
+        return apply(self.plan(self.commit_model(directory)), target=self.target)
+
+    def events(self) -> list[str]:
+        """What the log tells, oldest first."""
+        return [entry.event for entry in self.target.read_log()]
+
+
+def md5_of(data: bytes) -> str:
+    """DVC's digest of a file."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty DVC project."""
+    root = tmp_path / "project"
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc/config").write_text("")
+    (root / ".dvc/.gitignore").write_text("/cache\n")
+    (root / "dvc.yaml").write_text(DVC_YAML)
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(root)], check=True)
+    return Project(root=root, to=tmp_path / "live")
+
+
+def copy_model(exported: Exported, directory: Path) -> Path:
+    """A model directory that a test may spoil."""
+    directory.mkdir()
+    for path in exported.directory.iterdir():
+        (directory / path.name).write_bytes(path.read_bytes())
+    return directory
+
+
+# --- Delivering -------------------------------------------------------------------------------------------------------
+
+
+def test_judged_model_is_delivered(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """The live directory holds exactly the files that dvc.lock names, with their provenance and a golden proof."""
+    commit = project.commit_model(exported[0].directory)
+    deployment = apply(project.plan(commit), target=project.target)
+    live = project.to / NAME / "current"
+    for path in exported[0].directory.iterdir():
+        assert (live / path.name).read_bytes() == path.read_bytes()
+    release = decode_manifest((live / MANIFEST).read_bytes(), MANIFEST)
+    assert (release.commit, release.verdict, release.version) == (commit, "passed", "1")
+    assert release.metrics == {"metrics.json:recall": 0.8}
+    assert deployment.golden is not None
+    assert deployment.golden.rows == 8
+    assert 0 < deployment.golden.largest_error < 1e-5
+    assert project.events() == ["promoting", "live"]
+
+
+def test_plan_writes_nothing(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A dry run says what would be done and leaves no trace."""
+    plan = project.plan(project.commit_model(exported[0].directory))
+    assert plan.action is Action.STAGE
+    assert any("stage version 1" in line for line in describe_plan(plan))
+    assert not project.to.exists()
+
+
+def test_same_model_again_is_nothing_to_do(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A commit that did not change the model is already live: no version, no log line, no golden request."""
+    project.deploy(exported[0].directory)
+    again = project.deploy(exported[0].directory)
+    assert again.action is Action.NOTHING
+    assert "already live" in describe_deployment(again)
+    assert [stored.version for stored in project.target.observe().versions] == ["1"]
+    assert project.events() == ["promoting", "live"]
+
+
+def test_earlier_model_is_promoted_without_a_copy(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Going back to a model that the target still holds is a switch of the pointer, after its golden requests."""
+    for model in exported:
+        project.deploy(model.directory)
+    back = project.deploy(exported[0].directory)
+    assert (back.action, project.target.pointer()) == (Action.PROMOTE, "1")
+    assert back.golden is not None
+
+
+def test_model_of_any_earlier_commit_can_be_delivered(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """The model of a commit is that commit's, whatever is checked out."""
+    first = project.commit_model(exported[0].directory)
+    project.commit_model(exported[1].directory)
+    apply(project.plan(first), target=project.target)
+    live = project.to / NAME / "current/model.onnx"
+    assert live.read_bytes() == (exported[0].directory / "model.onnx").read_bytes()
+
+
+# --- Refusing ---------------------------------------------------------------------------------------------------------
+
+
+def test_verdict_that_forbids_it_is_obeyed(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A commit that did not pass is not released."""
+    commit = project.commit_model(exported[0].directory)
+    for status in Status:
+        verdict = replace(PASSED, status=status)
+        if status in {Status.PASSED, Status.WARNED}:
+            assert project.plan(commit, verdict=verdict).release.verdict == status.value
+            continue
+        with pytest.raises(ReleaseError, match=f"is {status.value}, so the model is not released"):
+            project.plan(commit, verdict=verdict, override="  ")
+
+
+def test_override_is_recorded_with_its_reason(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A verdict can be overruled, and the manifest and the log say so for ever."""
+    commit = project.commit_model(exported[0].directory)
+    apply(project.plan(commit, verdict=FAILED, override="incident 42"), target=project.target)
+    assert project.target.read_manifest("1").override == "incident 42"
+    assert [entry.override for entry in project.target.read_log()] == ["incident 42", "incident 42"]
+
+
+def test_unknown_artifact_is_a_usage_error(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A name that dvc.yaml does not declare is refused with the names that it does."""
+    commit = project.commit_model(exported[0].directory)
+    with pytest.raises(UsageError, match="no artifact 'fligths'") as caught:
+        project.plan(commit, name="fligths")
+    assert NAME in caught.value.hint
+
+
+def test_altered_byte_in_the_cache_is_refused(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """One byte that differs from dvc.lock keeps the model where it is."""
+    commit = project.commit_model(exported[0].directory)
+    data = (exported[0].directory / "model.onnx").read_bytes()
+    project.find_cached(data).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ReleaseError, match=r"model\.onnx in DVC's cache has md5 .* promises"):
+        project.plan(commit)
+
+
+def test_byte_altered_after_planning_is_refused(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Bytes are checked again while they are copied, and the version before stays live."""
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    data = (exported[1].directory / "model.onnx").read_bytes()
+    project.find_cached(data).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ReleaseError, match="altered while it was copied"):
+        apply(plan, target=project.target)
+    assert project.target.pointer() == "1"
+    assert [stored.version for stored in project.target.observe().versions] == ["1"]
+
+
+def test_model_that_is_not_in_the_cache_says_how_to_get_it(
+    project: Project, exported: tuple[Exported, Exported]
+) -> None:
+    """Missing bytes and a missing list of files both end in the command that brings them."""
+    commit = project.commit_model(exported[0].directory)
+    project.find_cached((exported[0].directory / "model.onnx").read_bytes()).unlink()
+    with pytest.raises(ReleaseError, match="not in DVC's cache") as caught:
+        project.plan(commit)
+    assert f"dvc pull {OUT}" in caught.value.hint
+    for listing in project.root.rglob("*.dir"):
+        listing.unlink()
+    with pytest.raises(ReleaseError, match="not in DVC's cache"):
+        project.plan(commit)
+
+
+def test_pickle_is_refused(project: Project, exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    """A pickle beside the model keeps the whole release from being made."""
+    import pickle
+
+    directory = copy_model(exported[0], tmp_path / "model")
+    (directory / "scaler.bin").write_bytes(pickle.dumps({"mean": [0.0]}))
+    commit = project.commit_model(directory)
+    with pytest.raises(ReleaseError, match=r"scaler\.bin: a pickle"):
+        project.plan(commit)
+
+
+@pytest.mark.parametrize("spoil", ["score", "model", "card", "rows", "garbage"])
+def test_model_that_answers_otherwise_is_not_promoted(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, spoil: str
+) -> None:
+    """A model whose golden requests fail never gets traffic, and its number is not given again."""
+    project.deploy(exported[0].directory)
+    directory = copy_model(exported[1], tmp_path / "model")
+    rows, scores = exported[1].rows, exported[1].scores
+    match spoil:
+        case "score":
+            write_golden(directory, rows, [scores[0] + 2e-4, *scores[1:]])
+        case "model":
+            (directory / "model.onnx").write_bytes((exported[0].directory / "model.onnx").read_bytes())
+        case "card":
+            write_card(directory, format="onnx", path="model.onnx", output="probabilities", output_column=0)
+        case "rows":
+            write_golden(directory, [], [])
+        case _:
+            (directory / "model.onnx").write_bytes(b"no model at all")
+    with pytest.raises((ReleaseError, ServeError)):
+        project.deploy(directory)
+    assert project.target.pointer() == "1"
+    assert [stored.version for stored in project.target.observe().versions] == ["1"]
+    assert project.events() == ["promoting", "live", "refused"]
+    project.deploy(exported[1].directory)
+    assert project.target.pointer() == "3"
+
+
+def test_model_without_golden_requests_is_not_called_proved(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """No golden requests is no proof, and the result says so."""
+    directory = copy_model(exported[0], tmp_path / "model")
+    (directory / "golden.json").unlink()
+    deployment = project.deploy(directory)
+    assert deployment.golden is None
+    assert "its answers are not proved" in describe_deployment(deployment)
+
+
+def test_plan_that_is_out_of_date_is_refused(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """What was planned against another live version is not applied."""
+    plan = project.plan(project.commit_model(exported[0].directory))
+    project.deploy(exported[1].directory)
+    with pytest.raises(ReleaseError, match="another deployment changed the target"):
+        apply(plan, target=project.target)
+
+
+def test_altered_live_version_is_replaced(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Deploying over a version that was tampered with makes a new one of the right bytes."""
+    project.deploy(exported[0].directory)
+    victim = project.target.locate("1") / "model.onnx"
+    victim.chmod(0o644)
+    victim.write_bytes(victim.read_bytes() + b"\0")
+    plan = project.plan(project.commit_model(exported[0].directory))
+    assert any("model.onnx: altered" in note for note in plan.notes)
+    apply(plan, target=project.target)
+    assert project.target.pointer() == "2"
+    assert project.target.verify("2") == ()
+
+
+# --- Surviving --------------------------------------------------------------------------------------------------------
+
+_DEPLOY_AND_DIE = """
+import os, pickle, signal, sys
+from pathlib import Path
+from seatrial.commands.deploy import apply
+from seatrial.deploy import local
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_after(function):
+    def run(*arguments, **named):
+        function(*arguments, **named)
+        die()
+    return run
+
+plan, target = pickle.load(open(sys.argv[1], "rb"))  # written by the test itself
+match sys.argv[2]:
+    case "while copying":
+        local.copy_verified = die_after(local.copy_verified)
+    case "before the rename":
+        Path.rename = die
+    case "after staging":
+        local.LocalTarget.stage = die_after(local.LocalTarget.stage)
+    case "before promoting":
+        local.LocalTarget.promote = die
+    case "before the switch":
+        Path.replace = die
+    case "after the switch":
+        Path.replace = die_after(Path.replace)
+    case "after promoting":
+        local.LocalTarget.promote = die_after(local.LocalTarget.promote)
+apply(plan, target=target)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "live", "found"),
+    [
+        ("while copying", "1", []),
+        ("before the rename", "1", []),
+        ("after staging", "1", []),
+        ("before promoting", "1", ["promoting", "abandoned"]),
+        ("before the switch", "1", ["promoting", "abandoned"]),
+        ("after the switch", "2", ["promoting", "live"]),
+        ("after promoting", "2", ["promoting", "live"]),
+    ],
+)
+def test_killed_deployment_leaves_one_whole_version_live(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, moment: str, live: str, found: list[str]
+) -> None:
+    """Killed at any step, the old version or the new one is live and whole, and the next deployment goes through."""
+    import pickle
+
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
+    killed = subprocess.run([sys.executable, "-c", _DEPLOY_AND_DIE, str(tmp_path / "plan"), moment], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert project.target.pointer() == live
+    assert project.target.verify(live) == ()
+
+    project.deploy(exported[1].directory)
+    assert project.target.pointer() == "2"
+    assert project.target.verify("2") == ()
+    assert sorted(path.name for path in (project.target.home / "versions").iterdir()) == ["1", "2"]
+    expected = ["promoting", "live", *found] + ([] if live == "2" else ["promoting", "live"])
+    assert project.events() == expected
+
+
+def test_full_disk_leaves_the_old_version(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """A write that the system refuses in the middle of a file is an error for people, and nothing is left of it."""
+    import pickle
+
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
+    script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n" + _DEPLOY_AND_DIE
+    failed = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "plan"), "never"], check=False, capture_output=True, text=True
+    )
+    assert "ReleaseError" in failed.stderr
+    assert "File too large" in failed.stderr
+    assert project.target.pointer() == "1"
+    assert [path.name for path in (project.target.home / "versions").iterdir()] == ["1"]
+
+
+def test_readers_never_see_a_half_switch(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """During 50 switches, whoever follows the pointer finds a whole release, every time."""
+    for model in exported:
+        project.deploy(model.directory)
+    wrong: list[str] = []
+    seen: list[set[str]] = [set(), set()]
+    reads = [0, 0]
+    done = threading.Event()
+
+    def read(reader: int) -> None:
+        while not done.is_set():
+            try:
+                place = (project.target.home / "current").resolve(strict=True)
+                release = decode_manifest((place / MANIFEST).read_bytes(), MANIFEST)
+                wrong.extend(diff_files(release.files, (f for f in list_files(place) if f.path != MANIFEST)))
+                seen[reader].add(release.digest)
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong in the thread is this test's failure
+                wrong.append(repr(error))
+            reads[reader] += 1
+
+    readers = [threading.Thread(target=read, args=(reader,)) for reader in range(2)]
+    for thread in readers:
+        thread.start()
+    for switch in range(50):
+        before = list(reads)
+        project.target.promote("12"[switch % 2])
+        while any(now <= then for now, then in zip(reads, before, strict=True)):
+            done.wait(0.001)
+    done.set()
+    for thread in readers:
+        thread.join()
+    assert wrong == []
+    assert [len(digests) for digests in seen] == [2, 2]
+
+
+# --- Serving ----------------------------------------------------------------------------------------------------------
+
+_SERVE = """
+import sys
+from pathlib import Path
+from seatrial.commands.serve import serve
+serve(Path(sys.argv[1]), port=0, max_body=10_000, announce=lambda line: print(line, flush=True))
+"""
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[httpx.Client]:
+    """A server in a process of its own, on a free port; it must end with 0 on SIGTERM."""
+    process = subprocess.Popen([sys.executable, "-c", _SERVE, str(directory)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        lines = iter(process.stdout.readline, "")
+        address = next((line.split()[-1] for line in lines if line.startswith("serving on ")), None)
+        assert address, "the server ended before it listened"
+        with httpx.Client(base_url=address, timeout=60) as client:
+            yield client
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def ask(client: httpx.Client, rows: list[list[float]], name: str = NAME) -> httpx.Response:
+    """Send rows as a client of the Open Inference Protocol does."""
+    tensor = {"name": "features", "shape": [len(rows), FEATURES], "datatype": "FP32", "data": rows}
+    body = {"id": "7", "inputs": [tensor], "outputs": [{"name": "probabilities"}]}
+    return client.post(f"/v2/models/{name}/infer", json=body)
+
+
+def test_served_model_answers_as_it_was_evaluated(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Over HTTP, the deployed model gives the scores of its evaluation, and names its digest in every answer."""
+    digest = project.deploy(exported[0].directory).release.digest
+    with serving(project.to) as client:
+        answer = ask(client, exported[0].rows)
+        described = client.get(f"/v2/models/{NAME}/versions/1")
+        answers = [answer, described, *map(client.get, ("/v2/health/live", "/v2/health/ready", "/v2", "/v2/"))]
+    assert answer.json()["id"] == "7"
+    assert (answer.json()["model_name"], answer.json()["model_version"]) == (NAME, "1")
+    np.testing.assert_allclose(answer.json()["outputs"][0]["data"][1::2], exported[0].scores, rtol=1e-4)
+    assert described.json()["platform"] == "onnxruntime_onnx"
+    assert described.json()["inputs"] == [{"name": "features", "datatype": "FP32", "shape": [-1, FEATURES]}]
+    assert described.json()["parameters"]["features"] == ["x0", "x1", "x2"]
+    assert [response.status_code for response in answers] == [200] * len(answers)
+    assert {response.headers["X-Model-Digest"] for response in answers} == {digest}
+
+
+def test_wrong_requests_are_refused_with_the_digest(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Mistakes get the right status and a sentence, and even then the answer says which model it was."""
+    digest = project.deploy(exported[0].directory).release.digest
+    infer = f"/v2/models/{NAME}/infer"
+    with serving(project.to) as client:
+        answers = {
+            "shape": client.post(
+                infer, json={"inputs": [{"name": "features", "shape": [1], "datatype": "FP32", "data": [1]}]}
+            ),
+            "no JSON": client.post(infer, content=b"\x80\x04"),
+            "large": client.post(infer, content=b" " * 10_001),
+            "large, in pieces": client.post(infer, content=iter([b" " * 6_000, b" " * 6_000])),
+            "no model": ask(client, exported[0].rows, name="other"),
+            "outside": client.get("/v2/models/..%2f..%2fetc"),
+            "no version": client.get(f"/v2/models/{NAME}/versions/9"),
+            "no such path": client.get("/metrics"),
+            "no such method": client.delete(infer),
+        }
+        assert client.get("/v2/health/ready").status_code == 200
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        "shape": 400,
+        "no JSON": 400,
+        "large": 413,
+        "large, in pieces": 413,
+        "no model": 404,
+        "outside": 404,
+        "no version": 404,
+        "no such path": 404,
+        "no such method": 405,
+    }
+    assert "the model takes [any, 3]" in answers["shape"].json()["error"]
+    assert all(answer.json()["error"] for answer in answers.values())
+    assert {answer.headers["X-Model-Digest"] for answer in answers.values()} == {digest}
+
+
+def test_switches_under_load_lose_no_request(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """During 50 switches every answer is of the digest it names, and the first after a switch is of the new one."""
+    rows = exported[0].rows
+    scores = {project.deploy(model.directory).release.digest: score(model.directory, rows) for model in exported}
+    order = [stored.digest for stored in project.target.observe().versions]
+    wrong: list[str] = []
+    asked = [0, 0]
+    done = threading.Event()
+
+    def load(address: str, number: int) -> None:
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while not done.is_set():
+                wrong.extend(check(ask(client, rows), scores))
+                asked[number] += 1
+
+    with serving(project.to) as client:
+        threads = [threading.Thread(target=load, args=(str(client.base_url), number)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for switch in range(50):
+            project.target.promote(str(switch % 2 + 1))
+            answer = ask(client, rows)
+            assert answer.headers["X-Model-Digest"] == order[switch % 2]
+            wrong += check(answer, scores)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert min(asked) > 0
+
+
+def score(directory: Path, rows: list[list[float]]) -> np.ndarray[Any, Any]:
+    """What the model of a directory answers in this process."""
+    return load_model(directory).predict(np.array(rows, dtype=np.float32))
+
+
+def check(answer: httpx.Response, scores: dict[str, Any]) -> list[str]:
+    """What is wrong with an answer under load."""
+    if answer.status_code != 200:
+        return [answer.text]
+    expected = scores[answer.headers["X-Model-Digest"]]
+    same = np.allclose(answer.json()["outputs"][0]["data"][1::2], expected)
+    return [] if same else [f"{answer.headers['X-Model-Digest']} answered {answer.text}"]
+
+
+def test_altered_model_is_not_served(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A server does not start with a model that differs from its manifest by a byte."""
+    project.deploy(exported[0].directory)
+    spoil(project.target.locate("1") / "model.json")
+    with pytest.raises(ServeError, match=r"model\.json: altered"):
+        serve(project.to, port=0, announce=print)
+
+
+def test_altered_model_is_not_switched_to(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A running server keeps the good version when the pointer moves to an altered one, and is no longer ready."""
+    digest = project.deploy(exported[0].directory).release.digest
+    with serving(project.to) as client:
+        assert client.get("/v2/health/ready").status_code == 200
+        project.deploy(exported[1].directory)
+        spoil(project.target.locate("2") / "model.onnx")
+        answer, ready = ask(client, exported[0].rows), client.get("/v2/health/ready")
+        one = client.get(f"/v2/models/{NAME}/ready")
+        assert (answer.status_code, answer.headers["X-Model-Digest"]) == (200, digest)
+        assert (ready.status_code, one.status_code) == (503, 503)
+        assert "model.onnx: altered" in ready.json()["problems"][NAME]
+        project.deploy(exported[1].directory)
+        assert client.get("/v2/health/ready").status_code == 200
+        assert ask(client, exported[0].rows).json()["model_version"] == "3"
+
+
+def spoil(path: Path) -> None:
+    """Add a byte to a released file."""
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def test_one_model_can_be_served_by_its_own_directory(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """`serve ROOT/NAME` serves that model alone."""
+    project.deploy(exported[0].directory)
+    with serving(project.to / NAME) as client:
+        assert ask(client, exported[0].rows).status_code == 200
+
+
+def test_server_refuses_what_it_cannot_serve(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """An empty directory, a missing one and a port that is taken are errors, not servers."""
+    for directory in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ServeError, match="holds no live model"):
+            serve(directory, port=0, announce=print)
+    project.deploy(exported[0].directory)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServeError, match="can't listen"):
+        serve(project.to, port=taken.getsockname()[1], announce=print)
+
+
+# --- The real engines -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_saved_model_is_delivered_and_served(project: Project, tmp_path: Path) -> None:
+    """A TensorFlow SavedModel goes the same way: golden proof, HTTP, and the same scores."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    subprocess.run([sys.executable, "-c", _SAVE_MODEL, str(directory / "saved_model")], check=True, env=quiet())
+    write_card(directory, format="saved-model", path="saved_model", output="probability")
+    rows = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [-1.0, 0.5, 0.25]]
+    scores = [float(1 / (1 + np.exp(-sum(row)))) for row in rows]
+    write_golden(directory, rows, scores)
+    deployment = project.deploy(directory)
+    assert deployment.golden is not None
+    assert deployment.golden.rows == 3
+    with serving(project.to) as client:
+        tensor = {"name": "features", "shape": [3, FEATURES], "datatype": "FP32", "data": rows}
+        answer = client.post(f"/v2/models/{NAME}/infer", json={"inputs": [tensor]})
+        wrong = client.post(f"/v2/models/{NAME}/infer", json={"inputs": [tensor | {"shape": [9, 1], "data": [1] * 9}]})
+    np.testing.assert_allclose(answer.json()["outputs"][0]["data"], scores, rtol=1e-5)
+    assert wrong.status_code == 400
+
+
+_SAVE_MODEL = """
+import sys
+import tensorflow as tf
+
+class Model(tf.Module):
+    def __init__(self):
+        self.weights = tf.Variable(tf.ones([3, 1]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="features")])
+    def serve(self, features):
+        return {"probability": tf.sigmoid(features @ self.weights)}
+
+model = Model()
+tf.saved_model.save(model, sys.argv[1], signatures={"serving_default": model.serve})
+"""
+
+
+def quiet() -> dict[str, str]:
+    """The environment, with TensorFlow's start-up messages off."""
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+@pytest.mark.slow
+def test_model_that_dvc_made_is_delivered(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """The real DVC runs the pipeline and writes dvc.lock and cache; the model in them is what becomes live."""
+    copy_model(exported[0], project.root / "exported")
+    (project.root / "models").mkdir()
+    project.dvc("repro")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "A model")
+    apply(project.plan(project.git("rev-parse", "HEAD")), target=project.target)
+    assert prove_golden(project.to / NAME / "current") is not None
+    (project.root / OUT / "model.onnx").unlink()
+    project.dvc("checkout", "--force")
+    assert apply(project.plan(project.git("rev-parse", "HEAD")), target=project.target).action is Action.NOTHING
