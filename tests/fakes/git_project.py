@@ -35,7 +35,7 @@ class GitProject:
         for path, content in files.items():
             place = self.root / path
             if content is None:
-                place.unlink()
+                place.unlink(missing_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -43,7 +43,9 @@ class GitProject:
     def commit(self, files: Mapping[str, str | bytes | None], message: str = "change") -> str:
         """Write files, commit everything, and return the commit."""
         self.write(files)
-        self.git("add", "--all", "--force", "--", *[path for path in files if files[path] is not None])
+        written = [path for path, content in files.items() if content is not None]
+        if written:
+            self.git("add", "--force", "--", *written)
         self.git("commit", "--quiet", "--all", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 

@@ -6,7 +6,6 @@ of `{md5, relpath}`. `.dvc/config`, `.dvc/config.local` and the user's own confi
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,6 +110,8 @@ def verify(place: Path, digest: str) -> None:
 
 def hash_file(place: Path) -> str:
     """The md5 of a file, in hexadecimal digits."""
+    import hashlib  # loads OpenSSL, which a comparison of what is in git does not need
+
     md5 = hashlib.md5(usedforsecurity=False)
     with place.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -120,6 +121,7 @@ def hash_file(place: Path) -> str:
 
 def hash_listing(files: Iterable[tuple[str, str]]) -> str:
     """DVC's digest of a directory: the md5 of its list of (path, md5), and `.dir`."""
+    import hashlib
     import json
 
     entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files)]
@@ -128,6 +130,8 @@ def hash_listing(files: Iterable[tuple[str, str]]) -> str:
 
 def hash_text(data: bytes) -> str:
     """The md5 with Windows line ends counted as Unix ones: DVC 1 and 2 did so for text."""
+    import hashlib
+
     return hashlib.md5(data.replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
 
 

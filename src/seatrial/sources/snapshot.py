@@ -25,7 +25,8 @@ def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[
     tree = open_tree(repository, revision)
     project = read_project(tree)
     content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
-    metrics, params = _choose(project, tuple(posixpath.normpath(target) for target in targets))
+    chosen = tuple(posixpath.normpath(target) for target in targets)
+    metrics, params = _choose(project, chosen, tree) if chosen else (project.metrics, project.params)
     content.prefetch([*metrics, *(file.path for file in params)])
     return Snapshot(
         revision=revision,
@@ -126,17 +127,28 @@ class _Content:
         return content
 
 
-def _choose(project: Project, targets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
-    """The metrics and parameters files to read."""
-    if not targets:
-        return project.metrics, project.params
-    params = tuple(file for file in project.params if _lies_in(file.path, targets))
-    known = {file.path for file in params}
-    return tuple(target for target in targets if target not in known), params
+def _choose(
+    project: Project, targets: tuple[str, ...], tree: Tree
+) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
+    """The metrics and parameters files that the targets mean: what is declared there, else what is there."""
+    params = tuple(file for file in project.params if any(_lies_in(file.path, target) for target in targets))
+    metrics = [path for target in targets for path in _choose_metrics(project, params, target, tree)]
+    return tuple(dict.fromkeys(metrics)), params
 
 
-def _lies_in(path: str, targets: tuple[str, ...]) -> bool:
-    return any(target in (path, ".") or path.startswith(f"{target}/") for target in targets)
+def _choose_metrics(
+    project: Project, params: tuple[ParamsFile, ...], target: str, tree: Tree
+) -> Iterable[str]:
+    declared = [path for path in project.metrics if _lies_in(path, target)]
+    if declared:
+        return declared
+    if target in project.outs or any(_lies_in(target, path) for path in project.metrics):
+        return [target]
+    return () if any(_lies_in(file.path, target) for file in params) else tree.expand(target)
+
+
+def _lies_in(path: str, target: str) -> bool:
+    return target in (path, ".") or path.startswith(f"{target}/")
 
 
 def _read_metrics(content: _Content, path: str) -> list[MetricSet]:

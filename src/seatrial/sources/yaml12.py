@@ -106,6 +106,8 @@ class _Builder:
             return self._built[identity]
         if identity in self._open:
             raise _fail(node, "an alias refers to what it is part of")
+        if node.tag not in {_SEQ, _MAP}:
+            raise _fail(node, f"unknown tag '{node.tag}'")
         if depth >= MAX_DEPTH:
             raise _fail(node, f"is nested more than {MAX_DEPTH} levels deep")
         self._open.add(identity)
@@ -150,7 +152,7 @@ def _build_scalar(node: yaml.ScalarNode) -> object:
     try:
         return _SCALARS[tag](text)
     except KeyError:
-        raise _fail(node, f"unknown tag or value '{tag}'") from None
+        raise _fail(node, f"unknown tag '{tag}', or a value that does not fit it") from None
     except ValueError as error:
         raise _fail(node, str(error)) from None
 
