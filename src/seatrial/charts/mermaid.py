@@ -14,6 +14,7 @@ from collections.abc import Sequence
 MAX_CHARACTERS = 1_500
 _MOST_POINTS = 40
 _LARGEST = 1e15
+_MOST_DECIMALS = 12
 _UNSAFE = re.compile(r"[^\w .,:=/()+-]+")
 
 
@@ -21,13 +22,15 @@ def line_chart(*, title: str, unit: str, points: Sequence[tuple[str, float | Non
     """A line through (label, value), oldest first; None if fewer than two values can be drawn.
 
     Values that are missing, not finite or too large for fixed point are left out with their labels; of a long series
-    the latest points are drawn.
+    the latest points are drawn. A range below 10⁻¹¹ is not drawn: it would look like a level line.
     """
     drawable = [(label, value) for label, value in points if value is not None and _is_drawable(value)]
     for count in range(min(len(drawable), _MOST_POINTS), 1, -1):
-        source = _write(title, unit, drawable[-count:])
+        latest = drawable[-count:]
+        low, high = _axis([value for _, value in latest])
+        source = _write(title, unit, latest)
         if len(source) <= MAX_CHARACTERS:
-            return source
+            return source if high - low > 10.0 ** (1 - _MOST_DECIMALS) else None
     return None
 
 
@@ -60,7 +63,7 @@ def _axis(values: Sequence[float]) -> tuple[float, float]:
 
 def _decimals(span: float) -> int:
     """Enough decimals to tell a thousandth of the range; tiny ranges lose detail rather than their notation."""
-    return max(0, min(12, 3 - math.floor(math.log10(span))))
+    return max(0, min(_MOST_DECIMALS, 3 - math.floor(math.log10(span))))
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -24,8 +24,9 @@ def sparkline(values: Sequence[float | None], *, width: int | None = None) -> st
 def _bar(value: float | None, low: float, high: float) -> str:
     if value is None or not math.isfinite(value):
         return GAP
-    if high <= low:
-        return _MIDDLE
     # Halved first, since the distance of the two largest floats is infinite.
-    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
+    span = high / 2 - low / 2
+    if span <= 0:
+        return _MIDDLE
+    share = (value / 2 - low / 2) / span
     return _BARS[min(int(share * len(_BARS)), len(_BARS) - 1)]

@@ -9,6 +9,7 @@ import unicodedata
 _SPACES = re.compile("[ \t-\r\x1c-\x1f\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f\u3000]+")
 # Letters and marks without a shape, which Unicode does not count as format characters.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_RANGE = re.compile(r"(?<=\d)…(?=[−+\d])")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 _MOST_MARKS = 4
 _MOST_READ = 20_000
@@ -34,6 +35,11 @@ def shorten_middle(value: str, limit: int) -> str:
         return value
     tail = (limit - 1) * 2 // 3
     return value[: limit - 1 - tail] + "…" + value[len(value) - tail :]
+
+
+def join_ranges(value: str) -> str:
+    """Text in which no line ends within a range of numbers: `−0.049…−0.012` is one thing to the eye."""
+    return _RANGE.sub("…\u2060", value)
 
 
 def _is_visible(char: str) -> bool:

@@ -36,7 +36,7 @@ from seatrial.core.document import (
 from seatrial.core.facts import RevisionFacts
 from seatrial.core.report import Report
 from seatrial.render import RenderOptions
-from seatrial.render.characters import readable
+from seatrial.render.characters import join_ranges, readable
 from seatrial.render.signs import SIGNS
 
 _TEMPLATES = "templates"
@@ -193,9 +193,9 @@ def _write_line(line: Line) -> Markup:
 def _write_inline(inline: Inline) -> Markup:
     match inline:
         case Text(value=value):
-            return Markup.escape(readable(value))
+            return Markup.escape(join_ranges(readable(value)))
         case Strong(value=value):
-            return Markup("<strong>{}</strong>").format(readable(value))
+            return Markup("<strong>{}</strong>").format(join_ranges(readable(value)))
         case Code(value=value):
             return Markup("<code>{}</code>").format(readable(value))
         case Link(label=label, url=url):

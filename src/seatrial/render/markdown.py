@@ -33,11 +33,10 @@ from seatrial.core.document import (
 )
 from seatrial.core.report import Report
 from seatrial.render import Flavour, RenderOptions
-from seatrial.render.characters import readable, shorten_middle
+from seatrial.render.characters import join_ranges, readable, shorten_middle
 from seatrial.render.signs import SIGNS
 
 _ZERO_WIDTH_SPACE = "\u200b"
-_WORD_JOINER = "\u2060"
 _FEWEST_ROWS = 3
 # GitLab draws Mermaid only while the sources of a page stay within 2,000 characters.
 _DIAGRAM_ROOM: dict[Flavour, int | None] = {"github": None, "gitlab": 2_000}
@@ -107,9 +106,9 @@ def _merge_text(line: Line) -> Iterable[Inline]:
 def _escape_inline(inline: Inline, place: Place) -> str:
     match inline:
         case Text(value=value):
-            return escape_text(readable(value, place.value))
+            return escape_text(join_ranges(readable(value, place.value)))
         case Strong(value=value):
-            return _escape_strong(readable(value, place.value).strip(), place)
+            return _escape_strong(join_ranges(readable(value, place.value)).strip(), place)
         case Code(value=value):
             return _escape_code(readable(value).strip(), place)
         case Link(label=label, url=url):
@@ -276,8 +275,7 @@ def _write_cell(line: Line, align: Align) -> str:
     """Numbers (what is set to the right) may break in front of a bracket only: `≥ −0.010` is one thing to the eye."""
     if align is Align.RIGHT:
         line = tuple(Text(_join_number(inline.value)) if isinstance(inline, Text) else inline for inline in line)
-    escaped = escape_line(line, Place.CELL).strip()
-    return escaped.replace("…", f"…{_WORD_JOINER}") if align is Align.RIGHT else escaped
+    return escape_line(line, Place.CELL).strip()
 
 
 def _join_number(value: str) -> str:

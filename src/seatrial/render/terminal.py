@@ -41,6 +41,7 @@ from seatrial.render.signs import SIGNS
 
 _GAP = 3
 _LONGEST_WORD = 24
+_COMFORTABLE = 15
 _INDENT = 2
 _NARROWEST = 20
 _JUSTIFY: dict[Align, JustifyMethod] = {Align.LEFT: "left", Align.RIGHT: "right", Align.CENTRE: "center"}
@@ -128,7 +129,8 @@ class _Writer:
         if len(titles) > 1 and not titles[0].plain:
             _lead_with_sign(titles, rows)
             del aligns[0]
-        layout = _choose_layout([_measure(*column) for column in zip(aligns, titles, zip(*rows))], self._width)
+        measures = [_measure(align, titles[at], [row[at] for row in rows]) for at, align in enumerate(aligns)]
+        layout = _choose_layout(measures, self._width)
         if layout is None:
             return self._write_records(titles, rows)
         grid = RichTable(
@@ -139,6 +141,8 @@ class _Writer:
             grid.add_column(title, justify=_JUSTIFY[align], overflow="fold", width=width, vertical="top")
         for row in rows:
             grid.add_row(*row)
+        if layout.gap < _GAP:
+            _break_at_brackets(aligns, titles, *rows)
         return grid
 
     def _write_records(self, titles: list[RichText], rows: list[list[RichText]]) -> RenderableType:
@@ -163,6 +167,14 @@ def _lead_with_sign(titles: list[RichText], rows: list[list[RichText]]) -> None:
         cells[0] = sign.append_text(cells[0])
 
 
+def _break_at_brackets(aligns: list[Align], *lines: list[RichText]) -> None:
+    """Let an interval go to a line of its own, rather than break within it."""
+    for line in lines:
+        for align, text, cell in zip(aligns, line, line, strict=True):
+            if align is not Align.LEFT:
+                cell.plain = text.plain.replace(" (", "\n(")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
     """The cells a column takes: with nothing broken, with its title broken, and at the very least."""
@@ -181,7 +193,7 @@ class _Layout:
     gap: int
 
 
-def _measure(align: Align, title: RichText, cells: tuple[RichText, ...]) -> _Measure:
+def _measure(align: Align, title: RichText, cells: list[RichText]) -> _Measure:
     """Names break at spaces and, if they are very long, within words; numbers only in front of a bracket."""
     body = [cell.plain for cell in cells]
     title_word = _longest(title.plain.split(" "))
@@ -202,16 +214,13 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _choose_layout(columns: list[_Measure], width: int) -> _Layout | None:
-    """Nothing broken if there is room, else first the titles, then the intervals of numbers; None if nothing fits."""
+    """Nothing broken if there is room, else titles, then intervals, then remarks to shreds; None if nothing fits."""
     if sum(column.natural for column in columns) + _GAP * (len(columns) - 1) <= width:
         return _Layout(widths=[column.natural for column in columns], gap=_GAP)
     gap = _GAP - 1
     room = width - gap * (len(columns) - 1)
-    for numbers in ([column.broken_title for column in columns], [column.least for column in columns]):
-        widths = [
-            column.least if column.align is Align.LEFT else number
-            for column, number in zip(columns, numbers, strict=True)
-        ]
+    for attempt in ("broken_title", "least", "shreds"):
+        widths = [_narrow(column, attempt) for column in columns]
         spare = room - sum(widths)
         if spare < 0:
             continue
@@ -221,6 +230,12 @@ def _choose_layout(columns: list[_Measure], width: int) -> _Layout | None:
             spare -= more
         return _Layout(widths=widths, gap=gap)
     return None
+
+
+def _narrow(column: _Measure, attempt: str) -> int:
+    if column.align is not Align.LEFT:
+        return column.broken_title if attempt == "broken_title" else column.least
+    return column.least if attempt == "shreds" else max(column.least, min(column.natural, _COMFORTABLE))
 
 
 def _write_line(line: Line, *, links: bool = False) -> RichText:

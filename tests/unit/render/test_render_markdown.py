@@ -1,0 +1,247 @@
+"""Markdown that a forge draws as it was meant, whatever the names in it are.
+
+GitHub's own `cmark-gfm` turns the text into HTML, and what is compared is the page that a reader gets.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from itertools import pairwise
+
+import pytest
+from bs4 import BeautifulSoup, NavigableString, Tag
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from seatrial.core.document import (
+    Align,
+    Block,
+    Code,
+    Column,
+    Diagram,
+    Document,
+    Folded,
+    Footnote,
+    Line,
+    Link,
+    Mark,
+    Paragraph,
+    Sign,
+    Strong,
+    Table,
+    Text,
+)
+from seatrial.core.report import Report
+from seatrial.render import RenderOptions
+from seatrial.render.characters import readable, shorten_middle
+from seatrial.render.markdown import Place, escape_line, escape_text, render, safe_address
+from tests.golden.cases import CASES, HOSTILE_NAMES
+
+EXTENSIONS = ("table", "strikethrough", "autolink", "tasklist", "tagfilter")
+GITHUB = RenderOptions(flavour="github")
+# Made of what Markdown, HTML and forges look for.
+SIGNS = st.text(alphabet="`|\\*_[]()<>&!#@/~$%:;=+-.,{}\"'^ \n\tab1é\u200b", min_size=1, max_size=24)
+NAMES = st.one_of(st.text(min_size=1, max_size=40), SIGNS, st.sampled_from(HOSTILE_NAMES))
+
+
+def draw(markdown: str) -> BeautifulSoup:
+    """The page that GitHub's parser makes of a text."""
+    command = ["cmark-gfm", "--unsafe", *(part for name in EXTENSIONS for part in ("-e", name))]
+    page = subprocess.run(command, input=markdown.encode(), capture_output=True, check=True).stdout
+    return BeautifulSoup(page.decode(), "html.parser")
+
+
+def skeleton(node: Tag) -> list[object]:
+    """The elements of a page without their words."""
+    return [[child.name, *skeleton(child)] for child in node.children if isinstance(child, Tag)]
+
+
+def page_about(name: str) -> Report:
+    """A report in which a name stands in every place where text can stand."""
+    cell: Line = (Code(name),)
+    columns = tuple(Column(title=(Text(name),), align=align) for align in (*Align, *Align))
+    row: tuple[Line, ...] = (
+        cell, (Text(name),), (Strong(name),), (Text(name), Code(name)), (Sign(Mark.FAILED),), (Text("last"),),
+    )  # fmt: skip
+    blocks: tuple[Block, ...] = (
+        Paragraph(line=(Text(name), Text(" "), Code(name), Text(" end"))),
+        Paragraph(line=(Strong(name), Text(": "), Link(name, "https://forge.example/run/1"))),
+        Table(columns=columns, rows=(row, row), keep=1),
+        Folded(summary=(Text(name), Code(name), Strong(name)), blocks=(Paragraph(line=(Code(name),)),)),
+        Footnote(line=(Text(name), Code(name))),
+    )
+    document = Document(mark=Mark.FAILED, title=(Text("Do not merge: "), Text(name), Code(name)), blocks=blocks)
+    return Report(facts=CASES["failed"].facts, document=document)
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=NAMES)
+@example(name="a|b")
+@example(name="a\\|b")
+@example(name="a\\")
+@example(name="`|`")
+@example(name="``")
+@example(name="*")
+@example(name="_x_")
+@example(name="1. a")
+@example(name="- a")
+@example(name="===")
+@example(name="| a | b |\n|--|--|")
+@example(name="    code")
+@example(name="a@b.co")
+@example(name="xmpp:a@b.co/x ftp://x.org http://x.org")
+@example(name="[x]: https://evil.example")
+@example(name="[^1]: note")
+@example(name="&lt;b&gt; &#64;all &commat;all")
+@example(name="<!-- x")
+@example(name="]]> <?php ?> <!DOCTYPE x>")
+def test_a_name_keeps_the_page(name: str) -> None:
+    """A metric's name, whatever it is, neither adds nor takes away an element: columns stay, nothing links or hides."""
+    assume(readable(name).strip())
+    page = draw(render(page_about(name), GITHUB))
+    assert skeleton(page) == skeleton(draw(render(page_about("recall"), GITHUB)))
+    shown = shorten_middle(readable(name).strip(), Place.CELL.value)
+    cells = [cell.get_text().replace("\u200b", "") for cell in page.select("tbody tr:first-child td")]
+    assert re.sub(r"\s", "", cells[0]) == re.sub(r"\s", "", shown)
+    assert cells[-1] == "last"
+
+
+REFERENCES = re.compile(
+    r"@\w|(?<!&)#\d|!\d|&\d|\$\d|~\w|%\w|\bGH-\d|://|www\.|:tada:|\[\[|\[vulnerability:|\*iteration:", re.IGNORECASE
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=NAMES)
+@example(name="@all #1 !1 &1 $1 ~l %m GH-1 https://x www.x.y :tada: [[w]] [vulnerability:1] *iteration:1")
+def test_a_name_refers_to_nothing(name: str) -> None:
+    """What forges look for in the finished text is in code only, where none of them looks."""
+    page = draw(render(page_about(name), GITHUB))
+    for code in page.find_all(["code", "pre"]):
+        code.decompose()
+    words = [str(text) for text in page.find_all(string=True) if isinstance(text, NavigableString)]
+    assert not [word for word in words if REFERENCES.search(word)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=NAMES)
+@example(name="/merge")
+@example(name="x\n/approve")
+def test_a_name_commands_nothing(name: str) -> None:
+    """No line starts with a slash, which GitLab would execute with the rights of whoever posts."""
+    assert not re.search(r"^\s*/", render(page_about(name), GITHUB), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["train.loss_2", "mAP50-95(B)", "carrier=F9", "scripts/a_b.py", "f1 ↑", "R&D", "100%"])
+def test_ordinary_names_are_written_as_they_are(name: str) -> None:
+    """Names that people really use can be read and copied from the source, too."""
+    assert escape_line((Code(name),), Place.CELL) in (f"`{name}`", "<code>R&#38;D</code>")
+    assert escape_text(name).replace("&amp;", "&") == name
+
+
+@pytest.mark.parametrize(
+    "text", ["95 % CI −0.049…−0.012", "≥ −0.010 (was 3!)", "a-b_c, 2 of 4: done; 12:30:45", "5 > x"]
+)
+def test_ordinary_words_are_written_as_they_are(text: str) -> None:
+    """Running text is not sprinkled with escapes."""
+    assert escape_text(text).replace("&gt;", ">") == text
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://forge.example/a/b?x=1&y=2#z", "https://forge.example/a/b?x=1&y=2#z"),
+        ("https://forge.example/a b)(<x>|\"'`\\", "https://forge.example/a%20b%29%28%3Cx%3E%7C%22%27%60%5C"),
+        ("javascript:alert(1)", None),
+        ("data:text/html,x", None),
+        ("//forge.example/x", None),
+        ("https:///x", None),
+        ("https://[bad", None),
+        ("", None),
+    ],
+)
+def test_addresses_are_web_addresses(url: str, safe: str | None) -> None:
+    """A link leads to the web or is no link, and nothing in an address ends it early."""
+    assert safe_address(url) == safe
+
+
+def test_a_diagram_cannot_leave_its_fence() -> None:
+    """Back-ticks in a drawing's source make the fence longer."""
+    report = with_blocks(Diagram(title="x", source="xychart-beta\n```\n# out\n````"))
+    page = draw(render(report, GITHUB))
+    assert [element.name for element in page.find_all(True)] == ["h3", "pre", "code"]
+
+
+def test_gitlab_gets_as_many_diagrams_as_it_draws() -> None:
+    """GitLab stops at 2,000 characters of Mermaid a page, so the rest is left out rather than shown as source."""
+    diagram = Diagram(title="x", source="xychart-beta\n" + "x" * 900)
+    report = with_blocks(*(diagram,) * 3)
+    assert render(report, RenderOptions(flavour="gitlab")).count("```mermaid") == 2
+    assert render(report, GITHUB).count("```mermaid") == 3
+
+
+def with_blocks(*blocks: Block) -> Report:
+    """A report with nothing but these blocks."""
+    document = Document(mark=Mark.PASSED, title=(Text("x"),), blocks=blocks)
+    return Report(facts=CASES["passed"].facts, document=document)
+
+
+# --- Fitting ----------------------------------------------------------------------------------------------------------
+
+FULL = render(CASES["truncated"], GITHUB)
+LEAST = 1_500
+
+
+def test_a_budget_that_is_enough_changes_nothing() -> None:
+    """A report that fits is written whole, to the last byte."""
+    size = len(FULL.encode())
+    assert render(CASES["truncated"], RenderOptions(budget=size)) == FULL
+    assert render(CASES["truncated"], RenderOptions(budget=size - 1)) != FULL
+
+
+@settings(max_examples=60, deadline=None)
+@given(budget=st.integers(min_value=LEAST, max_value=len(FULL.encode())))
+def test_a_report_fits_its_budget(budget: int) -> None:
+    """A report shrinks by whole parts, says what is missing, keeps the verdict, its reason and the failing gates."""
+    text = render(CASES["truncated"], RenderOptions(budget=budget))
+    assert len(text.encode()) <= budget
+    lines = text.splitlines()
+    full = FULL.splitlines()
+    assert lines[:7] == full[:7]
+    notes = [line for line in lines if line not in full]
+    assert all(re.fullmatch(r"<sub>(… and [\d,]+ rows? more|Left out for room: ).*</sub>", line) for line in notes)
+    assert bool(notes) == (text != FULL)
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_parts_go_in_their_order() -> None:
+    """Rows of folded tables go first, then folded parts from the last, then rows of the gates' table."""
+    sizes = (len(FULL.encode()), 9_000, 4_700, 4_400, 2_500, LEAST)
+    texts = [render(CASES["truncated"], RenderOptions(budget=size)) for size in sizes]
+    gates = [text.count("slice.carrier=") for text in texts]
+    folds = [text.count("<details>") for text in texts]
+    assert all(more >= fewer for counts in (gates, folds) for more, fewer in pairwise(counts))
+    assert folds[0] == folds[1] == 3
+    assert gates[0] == gates[1] == 40
+    assert folds[-1] == 0
+    assert gates[-1] < 40
+
+
+def test_more_failing_gates_than_room() -> None:
+    """Even rows that should be kept give way before a comment is refused, and the words and the count remain."""
+    row: tuple[Line, ...] = ((Sign(Mark.FAILED),), (Code("m" * 150),))
+    table = Table(columns=(Column(title=()), Column(title=(Text("gate"),))), rows=(row,) * 1000, keep=1000)
+    text = render(with_blocks(Paragraph(line=(Text("first"),)), table), RenderOptions(budget=10_000))
+    assert len(text.encode()) <= 10_000
+    shown = text.count("❌")
+    assert shown > 40
+    assert f"… and {1000 - shown} rows more" in text
+    assert "first" in text
+
+
+def test_missing_parts_name_where_they_are() -> None:
+    """A shortened report leads to the full one."""
+    options = RenderOptions(budget=LEAST, full_report_url="https://forge.example/report(1)")
+    text = render(CASES["truncated"], options)
+    assert "[full report](https://forge.example/report%281%29)" in text
