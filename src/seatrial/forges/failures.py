@@ -69,7 +69,7 @@ def explain_silence(access: ForgeAccess, deed: Deed, failure: requests.RequestEx
         case requests.exceptions.TooManyRedirects():
             return DeliveryError(
                 f"{host} redirects instead of answering",
-                hint=f"Was {access.project} renamed, or is {access.api_url} not the address of the API?",
+                hint=f"Was {access.project} renamed, or is {_address(access)} not the address of the API?",
             )
         case requests.exceptions.ConnectTimeout():
             return _unreachable(access)
@@ -88,14 +88,14 @@ def explain_nonsense(access: ForgeAccess, deed: Deed) -> DeliveryError:
     kind = UncertainDeliveryError if deed.creates else DeliveryError
     return kind(
         f"{_host(access)} gave an answer that can't be read when asked to {deed.what}",
-        hint=f"Is {access.api_url} the address of the API, and not of a proxy's log-in page?",
+        hint=f"Is {_address(access)} the address of the API, and not of a proxy's log-in page?",
     )
 
 
 def _unreachable(access: ForgeAccess) -> DeliveryError:
     return DeliveryError(
         f"can't reach {_host(access)}",
-        hint=f"Check the address {access.api_url}, the network and the proxy of this machine.",
+        hint=f"Check the address {_address(access)}, the network and the proxy of this machine.",
     )
 
 
@@ -117,4 +117,10 @@ def _was_never_sent(failure: requests.exceptions.ConnectionError) -> bool:
 
 
 def _host(access: ForgeAccess) -> str:
-    return urlsplit(access.api_url).netloc.rpartition("@")[2] or access.api_url
+    return urlsplit(_address(access)).netloc or _address(access)
+
+
+def _address(access: ForgeAccess) -> str:
+    """The API's address, without the user and password that one may hold."""
+    parts = urlsplit(access.api_url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import github
 import requests
 from github.GithubObject import NotSet
-from github.IssueComment import IssueComment
 
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
@@ -40,7 +41,6 @@ class GitHub:
             base_url=access.api_url.rstrip("/"),
             auth=github.Auth.Token(access.token),
             user_agent="seatrial",
-            per_page=100,
             timeout=access.timeout,
             verify=access.ca_file or True,
             retry=make_retry(),
@@ -48,7 +48,7 @@ class GitHub:
             seconds_between_writes=None,
             lazy=True,
         )
-        self._repository = self._github.get_repo(access.project, lazy=True)
+        self._repository = self._github.get_repo(access.project)
 
     def whoami(self) -> str | None:
         """The token's login; a token that may not ask is taken for GITHUB_TOKEN."""
@@ -65,20 +65,27 @@ class GitHub:
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The comments of a pull request from all pages, oldest first."""
         with self._asking(self._deed("list comments", "pull-requests: read", change=change)):
-            for comment in self._repository.get_issue(change).get_comments():
-                yield _comment(comment)
+            # PyGithub's own listing takes an empty answer, which a proxy may give, for an empty thread: then each run
+            # would add another comment.
+            address: str | None = f"{self._repository.get_issue(change).url}/comments?per_page=100"
+            while address is not None:
+                headers, page = self._github.requester.requestJsonAndCheck("GET", address)
+                if not isinstance(page, list):
+                    raise TypeError("a page of comments is a list")
+                yield from map(_comment, page)
+                address = _next_page(headers)
 
     def create_comment(self, change: int, body: str) -> Comment:
         """Add a comment to a pull request."""
         with self._asking(self._deed("add a comment", "pull-requests: write", change=change, creates=True)):
-            return _comment(self._repository.get_issue(change).create_comment(body))
+            return _comment(self._repository.get_issue(change).create_comment(body).raw_data)
 
     def update_comment(self, comment: Comment, change: int, body: str) -> Comment:
         """Replace a comment's body."""
         with self._asking(self._deed("update a comment", "pull-requests: write", change=change)):
             known = self._repository.get_issue(change).get_comment(comment.id)
             known.edit(body)
-            return _comment(known)
+            return replace(comment, body=known.body)
 
     def delete_comment(self, comment: Comment, change: int) -> None:
         """Remove a comment."""
@@ -178,10 +185,15 @@ class GitHub:
             raise explain_nonsense(self._access, deed) from None
 
 
-def _comment(comment: IssueComment) -> Comment:
+def _comment(raw: Mapping[str, Any]) -> Comment:
     # An account that was deleted leaves its comments behind, with no author.
-    author = comment.user.login if comment.user else ""
-    return Comment(id=comment.id, author=author, body=comment.body or "", url=comment.html_url)
+    author = str(raw["user"]["login"]) if raw["user"] else ""
+    return Comment(id=int(raw["id"]), author=author, body=str(raw.get("body") or ""), url=str(raw["html_url"]))
+
+
+def _next_page(headers: Mapping[str, Any]) -> str | None:
+    links = requests.utils.parse_header_links(str(headers.get("link") or ""))
+    return next((link["url"] for link in links if link.get("rel") == "next"), None)
 
 
 def _reason(refusal: github.GithubException) -> str:

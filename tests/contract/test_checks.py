@@ -1,0 +1,122 @@
+"""Checks are started, always concluded, and only where the token may."""
+
+from __future__ import annotations
+
+import pytest
+
+from seatrial.errors import DeliveryError
+from seatrial.forges import Conclusion, Forge, StartedCheck
+from tests.contract.conftest import HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
+
+STATES = {
+    "github": {conclusion: conclusion.value for conclusion in Conclusion},
+    "gitlab": {
+        Conclusion.SUCCESS: "success",
+        Conclusion.NEUTRAL: "success",
+        Conclusion.FAILURE: "failed",
+        Conclusion.ACTION_REQUIRED: "failed",
+    },
+}
+
+
+def _conclude(
+    forge: Forge, conclusion: Conclusion, *, started: StartedCheck | None = None, title: str = "1 of 4 gates failed"
+) -> str:
+    return forge.conclude_check(
+        name="seatrial",
+        head=HEAD,
+        conclusion=conclusion,
+        title=title,
+        summary="**recall** fell",
+        details_url="https://ci.example/run/1",
+        started=started,
+    )
+
+
+@pytest.mark.parametrize("conclusion", Conclusion)
+@pytest.mark.parametrize("started", [True, False], ids=["started", "not-started"])
+def test_a_check_ends_as_it_was_concluded(bench: Bench, conclusion: Conclusion, started: bool) -> None:
+    """Started before or not, one check of the name is on the commit, with title and link."""
+    handle = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None) if started else None
+    address = _conclude(bench.forge, conclusion, started=handle)
+    (check,) = bench.stand_in.checks(HEAD)
+    assert (check.conclusion or check.state) == STATES[bench.kind][conclusion]
+    assert (check.name, check.title, check.details_url) == (
+        "seatrial",
+        "1 of 4 gates failed",
+        "https://ci.example/run/1",
+    )
+    assert address.startswith(bench.stand_in.web_url)
+
+
+def test_a_started_check_is_seen_to_be_under_way(bench: Bench) -> None:
+    """Until it is concluded, reviewers see that the trial runs."""
+    bench.forge.start_check(name="seatrial", head=HEAD, details_url="https://ci.example/run/1")
+    (check,) = bench.stand_in.checks(HEAD)
+    assert (check.state, check.conclusion) == ({"github": "in_progress", "gitlab": "running"}[bench.kind], None)
+
+
+def test_a_check_that_may_not_be_written_names_the_permission(bench: Bench) -> None:
+    """The hint for a check is another one than for a comment."""
+    with pytest.raises(DeliveryError) as caught:
+        _conclude(bench.opened(token=TOKENS["reader"]), Conclusion.SUCCESS)
+    assert {"github": "permissions:\n  checks: write", "gitlab": "scope `api`"}[bench.kind] in caught.value.hint
+
+
+def test_a_commit_that_the_forge_does_not_know_is_an_error(bench: Bench) -> None:
+    """A check on no commit is refused in the forge's words."""
+    with pytest.raises(DeliveryError):
+        bench.forge.conclude_check(
+            name="seatrial",
+            head="not-a-commit",
+            conclusion=Conclusion.SUCCESS,
+            title="t",
+            summary="s",
+            details_url=None,
+        )
+
+
+def test_a_check_that_is_concluded_twice_stays_one(bench: Bench) -> None:
+    """The name is stable, so that reviewers see the last conclusion alone."""
+    handle = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None)
+    _conclude(bench.forge, Conclusion.FAILURE, started=handle)
+    again = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None)
+    _conclude(bench.forge, Conclusion.SUCCESS, started=again)
+    newest = max(bench.stand_in.checks(HEAD), key=lambda check: check.id)
+    assert (newest.conclusion or newest.state) == "success"
+
+
+@ONLY_GITHUB
+@pytest.mark.parametrize(
+    ("conclusion", "state"), [(Conclusion.NEUTRAL, "success"), (Conclusion.ACTION_REQUIRED, "failure")]
+)
+def test_a_persons_token_sets_a_status_instead(bench: Bench, conclusion: Conclusion, state: str) -> None:
+    """GitHub lets no person make check runs; a commit status of the same name says it."""
+    person = bench.opened(token=TOKENS["person"])
+    handle = person.start_check(name="seatrial", head=HEAD, details_url=None)
+    _conclude(person, conclusion, started=handle, title="x" * 500)
+    newest = max(bench.stand_in.checks(HEAD), key=lambda check: check.id)
+    assert (newest.kind, newest.name, newest.state, newest.title) == ("status", "seatrial", state, "x" * 140)
+
+
+@ONLY_GITLAB
+def test_a_status_without_its_pipeline_is_not_sent(bench: Bench) -> None:
+    """GitLab would open a new pipeline, which can hide that the real one failed."""
+    with pytest.raises(DeliveryError, match="pipeline"):
+        _conclude(bench.opened(pipeline_id=None), Conclusion.SUCCESS)
+    assert bench.stand_in.checks(HEAD) == []
+
+
+@ONLY_GITLAB
+def test_a_pipeline_of_another_commit_is_an_error(bench: Bench) -> None:
+    """A status never lands in a pipeline that is not the commit's own."""
+    with pytest.raises(DeliveryError):
+        _conclude(bench.opened(pipeline_id=51), Conclusion.SUCCESS)
+    assert bench.stand_in.checks(HEAD) == []
+
+
+@ONLY_GITLAB
+def test_a_long_title_is_cut_to_what_gitlab_takes(bench: Bench) -> None:
+    """A status is not lost over the length of its title."""
+    _conclude(bench.forge, Conclusion.SUCCESS, title="x" * 500)
+    assert bench.stand_in.checks(HEAD)[0].title == "x" * 255

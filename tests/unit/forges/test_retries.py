@@ -1,0 +1,39 @@
+"""What is asked again, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from seatrial.forges.retries import make_retry
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "has_retry_after", "again"),
+    [
+        ("GET", 502, False, True),
+        ("PATCH", 500, False, True),
+        ("DELETE", 503, False, True),
+        ("GET", 404, False, False),
+        ("GET", 403, False, False),
+        ("POST", 500, False, False),
+        ("POST", 503, True, False),
+        ("POST", 403, False, False),
+        ("POST", 403, True, True),
+        ("POST", 429, False, True),
+        ("POST", 422, False, False),
+    ],
+)
+def test_only_what_is_safe_is_asked_again(method: str, status: int, has_retry_after: bool, again: bool) -> None:
+    """A creation is repeated only where the forge says that it did not do it."""
+    assert make_retry().is_retry(method, status, has_retry_after) is again
+
+
+def test_attempts_come_to_an_end() -> None:
+    """A forge that stays in trouble holds a job for seconds, not for minutes."""
+    retry = make_retry()
+    waits = []
+    while not retry.is_exhausted():
+        waits.append(retry.get_backoff_time())
+        retry = retry.increment("GET", "/", error=None) if retry.total else retry.new(total=-1)
+    assert sum(waits) < 5
+    assert len(waits) == 4
