@@ -106,8 +106,13 @@ class Snapshot:
 
     @property
     def holds_metrics(self) -> bool:
-        """Whether any metrics file of this revision could be read."""
-        return any(not file.problem and file.values for file in self.metrics)
+        """Whether this revision has been measured.
+
+        What is there but can't be read counts, or a broken baseline would pass for a first measurement.
+        """
+        return bool(self.problems) or any(
+            file.values or (file.problem and file.problem.state is not State.MISSING) for file in self.metrics
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,228 @@
+"""`seatrial compare` in real git repositories: the right baseline, and one clear error for each wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from seatrial.render.json import schema
+from tests.integration.repositories import Scratch, run_seatrial
+
+GATED = "version: 1\nmetrics:\n  recall: {max_decrease: 0.01}\n"
+HOSTILE = "a|b <img src=x> @all"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    return Scratch.create(tmp_path / "project")
+
+
+def test_the_work_tree_is_compared_with_where_its_branch_left_main(scratch: Scratch) -> None:
+    """Main's later commits are not the change's doing, and the report counts them."""
+    scratch.measure(recall=0.8)
+    scratch.git("checkout", "-q", "-b", "feature")
+    scratch.measure(recall=0.7)
+    scratch.git("checkout", "-q", "main")
+    scratch.measure(recall=0.9)
+    scratch.git("checkout", "-q", "feature")
+    scratch.write({"metrics.json": '{"recall": 0.75}', "seatrial.yaml": GATED})
+    answer = run_seatrial(scratch.directory, "compare", "--format", "json")
+    (metric,) = answer.facts["metrics"]
+    assert (metric["base"], metric["head"], answer.code) == (0.8, 0.75, 1)
+    assert (answer.facts["baseline_reason"], answer.facts["baseline_moved"]) == ("merge base with main", 1)
+    jsonschema.validate(answer.facts, schema())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "base", "head"),
+    [
+        (("v1", "v2"), 0.1, 0.2),
+        (("v1..v2",), 0.1, 0.2),
+        (("v2", "v1"), 0.2, 0.1),
+        (("v2...side",), 0.1, 0.3),
+        (("v1",), 0.1, 0.3),
+        (("v1..",), 0.1, 0.3),
+    ],
+)
+def test_two_revisions_mean_what_they_mean_in_git(
+    scratch: Scratch, arguments: tuple[str, ...], base: float, head: float
+) -> None:
+    """A B, A..B and A...B."""
+    scratch.measure(recall=0.1)
+    scratch.git("tag", "v1")
+    scratch.git("checkout", "-q", "-b", "side")
+    scratch.measure(recall=0.3)
+    scratch.git("checkout", "-q", "main")
+    scratch.measure(recall=0.2)
+    scratch.git("tag", "v2")
+    scratch.git("checkout", "-q", "side")
+    (metric,) = run_seatrial(scratch.directory, "compare", *arguments, "--format", "json").facts["metrics"]
+    assert (metric["base"], metric["head"]) == (base, head)
+
+
+def test_two_names_of_one_commit_are_no_change(scratch: Scratch) -> None:
+    """Nothing differs, and that is said."""
+    scratch.measure(recall=0.1)
+    scratch.git("tag", "v1")
+    answer = run_seatrial(scratch.directory, "compare", "v1", "main", "--format", "json")
+    assert answer.facts["headline"].startswith("No change: metrics are those of v1")
+
+
+def test_a_baseline_without_metrics_is_walked_back(scratch: Scratch) -> None:
+    """The nearest commit that holds metrics counts, and its age is told."""
+    scratch.measure(recall=0.1)
+    scratch.git("rm", "-q", "metrics.json", "dvc.yaml")
+    scratch.commit({})
+    scratch.commit({"README": "x"})
+    dvc_yaml = scratch.git("show", "HEAD~2:dvc.yaml") + "\n"
+    scratch.write({"metrics.json": '{"recall": 0.2}', "dvc.yaml": dvc_yaml})
+    facts = run_seatrial(scratch.directory, "compare", "--format", "json").facts
+    assert (facts["baseline_older"], facts["metrics"][0]["base"]) == (2, 0.1)
+
+
+def test_a_first_measurement_says_so(scratch: Scratch) -> None:
+    """No baseline is no failure, and no pass of a relative gate either."""
+    scratch.commit({"README": "x"})
+    scratch.write({"metrics.json": '{"recall": 0.2}', "seatrial.yaml": GATED})
+    answer = run_seatrial(scratch.directory, "compare", "--format", "json")
+    assert answer.code == 0
+    assert answer.facts["base"] is None
+    assert [finding["outcome"] for finding in answer.facts["findings"]] == ["not-judged"]
+
+
+@pytest.mark.parametrize(
+    ("content", "state"),
+    [
+        (b'{"recall": 0.', "unreadable"),
+        (b"", "unreadable"),
+        (b'{"recall": NaN}', "not-finite"),
+        (b'{"recall": null}', "missing"),
+        (b"\xff\xfe\x00", "unreadable"),
+        (None, "missing"),
+    ],
+)
+def test_a_broken_candidate_fails_with_its_state(scratch: Scratch, content: bytes | None, state: str) -> None:
+    """Corrupt, empty, NaN, null, binary, absent: each fails, ungated, and is named."""
+    scratch.measure(recall=0.1)
+    path = scratch.directory / "metrics.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    answer = run_seatrial(scratch.directory, "compare", "--format", "json")
+    assert answer.code == 1
+    assert [metric["state"] for metric in answer.facts["metrics"]] == [state]
+    assert answer.facts["metrics"][0]["reason"]
+
+
+def test_a_broken_baseline_can_not_be_compared_with(scratch: Scratch) -> None:
+    """Exit code 3: the candidate is not to blame, and does not pass."""
+    scratch.commit({"metrics.json": "{", "seatrial.yaml": GATED})
+    scratch.git("checkout", "-q", "-b", "feature")
+    scratch.write({"metrics.json": '{"recall": 0.2}'})
+    answer = run_seatrial(scratch.directory, "compare", "main", "--format", "json")
+    assert (answer.code, answer.facts["verdict"]) == (3, "inconclusive")
+
+
+def test_a_hostile_name_stays_a_name(scratch: Scratch) -> None:
+    """It is in the JSON as it is, and in the Markdown without effect."""
+    scratch.measure(**{HOSTILE: 0.1})
+    scratch.write({"metrics.json": json.dumps({HOSTILE: 0.2})})
+    answer = run_seatrial(scratch.directory, "compare", "--format", "json")
+    assert answer.facts["metrics"][0]["key"] == [HOSTILE]
+    markdown = run_seatrial(scratch.directory, "compare", "--format", "markdown").out
+    assert "<img" not in markdown
+    assert "@all" not in markdown
+
+
+def test_several_outputs_are_written_whole(scratch: Scratch) -> None:
+    """Each format goes to its own file; the suffix tells the format."""
+    scratch.measure(recall=0.1)
+    names = ("r.json", "r.md", "r.html", "r.xml", "r.txt")
+    arguments = [part for name in names for part in ("--output", f"out/{name}")]
+    answer = run_seatrial(scratch.directory, "compare", *arguments)
+    assert (answer.code, answer.out) == (0, "")
+    assert sorted(path.name for path in (scratch.directory / "out").iterdir()) == sorted(names)
+    assert stat.S_IMODE((scratch.directory / "out" / "r.md").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", "nowhere"), "unknown revision"),
+        (("compare", "--upload-pack=x"), "No such option"),
+        (("compare", "--", "--all"), "unknown revision"),
+        (("compare", "main..HEAD", "HEAD"), "already names two revisions"),
+        (("compare", "--targets", "other.json"), "other.json"),
+        (("compare", "--config", "absent.yaml"), "absent.yaml"),
+        (("compare", "--output", "report.doc"), "the suffix does not tell the format"),
+        (("compare", "--format", "json", "--format", "html", "--output", "x"), "it is unclear what goes where"),
+        (("compare", "--output", "dvc.yaml/x.md"), "can't be written"),
+        (("ci",), "this is no CI job"),
+    ],
+)
+def test_a_wrong_call_ends_with_one_error_and_a_hint(scratch: Scratch, arguments: tuple[str, ...], message: str) -> None:
+    """Exit code 2, the word that is wrong, and what to do; nothing on standard output."""
+    scratch.measure(recall=0.1)
+    answer = run_seatrial(scratch.directory, *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_outside_of_a_repository_it_says_so(tmp_path: Path) -> None:
+    """No git repository."""
+    answer = run_seatrial(tmp_path, "compare", env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
+    assert answer.code == 2
+    assert "git repository" in answer.err
+
+
+def test_a_wrong_policy_is_told_by_line(scratch: Scratch) -> None:
+    """seatrial.yaml:3."""
+    scratch.measure(recall=0.1)
+    scratch.write({"seatrial.yaml": "version: 1\nmetrics:\n  recall: {at_leest: 1}\n"})
+    answer = run_seatrial(scratch.directory, "compare")
+    assert answer.code == 2
+    assert "seatrial.yaml:3: metrics.recall has no key `at_leest`" in answer.err
+    assert "did you mean `at_least`?" in answer.err
+
+
+def test_a_shallow_clone_is_deepened(scratch: Scratch, tmp_path: Path) -> None:
+    """The merge base is fetched from where the clone came from."""
+    scratch.measure(recall=0.1)
+    scratch.git("checkout", "-q", "-b", "feature")
+    for value in range(5):
+        scratch.measure(recall=value)
+    shallow = tmp_path / "shallow"
+    scratch.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{scratch.directory}", str(shallow))
+    facts = run_seatrial(shallow, "compare", "origin/main...HEAD", "--format", "json").facts
+    assert (facts["metrics"][0]["base"], facts["metrics"][0]["head"]) == (0.1, 4)
+
+
+def test_a_shallow_clone_without_its_remote_names_the_command(scratch: Scratch, tmp_path: Path) -> None:
+    """Exit code 3, and what to run."""
+    scratch.measure(recall=0.1)
+    scratch.git("checkout", "-q", "-b", "feature")
+    scratch.measure(recall=1)
+    scratch.measure(recall=2)
+    shallow = tmp_path / "shallow"
+    scratch.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{scratch.directory}", str(shallow))
+    os.rename(scratch.directory, tmp_path / "gone")
+    answer = run_seatrial(shallow, "compare", "origin/main...HEAD")
+    assert answer.code == 3
+    assert "git fetch" in answer.err
+
+
+def test_plain_output_has_no_colour(scratch: Scratch) -> None:
+    """A pipe gets text."""
+    scratch.measure(recall=0.1)
+    assert "\x1b" not in run_seatrial(scratch.directory, "compare", "--all").out
+
+
+def test_quiet_prints_nothing(scratch: Scratch) -> None:
+    """The exit code tells."""
+    scratch.measure(recall=0.1)
+    answer = run_seatrial(scratch.directory, "compare", "-q")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
