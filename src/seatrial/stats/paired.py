@@ -22,6 +22,8 @@ MIN_SUPPORT = 10
 MIN_CLUSTERS = 5
 # An SE below this share of the difference is rounding: every row differs by the same amount.
 _ROUNDING = 1e-9
+_NO_SPREAD = "every row differs by the same amount, so that nothing tells how sure the difference is"
+_NO_DIFFERENCE = "it sees no difference in any row, which does not prove that there never is one"
 # ROC AUC so close to 1 that fewer rows of the rarer kind than this are misplaced: the interval is too short.
 _FEW_MISPLACED = 5
 
@@ -143,7 +145,7 @@ def _student(
 ) -> Estimate | Insufficient:
     delta = head.value - base.value
     if se <= _ROUNDING * abs(delta):
-        return _insufficient(base, head, "every row differs alike, so that nothing tells how sure the difference is")
+        return _insufficient(base, head, _NO_SPREAD if delta else _NO_DIFFERENCE)
     reach = _t_quantile(df, (1 + level) / 2) * se
     return _estimate(base, head, se=se, ends=(delta - reach, delta + reach), df=df, level=level, method=method)
 

@@ -278,13 +278,14 @@ class TestEnds:
         base, head = np.linspace(0, 1, 40), np.linspace(0, 1, 40) ** 2
         found = estimate_differences(label, base, head, {"roc_auc": None})["roc_auc"]
         assert isinstance(found, Insufficient)
-        assert "every row differs alike" in found.reason
+        assert found.reason == "it sees no difference in any row, which does not prove that there never is one"
 
     def test_a_constant_shift_is_refused(self) -> None:
         """A difference that is the same on every row, but for rounding, has no spread to go by."""
         label = np.ones(30, dtype=bool)
         found = estimate_differences(label, np.full(30, 0.3), np.full(30, 0.4), {"log_loss": None})["log_loss"]
         assert isinstance(found, Insufficient)
+        assert found.reason.startswith("every row differs by the same amount")
 
     def test_auc_near_one_is_flagged(self) -> None:
         """An AUC at which hardly a row is misplaced comes with a word of caution, an ordinary one without."""
