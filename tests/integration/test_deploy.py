@@ -27,12 +27,13 @@ from seatrial.commands.deploy import (
     apply,
     describe_deployment,
     describe_plan,
-    plan_deployment,
+    plan_commit,
 )
 from seatrial.commands.serve import serve
+from seatrial.core.comparison import Change
+from seatrial.core.metrics import MetricId, State
 from seatrial.core.policy import Status, Verdict
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
-from seatrial.core.revision import Revision
 from seatrial.deploy import TARGETS
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files
@@ -41,7 +42,6 @@ from seatrial.git import Repository
 from seatrial.serving.golden import prove_golden
 from seatrial.serving.runtimes import load_model
 from seatrial.sources.cache import hash_listing
-from seatrial.sources.snapshot import locate_out, read_declarations
 
 NAME = "flights"
 OUT = "models/champion"
@@ -163,16 +163,13 @@ class Project:
 
     def plan(self, commit: str, *, verdict: Verdict = PASSED, override: str = "", name: str = NAME) -> DeploymentPlan:
         """Plan a deployment as the command line does."""
-        repository = Repository.discover(self.root)
-        revision = Revision(name="main", sha=commit)
-        return plan_deployment(
-            artifact=name,
-            artifacts=read_declarations(repository, revision).artifacts,
-            locate=lambda path: locate_out(repository, revision, path),
-            target=TARGETS["local"](self.to, NAME),
+        return plan_commit(
+            repository=Repository.discover(self.root),
             commit=commit,
+            artifact=name,
+            target=TARGETS["local"](self.to, NAME),
             verdict=verdict,
-            metrics={"metrics.json:recall": 0.8},
+            changes=(Change(id=MetricId(file="metrics.json", key=("recall",)), state=State.UNCHANGED, head=0.8),),
             override=override,
         )
 
@@ -362,7 +359,7 @@ def test_model_that_answers_otherwise_is_not_promoted(
             write_golden(directory, [], [])
         case _:
             (directory / "model.onnx").write_bytes(b"no model at all")
-    with pytest.raises((ReleaseError, ServeError)):
+    with pytest.raises(ReleaseError):
         project.deploy(directory)
     assert project.target.pointer() == "1"
     assert [stored.version for stored in project.target.observe().versions] == ["1"]
@@ -380,6 +377,9 @@ def test_model_without_golden_requests_is_not_called_proved(
     deployment = project.deploy(directory)
     assert deployment.golden is None
     assert "its answers are not proved" in describe_deployment(deployment)
+    (directory / "model.onnx").write_bytes(b"no model at all")
+    with pytest.raises(ReleaseError, match="can't be served"):
+        project.deploy(directory)
 
 
 def test_plan_that_is_out_of_date_is_refused(project: Project, exported: tuple[Exported, Exported]) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from seatrial.core.release import GOLDEN, GoldenProof
-from seatrial.errors import ReleaseError
-from seatrial.serving.runtimes import NUMPY_TYPES, load_model
+from seatrial.errors import ReleaseError, ServeError
+from seatrial.serving.runtimes import NUMPY_TYPES, LoadedModel, load_model
 
 SMALLEST_ERROR = 1e-6
 """Absolute differences up to this one are the noise of 32-bit floats and of six written digits."""
@@ -49,22 +50,20 @@ def read_golden(directory: Path) -> GoldenSet | None:
 
 
 def prove_golden(directory: Path) -> GoldenProof | None:
-    """Load a model directory and ask it the golden requests; None where it has none.
+    """Load a model directory and ask it its golden requests; None where it loads but has none.
 
-    Raises ReleaseError for a model that answers differently or not at all. A prediction that is not a number
-    is never right.
+    Raises ReleaseError for a model that can't be loaded, or answers differently or not at all. A prediction that
+    is not a number is never right.
     """
     golden = read_golden(directory)
+    try:
+        model = load_model(directory)
+    except ServeError as error:
+        raise ReleaseError(f"the model can't be served: {error.message}", hint=error.hint) from error
     if golden is None:
         return None
-    model = load_model(directory)
-    datatype = next(tensor.datatype for tensor in model.runtime.inputs if tensor.name == model.card.input)
-    features = np.array([row.features for row in golden.rows], dtype=NUMPY_TYPES[datatype])
     expected = np.array([row.probability for row in golden.rows])
-    try:
-        answered = np.asarray(model.predict(features), dtype=np.float64)
-    except (ValueError, IndexError) as error:
-        raise ReleaseError(f"{directory}: the model can't answer its golden requests: {error}") from error
+    answered = _ask(model, golden, directory)
     if answered.shape != expected.shape:
         raise ReleaseError(f"{directory}: {expected.size} golden requests, answers of shape {answered.shape}")
     wrong = ~np.isclose(answered, expected, rtol=golden.tolerance, atol=SMALLEST_ERROR)
@@ -76,3 +75,12 @@ def prove_golden(directory: Path) -> GoldenProof | None:
             hint="export the model again from the run that was evaluated; what was live is untouched",
         )
     return GoldenProof(rows=int(expected.size), largest_error=float(np.abs(answered - expected).max()))
+
+
+def _ask(model: LoadedModel, golden: GoldenSet, directory: Path) -> npt.NDArray[np.float64]:
+    datatype = next(tensor.datatype for tensor in model.runtime.inputs if tensor.name == model.card.input)
+    features = np.array([row.features for row in golden.rows], dtype=NUMPY_TYPES[datatype])
+    try:
+        return np.asarray(model.predict(features), dtype=np.float64)
+    except (ValueError, IndexError) as error:
+        raise ReleaseError(f"{directory}: the model can't answer its golden requests: {error}") from error
