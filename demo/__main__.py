@@ -97,7 +97,7 @@ def _judge(project: Project, forge: GitHubStandIn, change: Change, out: Path, *,
     _show(printed.partition("\n\n")[0] if code == expected else printed)
     (check,) = forge.checks(push.head)
     comments = forge.comments(NUMBER)
-    say(f"      exit code {code} · check: {check.state} · {len(comments)} comment on the pull request")
+    say(f"      exit code {code} · check: {check.conclusion} · {len(comments)} comment on the pull request")
     if code != expected or len(comments) != 1:
         sys.exit(f"expected exit code {expected} and one comment")
     with urllib.request.urlopen(forge.page_url(NUMBER), timeout=30) as page:
