@@ -28,7 +28,9 @@ from flights import (
     write_json,
 )
 
-# Read by TensorFlow when it is imported: no chatter, and no kernels that sum in another order on another processor.
+# Read when the libraries are loaded. OpenMP: sleep, not spin, while a thread waits on a busy machine. TensorFlow: no
+# chatter, and no kernels that sum in another order on another processor.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
@@ -204,16 +206,28 @@ def predict_network(network: Any, rows: Matrix) -> Floats:
 
 
 def save_keras(network: Any, path: Path) -> None:
-    """Write Keras' own format without the times that it records, so that the same weights are the same bytes."""
+    """Write Keras' own format without the times and addresses in it, so that the same weights are the same bytes."""
     network.save(path)
     content = io.BytesIO()
     with zipfile.ZipFile(path) as saved, zipfile.ZipFile(content, "w") as still:
         for name in sorted(saved.namelist()):
             data = saved.read(name)
-            if name == "metadata.json":
-                data = json.dumps({"keras_version": json.loads(data)["keras_version"]}).encode()
+            if name.endswith(".json"):
+                data = json.dumps(settle_config(json.loads(data), {})).encode()
             still.writestr(zipfile.ZipInfo(name), data)
     path.write_bytes(content.getvalue())
+
+
+def settle_config(value: Any, numbers: dict[int, int]) -> Any:
+    """The same configuration with shared objects numbered as they appear (Keras uses their addresses), and no date."""
+    if isinstance(value, list):
+        return [settle_config(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    settled = {key: settle_config(item, numbers) for key, item in value.items() if key != "date_saved"}
+    if isinstance(address := settled.get("shared_object_id"), int):
+        settled["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+    return settled
 
 
 FITS: dict[str, Fit] = {"logistic": fit_logistic, "boosting": fit_boosting, "network": fit_network}

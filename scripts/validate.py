@@ -88,7 +88,8 @@ def find_failures(name: str, table: pd.DataFrame) -> list[str]:
     try:
         SCHEMAS[name].validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.groupby(["column", "check"], dropna=False).size()
+        cases = error.failure_cases.assign(column=lambda case: case["column"].fillna(case["failure_case"]))
+        cases = cases.groupby(["column", "check"]).size()
         return [f"{name}.{column}: {check} ({count})" for (column, check), count in cases.items()]
     return []
 
