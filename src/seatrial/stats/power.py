@@ -17,11 +17,11 @@ def minimum_detectable_effect(se: float, *, level: float = 0.95, power: float = 
 
 
 def samples_needed(se: float, n: int, margin: float, *, level: float = 0.95, power: float = 0.8) -> int | None:
-    """Rows at which the minimum detectable effect is `margin`, given the SE on n rows; None if margin ≤ 0.
+    """Rows at which the minimum detectable effect is `margin`, given the standard error on n rows.
 
-    The SE falls with √n, so this is n·(MDE/margin)², rounded up; less than n when the n rows are enough
-    already.
+    The SE falls with √n, so this is n·(MDE/margin)², rounded up; less than n where n rows are enough already.
+    None if nothing can be said: without a margin, or where no row differed so far and the SE is 0.
     """
-    if margin <= 0:
+    if margin <= 0 or se <= 0:
         return None
     return math.ceil(n * (minimum_detectable_effect(se, level=level, power=power) / margin) ** 2)
