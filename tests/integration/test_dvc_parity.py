@@ -178,7 +178,9 @@ PROJECTS: dict[str, tuple[Files, Files]] = {
                 "  - top/${place}.json\n"
             ),
             "params.yaml": "depth: 3\nflag: false\nfirst: {lr: 0.1}\nsecond: {lr: 0.2, other: 1}\nplace: sub\n",
-            "conf/vars.yaml": "sets:\n  first: {rate: 0.5, sizes: [1, 2], field: lr}\n  second: {rate: 2, sizes: [3, 4], field: lr}\n",
+            "conf/vars.yaml": (
+                "sets:\n  first: {rate: 0.5, sizes: [1, 2], field: lr}\n  second: {rate: 2, sizes: [3, 4], field: lr}\n"
+            ),
             "conf/part.json": '{"chosen": {"value": 5}, "hidden": 1}',
             "sub/params.yaml": "depth: 7\nunused: 1\n",
             "sub/local.yaml": "local_value: here\n",
@@ -196,7 +198,9 @@ PROJECTS: dict[str, tuple[Files, Files]] = {
             "top/sub.json": '{"auc": 0.375}',
         },
         {
-            "conf/vars.yaml": "sets:\n  first: {rate: 0.5, sizes: [1, 5], field: lr}\n  third: {rate: 1, sizes: [3, 4], field: lr}\n",
+            "conf/vars.yaml": (
+                "sets:\n  first: {rate: 0.5, sizes: [1, 5], field: lr}\n  third: {rate: 1, sizes: [3, 4], field: lr}\n"
+            ),
             "conf/part.json": '{"chosen": {"value": 6}, "hidden": 2}',
             "params.yaml": "depth: 4\nflag: true\nfirst: {lr: 0.3}\nthird: {lr: 0.2}\nplace: sub\n",
             "sub/params.yaml": "depth: 8\nunused: 2\n",
@@ -223,7 +227,9 @@ PROJECTS: dict[str, tuple[Files, Files]] = {
             "teams/a/sub/other.yaml": "k: {a: {b: 1}, c: 2}\nz: 3\n",
             "teams/a/m.json": '{"auc": 0.25}',
             "teams/shared.json": '{"auc": 0.75}',
-            "teams/b/dvc.yaml": "stages:\n  train:\n    cmd: x\n    wdir: ..\n    metrics: [b/m.json: {cache: false}]\n",
+            "teams/b/dvc.yaml": (
+                "stages:\n  train:\n    cmd: x\n    wdir: ..\n    metrics: [b/m.json: {cache: false}]\n"
+            ),
             "teams/b/m.json": '{"auc": 0.125}',
             "params.yaml": "root: 1\n",
         },
@@ -298,7 +304,14 @@ def test_cached_metrics_compare_as_in_dvc(project: GitProject) -> None:
 
 def test_stages_are_those_that_dvc_locked(project: GitProject) -> None:
     """Addresses and outputs of stages, in loops and sub-directories, are those that DVC lists."""
-    loops = "stages:\n  each:\n    foreach: [a, b]\n    do:\n      cmd: echo ${item} > ${item}.txt\n      outs: ['${item}.txt']\n"
+    loops = (
+        "stages:\n"
+        "  each:\n"
+        "    foreach: [a, b]\n"
+        "    do:\n"
+        "      cmd: echo ${item} > ${item}.txt\n"
+        "      outs: ['${item}.txt']\n"
+    )
     below = "stages:\n  one:\n    cmd: echo 1 > one.json\n    metrics: [one.json: {cache: false}]\n"
     project.write({"dvc.yaml": loops, "sub/dvc.yaml": below})
     _dvc(project, "repro", "--all-pipelines", "--quiet")

@@ -50,6 +50,7 @@ def load(path: str, data: bytes) -> object:
     if suffix in _TABLES:
         raise FormatError("is a table, not a file of named values")
     text = _decode(data)
+    _refuse_conflict(text)
     parse = _PARSERS.get(suffix, _parse_yaml)
     try:
         return parse(text)
@@ -133,7 +134,7 @@ def _parse_json(text: str) -> object:
     except json.JSONDecodeError as error:
         reason = "holds more than one JSON value" if error.msg == "Extra data" else f"is not JSON: {error.msg}"
         reason = reason if text.strip() else "is empty"
-        raise FormatError(_conflict(text) or reason, line=error.lineno) from None
+        raise FormatError(reason, line=error.lineno) from None
     except ValueError as error:  # an integer of more digits than Python reads
         raise FormatError(f"is not JSON: {error}") from None
 
@@ -148,7 +149,7 @@ def _parse_toml(text: str) -> object:
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
     except ValueError as error:
-        raise FormatError(_conflict(text) or f"is not TOML: {error}") from None
+        raise FormatError(f"is not TOML: {error}") from None
 
 
 def _parse_yaml(text: str) -> object:
@@ -157,7 +158,7 @@ def _parse_yaml(text: str) -> object:
     try:
         value = yaml12.load(text)
     except yaml12.YAMLError as error:
-        raise FormatError(_conflict(text) or error.message, line=error.line) from None
+        raise FormatError(error.message, line=error.line) from None
     # An empty document is an empty mapping, as DVC reads it; `null` said aloud is not told apart from it.
     return {} if value is None else value
 
@@ -168,18 +169,18 @@ def _parse_python(text: str) -> object:
     try:
         return literals.load(text)
     except SyntaxError as error:
-        raise FormatError(_conflict(text) or f"is not Python: {error.msg}", line=error.lineno) from None
+        raise FormatError(f"is not Python: {error.msg}", line=error.lineno) from None
     except ValueError as error:
         raise FormatError(f"is not Python: {error}") from None
 
 
-def _conflict(text: str) -> str:
-    """Why a file of a half-finished merge can't be read, or empty."""
-    return "holds conflict markers of a merge" if _is_conflicted(text.split("\n")) else ""
-
-
-def _is_conflicted(lines: list[str]) -> bool:
-    return any(line.startswith("<<<<<<< ") for line in lines) and any(line.startswith(">>>>>>> ") for line in lines)
+def _refuse_conflict(text: str) -> None:
+    """FormatError for a file of a half-finished merge, which YAML might take for a text."""
+    if "<<<<<<< " not in text or ">>>>>>> " not in text:
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith("<<<<<<< "):
+            raise FormatError("holds conflict markers of a merge", line=number)
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {".json": _parse_json, ".toml": _parse_toml, ".py": _parse_python}

@@ -127,18 +127,14 @@ class _Content:
         return content
 
 
-def _choose(
-    project: Project, targets: tuple[str, ...], tree: Tree
-) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
+def _choose(project: Project, targets: tuple[str, ...], tree: Tree) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
     """The metrics and parameters files that the targets mean: what is declared there, else what is there."""
     params = tuple(file for file in project.params if any(_lies_in(file.path, target) for target in targets))
     metrics = [path for target in targets for path in _choose_metrics(project, params, target, tree)]
     return tuple(dict.fromkeys(metrics)), params
 
 
-def _choose_metrics(
-    project: Project, params: tuple[ParamsFile, ...], target: str, tree: Tree
-) -> Iterable[str]:
+def _choose_metrics(project: Project, params: tuple[ParamsFile, ...], target: str, tree: Tree) -> Iterable[str]:
     declared = [path for path in project.metrics if _lies_in(path, target)]
     if declared:
         return declared

@@ -33,9 +33,9 @@ _WORDS |= {sign + word: _FLOAT for word in (".inf", ".Inf", ".INF") for sign in 
 _WORDS["<<"] = _MERGE
 
 _FLOAT_FORM = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)"
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+][0-9]+)?)"
 )
-_INT_FORM = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_INT_FORM = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)")
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 _DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)

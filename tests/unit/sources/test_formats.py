@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
@@ -187,7 +188,5 @@ def test_flatten_finds_every_leaf_at_its_key(values: object) -> None:
 @given(st.binary(max_size=200), st.sampled_from(["m.json", "m.yaml", "m.toml", "m.py"]))
 def test_any_bytes_are_values_or_a_format_error(data: bytes, path: str) -> None:
     """No content, however odd, ends in anything but values or a reason."""
-    try:
+    with contextlib.suppress(FormatError):
         flatten(load(path, data))
-    except FormatError as error:
-        assert error.message
