@@ -27,13 +27,12 @@ from seatrial.commands.deploy import (
     apply,
     describe_deployment,
     describe_plan,
-    plan_commit,
+    plan_deployment,
 )
 from seatrial.commands.serve import serve
-from seatrial.core.comparison import Change
-from seatrial.core.metrics import MetricId, State
 from seatrial.core.policy import Status, Verdict
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
+from seatrial.core.revision import Revision
 from seatrial.deploy import TARGETS
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files
@@ -42,6 +41,7 @@ from seatrial.git import Repository
 from seatrial.serving.golden import prove_golden
 from seatrial.serving.runtimes import load_model
 from seatrial.sources.cache import hash_listing
+from seatrial.sources.snapshot import locate_out, read_declarations
 
 NAME = "flights"
 OUT = "models/champion"
@@ -163,13 +163,16 @@ class Project:
 
     def plan(self, commit: str, *, verdict: Verdict = PASSED, override: str = "", name: str = NAME) -> DeploymentPlan:
         """Plan a deployment as the command line does."""
-        return plan_commit(
-            repository=Repository.discover(self.root),
-            commit=commit,
+        repository = Repository.discover(self.root)
+        revision = Revision(name="main", sha=commit)
+        return plan_deployment(
             artifact=name,
+            artifacts=read_declarations(repository, revision).artifacts,
+            locate=lambda path: locate_out(repository, revision, path),
             target=TARGETS["local"](self.to, NAME),
+            commit=commit,
             verdict=verdict,
-            changes=(Change(id=MetricId(file="metrics.json", key=("recall",)), state=State.UNCHANGED, head=0.8),),
+            metrics={"metrics.json:recall": 0.8},
             override=override,
         )
 
@@ -709,6 +712,64 @@ def test_server_refuses_what_it_cannot_serve(
     project.deploy(exported[0].directory)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServeError, match="can't listen"):
         serve(project.to, port=taken.getsockname()[1], announce=print)
+
+
+# --- The command line -------------------------------------------------------------------------------------------------
+
+
+def run_cli(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `seatrial` in the project."""
+    command = [sys.executable, "-c", "from seatrial.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=project.root, check=False, capture_output=True, text=True)
+
+
+def commit_recall(project: Project, model: Exported, recall: float) -> str:
+    """A commit with a model and the recall that its evaluation found."""
+    (project.root / "metrics.json").write_text(json.dumps({"recall": recall}))
+    return project.commit_model(model.directory)
+
+
+@pytest.fixture
+def gated(project: Project) -> Project:
+    """A project whose recall may not fall by more than 0.01."""
+    (project.root / "dvc.yaml").write_text(DVC_YAML + "metrics: [metrics.json]\n")
+    (project.root / "seatrial.yaml").write_text('version: 1\nmetrics:\n  "metrics.json:recall": {max_decrease: 0.01}\n')
+    return project
+
+
+def test_merge_is_judged_and_delivered(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """`seatrial deploy` judges the commit against its parent: a good one goes live, a worse one changes nothing."""
+    good = commit_recall(gated, exported[0], 0.8)
+    delivered = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+    assert (delivered.returncode, gated.target.pointer()) == (0, "1"), delivered.stderr
+    assert "8 golden requests answered" in delivered.stdout
+    assert gated.target.read_manifest("1").commit == good
+    assert "already live" in run_cli(gated, "deploy", NAME, "--to", str(gated.to)).stdout
+
+    commit_recall(gated, exported[1], 0.7)
+    refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+    assert (refused.returncode, gated.target.pointer()) == (1, "1")
+    assert "is failed, so the model is not released" in refused.stderr
+
+    planned = run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--override", "agreed in 42", "--dry-run")
+    assert (planned.returncode, gated.target.pointer()) == (0, "1")
+    assert "failed, overruled: agreed in 42" in planned.stdout
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--override", "agreed in 42").returncode == 0
+    assert (gated.target.pointer(), gated.target.read_manifest("2").override) == ("2", "agreed in 42")
+
+
+def test_model_that_answers_otherwise_ends_with_one(
+    gated: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """A judged commit whose model does not reproduce its scores ends with exit code 1 and the old one live."""
+    commit_recall(gated, exported[0], 0.8)
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to)).returncode == 0
+    spoiled = copy_model(exported[1], tmp_path / "model")
+    write_golden(spoiled, exported[1].rows, exported[0].scores)
+    commit_recall(gated, replace(exported[1], directory=spoiled), 0.8)
+    refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+    assert (refused.returncode, gated.target.pointer()) == (1, "1")
+    assert "golden requests differently" in refused.stderr
 
 
 # --- The real engines -------------------------------------------------------------------------------------------------

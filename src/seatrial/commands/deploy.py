@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 
-from seatrial.core.comparison import Change
 from seatrial.core.metrics import Value
 from seatrial.core.policy import Status, Verdict
 from seatrial.core.release import (
@@ -23,16 +22,13 @@ from seatrial.core.release import (
     check_name,
     detect_format,
     digest_files,
-    flatten_metrics,
+    record_values,
 )
-from seatrial.core.revision import Revision
 from seatrial.deploy import Target
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError, UsageError
-from seatrial.git import Repository
 from seatrial.sources.cache import CachedOut, hash_listing
 from seatrial.sources.dvcfiles import Artifact
-from seatrial.sources.snapshot import locate_out, read_declarations
 
 
 class Action(str, Enum):
@@ -98,36 +94,9 @@ def plan_deployment(
         lock_digest=out.digest,
         verdict=verdict.status.value,
         override=overruled,
-        metrics=metrics,
+        metrics=record_values(metrics),
     )
     return DeploymentPlan(action=action, release=release, sources=sources, previous=seen.live, notes=notes)
-
-
-def plan_commit(
-    *,
-    repository: Repository,
-    commit: str,
-    artifact: str,
-    target: Target,
-    verdict: Verdict,
-    changes: Iterable[Change],
-    override: str = "",
-) -> DeploymentPlan:
-    """`plan_deployment` for a commit: artifacts, dvc.lock and digests are that commit's, whatever is checked out.
-
-    `changes` are those of the comparison that was judged; the manifest records the candidate's side of them.
-    """
-    revision = Revision(name="commit", sha=commit)
-    return plan_deployment(
-        artifact=artifact,
-        artifacts=read_declarations(repository, revision).artifacts,
-        locate=lambda path: locate_out(repository, revision, path),
-        target=target,
-        commit=commit,
-        verdict=verdict,
-        metrics=flatten_metrics(changes),
-        override=override,
-    )
 
 
 def _find_path(name: str, artifacts: tuple[Artifact, ...]) -> str:

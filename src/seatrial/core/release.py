@@ -16,7 +16,6 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from seatrial.core.comparison import Change
 from seatrial.core.metrics import Value
 from seatrial.errors import ReleaseError
 
@@ -173,12 +172,11 @@ def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) ->
     return tuple(sorted(altered + missing + extra))
 
 
-def flatten_metrics(changes: Iterable[Change]) -> dict[str, Value]:
-    """The candidate's metrics as a manifest holds them: `FILE:KEY`, numbers that are not finite as text."""
+def record_values(metrics: Mapping[str, Value]) -> dict[str, Value]:
+    """Metrics as a manifest holds them: JSON has no NaN, so numbers that are not finite become text."""
     return {
-        str(change.id): str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for change in changes
-        if (value := change.head) is not None
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in sorted(metrics.items())
     }
 
 

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.core.comparison import Change
-from seatrial.core.metrics import MetricId, State
 from seatrial.core.release import (
     ModelFormat,
     Release,
@@ -21,7 +19,7 @@ from seatrial.core.release import (
     diff_files,
     digest_files,
     encode_manifest,
-    flatten_metrics,
+    record_values,
 )
 from seatrial.errors import ReleaseError
 
@@ -145,9 +143,8 @@ def test_every_difference_of_files_is_named() -> None:
 
 
 def test_metrics_that_are_not_finite_stay_readable() -> None:
-    """A manifest is strict JSON: NaN is recorded as text, and a metric that the candidate lacks is left out."""
-    changes = (
-        Change(id=MetricId(file="m.json", key=("a", "b")), state=State.CHANGED, base=1.0, head=float("nan")),
-        Change(id=MetricId(file="m.json", key=("gone",)), state=State.REMOVED, base=1.0),
-    )
-    assert flatten_metrics(changes) == {"m.json:a.b": "nan"}
+    """A manifest is strict JSON: what is not finite is recorded as text and never turns into null."""
+    metrics = record_values({"m.json:b": float("nan"), "m.json:a": 0.5, "m.json:c": float("-inf")})
+    assert metrics == {"m.json:a": 0.5, "m.json:b": "nan", "m.json:c": "-inf"}
+    written = encode_manifest(replace(RELEASE, metrics=metrics))
+    assert decode_manifest(written, "release.json").metrics == metrics
