@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,11 @@ def reproduce(root: Path) -> None:
     """Run `dvc repro --pull` in the work tree, its output on standard error; CompareError where it fails.
 
     `--pull` takes what the cache's remote already has instead of computing it again; a project without a
-    remote computes.
+    remote computes. The stages are the change's own code, so they don't get the token that posts.
     """
+    env = {name: value for name, value in os.environ.items() if name != "SEATRIAL_TOKEN"}
     command = [find_dvc(), "repro", "--pull", "--allow-missing"] if _has_remote(root) else [find_dvc(), "repro"]
-    code = subprocess.run(command, cwd=root, stdout=sys.stderr, check=False).returncode
+    code = subprocess.run(command, cwd=root, env=env, stdout=sys.stderr, check=False).returncode
     if code != 0:
         raise CompareError(
             f"`{' '.join(['dvc', *command[1:]])}` failed with exit code {code}",

@@ -1,0 +1,1 @@
+"""Tests that run the real engines: act, gitlab-ci-local, a browser."""

