@@ -72,8 +72,9 @@ class _Endpoints:
         return self._answer({"live": True})
 
     async def tell_ready(self, request: Request) -> Response:
-        problems = {}
-        for name, model in self._models.all().items():
+        models = self._models.all()
+        problems = {} if models else {"": "there is no model"}
+        for name, model in models.items():
             await _follow(model)
             if model.problem:
                 problems[name] = model.problem
