@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,40 +44,64 @@ def estimate_differences(
     label: ArrayLike,
     base_score: ArrayLike,
     head_score: ArrayLike,
-    metrics: Mapping[str, float | None],
+    metrics: Iterable[str],
     *,
+    base_threshold: float = DEFAULT_THRESHOLD,
+    head_threshold: float = DEFAULT_THRESHOLD,
     level: float = 0.95,
     groups: NDArray[np.generic] | None = None,
 ) -> dict[str, Estimate | Insufficient]:
     """Estimate head − base for each metric, all three arrays (n,) being of the same rows in the same order.
 
-    `metrics` maps a name of `METRIC_NAMES` to its threshold, None being 0.5 (and ignored by metrics of the
-    scores). Raises ValueError for an unknown name, unequal lengths, a label that is not 0 or 1, a score
-    that is not finite.
+    `metrics` are names of `METRIC_NAMES`; those of decisions take a score that reaches the side's threshold as
+    positive. `groups` (n,) names each row's cluster. Raises ValueError for an unknown name, unequal lengths, a
+    label that is not 0 or 1, a score or threshold that is not finite.
     """
-    truth, base, head = _labels(label), _scores(base_score, label), _scores(head_score, label)
-    same = bool(np.array_equal(base, head))
+    truth = _labels(label)
+    base, head = _Side.of(base_score, base_threshold, truth), _Side.of(head_score, head_threshold, truth)
     answers: dict[str, Estimate | Insufficient] = {}
-    for name, threshold in metrics.items():
-        before = _influence(name, truth, base, threshold)
-        after = before if same else _influence(name, truth, head, threshold)
+    for name in metrics:
+        before, after = _influence(name, truth, base), _influence(name, truth, head)
         if isinstance(before, Undefined) or isinstance(after, Undefined):
             answers[name] = _undefined(before, after, n=truth.size)
-        elif same:
+        elif base.predicts_like(head, name):
             answers[name] = identical(before.value, truth.size, level=level)
         else:
             answers[name] = paired_interval(before, after, level=level, groups=groups)
     return answers
 
 
-def measure(label: ArrayLike, score: ArrayLike, metrics: Mapping[str, float | None]) -> dict[str, float | Undefined]:
+def measure(
+    label: ArrayLike, score: ArrayLike, metrics: Iterable[str], *, threshold: float = DEFAULT_THRESHOLD
+) -> dict[str, float | Undefined]:
     """Each metric's value on one side alone, to check a metrics file that was made from these predictions.
 
-    `metrics` is as in `estimate_differences`, and so are the errors.
+    Names and errors are those of `estimate_differences`.
     """
-    truth, scores = _labels(label), _scores(score, label)
-    found = {name: _influence(name, truth, scores, threshold) for name, threshold in metrics.items()}
+    truth = _labels(label)
+    side = _Side.of(score, threshold, truth)
+    found = {name: _influence(name, truth, side) for name in metrics}
     return {name: one if isinstance(one, Undefined) else one.value for name, one in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Side:
+    score: Floats
+    threshold: float
+
+    @classmethod
+    def of(cls, score: ArrayLike, threshold: float, label: Bools) -> _Side:
+        values = np.asarray(score, dtype=np.float64)
+        if values.shape != label.shape or not np.isfinite(values).all():
+            raise ValueError("scores are not one finite number for each label")
+        if not np.isfinite(threshold):
+            raise ValueError(f"the threshold {threshold} is not a finite number")
+        return cls(score=values, threshold=threshold)
+
+    def predicts_like(self, other: _Side, name: str) -> bool:
+        """Whether all that the metric sees is the same: every score and, if it is of decisions, the threshold."""
+        same_cut = name in OF_SCORES or self.threshold == other.threshold
+        return same_cut and np.array_equal(self.score, other.score)
 
 
 def _undefined(before: Influence | Undefined, after: Influence | Undefined, *, n: int) -> Insufficient:
@@ -88,12 +113,11 @@ def _undefined(before: Influence | Undefined, after: Influence | Undefined, *, n
     return Insufficient(reason=text, n=n, base=values[0], head=values[1])
 
 
-def _influence(name: str, label: Bools, score: Floats, threshold: float | None) -> Influence | Undefined:
+def _influence(name: str, label: Bools, side: _Side) -> Influence | Undefined:
     if name in OF_DECISIONS:
-        at = DEFAULT_THRESHOLD if threshold is None else threshold
-        return OF_DECISIONS[name](label, score >= at)
+        return OF_DECISIONS[name](label, side.score >= side.threshold)
     if name in OF_SCORES:
-        return OF_SCORES[name](label, score)
+        return OF_SCORES[name](label, side.score)
     raise ValueError(f"unknown metric {name!r}; known are {', '.join(METRIC_NAMES)}")
 
 
@@ -102,10 +126,3 @@ def _labels(label: ArrayLike) -> Bools:
     if values.ndim != 1 or not np.isin(values, (0, 1)).all():
         raise ValueError("labels are not a row of 0 and 1")
     return values.astype(np.bool_)
-
-
-def _scores(score: ArrayLike, label: ArrayLike) -> Floats:
-    values = np.asarray(score, dtype=np.float64)
-    if values.shape != np.shape(label) or not np.isfinite(values).all():
-        raise ValueError("scores are not one finite number for each label")
-    return values

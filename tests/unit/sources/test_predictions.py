@@ -250,5 +250,5 @@ class TestPairing:
         )
         other = table.with_columns(probability=pl.Series(rng.random(200)))
         pair = pair_predictions(read(table, CLUSTERED), read(other, CLUSTERED))
-        found = estimate_differences(pair.label, pair.base, pair.head, {"roc_auc": None}, groups=pair.groups)
+        found = estimate_differences(pair.label, pair.base, pair.head, ["roc_auc"], groups=pair.groups)
         assert found["roc_auc"].n == 200

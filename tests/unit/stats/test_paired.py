@@ -22,7 +22,6 @@ from seatrial.stats.ranking import average_precision, roc_auc
 LABEL = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
 BASE = np.array([1, 2, 3, 4, 5, 5, 3, 5, 6, 7], dtype=float)
 HEAD = np.array([2, 1, 4, 3, 6, 5, 5, 7, 6, 8], dtype=float)
-ALL: dict[str, float | None] = dict.fromkeys(METRIC_NAMES)
 
 
 def simulate(n: int, seed: int, ties: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
@@ -105,8 +104,8 @@ class TestLaws:
     def test_swapping_the_models_flips_the_signs(self, seed: int, ties: int) -> None:
         """Baseline against candidate is the mirror image of candidate against baseline."""
         label, base, head = simulate(120, seed, ties)
-        forth = estimates(estimate_differences(label, base, head, ALL))
-        back = estimates(estimate_differences(label, head, base, ALL))
+        forth = estimates(estimate_differences(label, base, head, METRIC_NAMES))
+        back = estimates(estimate_differences(label, head, base, METRIC_NAMES))
         for name, one in forth.items():
             assert (one.delta, one.low, one.high, one.se) == pytest.approx(
                 (-back[name].delta, -back[name].high, -back[name].low, back[name].se), abs=1e-12
@@ -118,8 +117,8 @@ class TestLaws:
         """Shuffled rows give the same estimates, up to the last bits of a sum."""
         label, base, head = simulate(120, seed, ties)
         rows = np.random.default_rng(seed).permutation(120)
-        before = estimates(estimate_differences(label, base, head, ALL))
-        after = estimates(estimate_differences(label[rows], base[rows], head[rows], ALL))
+        before = estimates(estimate_differences(label, base, head, METRIC_NAMES))
+        after = estimates(estimate_differences(label[rows], base[rows], head[rows], METRIC_NAMES))
         for name, one in before.items():
             assert (one.delta, one.low, one.high) == pytest.approx(
                 (after[name].delta, after[name].low, after[name].high), abs=1e-12
@@ -132,9 +131,9 @@ class TestLaws:
         label, base, head = simulate(400, seed, ties)
         twice = np.tile(label, 2), np.tile(base, 2), np.tile(head, 2)
         pairs = np.tile(np.arange(400), 2)
-        once = estimates(estimate_differences(label, base, head, ALL, groups=np.arange(400)))
-        copied = estimates(estimate_differences(*twice, ALL))
-        clustered = estimates(estimate_differences(*twice, ALL, groups=pairs))
+        once = estimates(estimate_differences(label, base, head, METRIC_NAMES, groups=np.arange(400)))
+        copied = estimates(estimate_differences(*twice, METRIC_NAMES))
+        clustered = estimates(estimate_differences(*twice, METRIC_NAMES, groups=pairs))
         for name, one in once.items():
             assert copied[name].se * math.sqrt(2) == pytest.approx(one.se, rel=0.01)
             assert clustered[name].se == pytest.approx(one.se, rel=1e-9)
@@ -145,7 +144,7 @@ class TestLaws:
     def test_ranks_are_all_that_ranking_metrics_see(self, seed: int, ties: int) -> None:
         """A monotone transform of the scores leaves ROC AUC and average precision as they are."""
         label, base, head = simulate(150, seed, ties)
-        metrics: dict[str, float | None] = {"roc_auc": None, "average_precision": None}
+        metrics = ("roc_auc", "average_precision")
         plain = estimate_differences(label, base, head, metrics)
         bent = estimate_differences(label, base**3 / 2, np.expm1(head), metrics)
         for name, one in estimates(plain).items():
@@ -154,8 +153,8 @@ class TestLaws:
     def test_a_higher_level_is_a_wider_interval(self) -> None:
         """The 99 % interval of every metric holds the 90 % one."""
         label, base, head = simulate(300, seed=4)
-        wide = estimates(estimate_differences(label, base, head, ALL, level=0.99))
-        for name, narrow in estimates(estimate_differences(label, base, head, ALL, level=0.9)).items():
+        wide = estimates(estimate_differences(label, base, head, METRIC_NAMES, level=0.99))
+        for name, narrow in estimates(estimate_differences(label, base, head, METRIC_NAMES, level=0.9)).items():
             assert wide[name].low < narrow.low < narrow.delta < narrow.high < wide[name].high
 
     def test_nominal_coverage(self) -> None:
@@ -163,7 +162,7 @@ class TestLaws:
         covered = dict.fromkeys(METRIC_NAMES, 0)
         for seed in range(400):
             label, base, head = simulate(300, seed)
-            for name, one in estimates(estimate_differences(label, base, head, ALL)).items():
+            for name, one in estimates(estimate_differences(label, base, head, METRIC_NAMES)).items():
                 covered[name] += one.low <= 0 <= one.high
         # 0.95 ± 3.5 standard errors of 400 trials.
         assert {name: count / 400 for name, count in covered.items() if not 0.912 <= count / 400 <= 0.988} == {}
@@ -228,7 +227,7 @@ class TestClusters:
         """One cluster that holds nearly all rows leaves fewer than 5 effective ones: no interval."""
         label, base, head = simulate(200, seed=8)
         groups = np.maximum(np.arange(200) - 180, 0)
-        found = estimate_differences(label, base, head, {"brier": None}, groups=groups)["brier"]
+        found = estimate_differences(label, base, head, ["brier"], groups=groups)["brier"]
         assert isinstance(found, Insufficient)
         assert "1.2 clusters of effective size, and 5 are needed" in found.reason
 
@@ -241,7 +240,7 @@ class TestEnds:
         label, base, _ = simulate(12, seed=9)
         label[:2] = [True, False]
         base[0] = 0.9
-        for one in estimates(estimate_differences(label, base, base.copy(), ALL)).values():
+        for one in estimates(estimate_differences(label, base, base.copy(), METRIC_NAMES)).values():
             assert (one.method, one.delta, one.se, one.low, one.high) == ("identical", 0, 0, 0, 0)
             assert one.base == one.head
 
@@ -251,7 +250,7 @@ class TestEnds:
         rng = np.random.default_rng(10)
         label = np.arange(1000) < 9
         base, head = rng.random(1000), rng.random(1000)
-        found = estimate_differences(label, base, head, {name: None})[name]
+        found = estimate_differences(label, base, head, [name])[name]
         assert isinstance(found, Insufficient)
         assert "9 rows of its rarest kind, and 10 are needed" in found.reason
         assert found.base is not None
@@ -259,7 +258,7 @@ class TestEnds:
 
     def test_one_row(self) -> None:
         """A single row has values, but no interval."""
-        found = estimate_differences([1], [0.4], [0.6], {"accuracy": None, "log_loss": None})
+        found = estimate_differences([1], [0.4], [0.6], ["accuracy", "log_loss"])
         assert all(isinstance(one, Insufficient) and one.n == 1 for one in found.values())
         assert (found["accuracy"].base, found["accuracy"].head) == (0, 1)
 
@@ -267,7 +266,7 @@ class TestEnds:
         """Two models that decide alike but score differently get an interval of accuracy that is not a point."""
         label, base, _ = simulate(50, seed=11)
         head = np.where(base >= 0.5, 0.9, 0.1)
-        found = estimates(estimate_differences(label, base, head, {"accuracy": None}))["accuracy"]
+        found = estimates(estimate_differences(label, base, head, ["accuracy"]))["accuracy"]
         z = stats.norm.ppf(0.975)
         reach = z**2 / (50 + z**2)
         assert (found.delta, found.low, found.high) == pytest.approx((0, -reach, reach))
@@ -276,23 +275,23 @@ class TestEnds:
         """Two models that both rank without a fault differ by 0 without spread: that is not certainty either."""
         label = np.arange(40) >= 20
         base, head = np.linspace(0, 1, 40), np.linspace(0, 1, 40) ** 2
-        found = estimate_differences(label, base, head, {"roc_auc": None})["roc_auc"]
+        found = estimate_differences(label, base, head, ["roc_auc"])["roc_auc"]
         assert isinstance(found, Insufficient)
         assert found.reason == "it sees no difference in any row, which does not prove that there never is one"
 
     def test_a_constant_shift_is_refused(self) -> None:
         """A difference that is the same on every row, but for rounding, has no spread to go by."""
         label = np.ones(30, dtype=bool)
-        found = estimate_differences(label, np.full(30, 0.3), np.full(30, 0.4), {"log_loss": None})["log_loss"]
+        found = estimate_differences(label, np.full(30, 0.3), np.full(30, 0.4), ["log_loss"])["log_loss"]
         assert isinstance(found, Insufficient)
         assert found.reason.startswith("every row differs by the same amount")
 
     def test_auc_near_one_is_flagged(self) -> None:
         """An AUC at which hardly a row is misplaced comes with a word of caution, an ordinary one without."""
         label, base, head = simulate(300, seed=12)
-        plain = estimates(estimate_differences(label, base, head, ALL))
+        plain = estimates(estimate_differences(label, base, head, METRIC_NAMES))
         assert {one.caution for one in plain.values()} == {""}
         better = np.clip(0.4 + 0.5 * label + 0.12 * np.random.default_rng(12).normal(size=300), 0, 1)
-        near = estimates(estimate_differences(label, base, better, {"roc_auc": None}))["roc_auc"]
+        near = estimates(estimate_differences(label, base, better, ["roc_auc"]))["roc_auc"]
         assert near.head > 0.99
         assert "too short" in near.caution
