@@ -17,6 +17,9 @@ import pandas as pd
 import pytest
 import train
 
+# skl2onnx 1.20 hands booleans to protobuf, which warns until 7.34; pyproject.toml keeps protobuf below that.
+pytestmark = pytest.mark.filterwarnings("ignore:Field onnx.AttributeProto.ints:DeprecationWarning")
+
 RANDOM = np.random.default_rng(7)
 PARAMS: flights.Params = {
     "seed": 1,
