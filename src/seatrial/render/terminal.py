@@ -9,12 +9,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from rich.box import Box
 from rich.cells import cell_len
-from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
 from seatrial.core.document import (
@@ -44,11 +43,8 @@ _LONGEST_WORD = 24
 _COMFORTABLE = 15
 _INDENT = 2
 _NARROWEST = 20
-_JUSTIFY: dict[Align, JustifyMethod] = {Align.LEFT: "left", Align.RIGHT: "right", Align.CENTRE: "center"}
 # Wide enough for any table: with no width given nothing is wrapped.
 _UNBOUNDED = 100_000
-# A line under the head and nothing else.
-_HEAD_LINE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
 
 def render(report: Report, options: RenderOptions) -> str:
@@ -69,7 +65,7 @@ def render(report: Report, options: RenderOptions) -> str:
     document = report.document
     title = _title(document.mark, document.title)
     with console.capture() as capture:
-        console.print(Group(title, *_space_out(_Writer(options, width).write(document.blocks))))
+        console.print(Group(title, *_space_out(_Writer(options, console).write(document.blocks))))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -87,9 +83,10 @@ def _space_out(renderables: Iterable[RenderableType]) -> Iterable[RenderableType
 class _Writer:
     """Blocks → what rich prints, for a given width."""
 
-    def __init__(self, options: RenderOptions, width: int) -> None:
+    def __init__(self, options: RenderOptions, console: Console) -> None:
         self._colour = options.colour
-        self._width = width
+        self._console = console
+        self._width = console.width
 
     def write(self, blocks: tuple[Block, ...]) -> list[RenderableType]:
         return [written for block in blocks if (written := self._write_block(block)) is not None]
@@ -133,17 +130,38 @@ class _Writer:
         layout = _choose_layout(measures, self._width)
         if layout is None:
             return self._write_records(titles, rows)
-        grid = RichTable(
-            box=_HEAD_LINE, show_edge=False, pad_edge=False, padding=(0, layout.gap - 1, 0, 0), collapse_padding=True,
-            header_style="dim", border_style="dim", expand=False,
-        )  # fmt: skip
-        for align, title, width in zip(aligns, titles, layout.widths, strict=True):
-            grid.add_column(title, justify=_JUSTIFY[align], overflow="fold", width=width, vertical="top")
-        for row in rows:
-            grid.add_row(*row)
         if layout.gap < _GAP:
             _break_at_brackets(aligns, titles, *rows)
-        return grid
+        for title in titles:
+            title.stylize("dim")
+        rule = RichText("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), style="dim")
+        head = self._write_row(titles, aligns, layout, sink=True)
+        body = [self._write_row(row, aligns, layout) for row in rows]
+        return RichText("\n", no_wrap=True, overflow="ignore").join([head, rule, *body])
+
+    def _write_row(
+        self, cells: list[RichText], aligns: list[Align], layout: _Layout, *, sink: bool = False
+    ) -> RichText:
+        """Cells beside each other, each broken into lines where it is wider than its column; `sink` sets them low.
+
+        Rich's own tables do the same at several times the cost, which long tables of metrics would feel.
+        """
+        columns = [
+            list(cell.wrap(self._console, width, overflow="fold")) if _takes_lines(cell, width) else [cell]
+            for cell, width in zip(cells, layout.widths, strict=True)
+        ]
+        if sink:
+            most = max(len(column) for column in columns)
+            columns = [[RichText()] * (most - len(column)) + column for column in columns]
+        lines = []
+        for parts in zip_longest(*columns, fillvalue=RichText()):
+            line = RichText()
+            for part, align, width in zip(parts, aligns, layout.widths, strict=True):
+                line.append(" " * layout.gap if line else "")
+                before, after = _pad(width - cell_len(part.plain), align)
+                line.append(before).append_text(part).append(after)
+            lines.append(line)
+        return RichText("\n").join(lines)
 
     def _write_records(self, titles: list[RichText], rows: list[list[RichText]]) -> RenderableType:
         """Row by row, each cell on a line of its own: nothing is cropped in a narrow terminal."""
@@ -156,6 +174,16 @@ class _Writer:
                 if title.plain and cell.plain:
                     written.append(RichText.assemble("  ", (title.plain, "dim"), "  ", cell))
         return Group(*written)
+
+
+def _takes_lines(cell: RichText, width: int) -> bool:
+    return cell_len(cell.plain) > width or "\n" in cell.plain
+
+
+def _pad(spare: int, align: Align) -> tuple[str, str]:
+    """The spaces in front of and behind a cell."""
+    before = {Align.LEFT: 0, Align.RIGHT: spare, Align.CENTRE: spare // 2}[align]
+    return " " * before, " " * (spare - before)
 
 
 def _lead_with_sign(titles: list[RichText], rows: list[list[RichText]]) -> None:

@@ -10,7 +10,8 @@ import subprocess
 from itertools import pairwise
 
 import pytest
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 

@@ -35,6 +35,10 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     });
   });
 }
+// A table that is wider than its box can be scrolled with the keyboard, too.
+for (const box of document.querySelectorAll(".scroll")) {
+  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}
 window.addEventListener("beforeprint", () => {
   for (const part of document.querySelectorAll("details:not([open])")) {
     part.open = true;
