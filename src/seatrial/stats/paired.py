@@ -72,7 +72,7 @@ def paired_interval(
 
     `groups` (n,) names each row's cluster, where rows are not independent of each other. Without it,
     proportions get Tango's score interval, ROC AUC gets DeLong's variance, and all else the plain influence
-    variance with t.
+    variance with t. Fewer than `min_support` rows of the rarest kind are Insufficient.
     """
     support = min(base.support, head.support)
     if support < max(min_support, 2):
