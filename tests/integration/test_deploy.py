@@ -749,7 +749,7 @@ def test_merge_is_judged_and_delivered(gated: Project, exported: tuple[Exported,
     commit_recall(gated, exported[1], 0.7)
     refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
     assert (refused.returncode, gated.target.pointer()) == (1, "1")
-    assert "is failed, so the model is not released" in refused.stderr
+    assert "is failed, so the model is not released; metrics.json:recall" in refused.stderr
 
     planned = run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--override", "agreed in 42", "--dry-run")
     assert (planned.returncode, gated.target.pointer()) == (0, "1")

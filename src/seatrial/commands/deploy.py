@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from enum import Enum
 
 from seatrial.core.metrics import Value
-from seatrial.core.policy import Status, Verdict
+from seatrial.core.policy import Outcome, Status, Verdict
 from seatrial.core.release import (
     DeploymentRecord,
     GoldenProof,
@@ -126,10 +126,16 @@ def _check_verdict(verdict: Verdict, commit: str, override: str) -> str:
         return ""
     if override:
         return override
+    reasons = [f"{f.id} ({f.limit}): {f.reason}" for f in verdict.findings if f.outcome in _FORBIDDING]
     raise ReleaseError(
-        f"the verdict of {commit[:7]} is {verdict.status.value}, so the model is not released",
-        hint="`seatrial compare` shows the gates; --override REASON releases it nevertheless and is recorded",
+        f"the verdict of {commit[:7]} is {verdict.status.value}, so the model is not released"
+        + "".join(f"; {reason}" for reason in reasons),
+        hint=f"`seatrial compare {commit[:7]}^ {commit[:7]}` shows the gates; --override REASON releases the model "
+        "nevertheless and is recorded",
     )
+
+
+_FORBIDDING = (Outcome.FAILED, Outcome.INCONCLUSIVE)
 
 
 def _choose_version(target: Target, seen: Observation, digest: str) -> tuple[Action, str, tuple[str, ...]]:
