@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from seatrial.core.metrics import MetricId
@@ -14,19 +13,18 @@ def label_metrics(ids: Iterable[MetricId]) -> Mapping[MetricId, str]:
     `reports/boosting/metrics.json:recall` and `reports/network/metrics.json:recall` become
     `boosting: recall` and `network: recall`.
     """
+    files: dict[str, dict[str, None]] = {}
     known = tuple(dict.fromkeys(ids))
-    shared = Counter(identity.dotted for identity in known)
-    files = _shorten_paths(tuple(dict.fromkeys(i.file for i in known if shared[i.dotted] > 1 or not i.key)))
-    return {
-        identity: _label(identity, files.get(identity.file) if shared[identity.dotted] > 1 else None)
-        for identity in known
-    }
+    for identity in known:
+        files.setdefault(identity.dotted, {})[identity.file] = None
+    short = {dotted: _shorten_paths(tuple(paths)) for dotted, paths in files.items()}
+    return {identity: _label(identity, short[identity.dotted]) for identity in known}
 
 
-def _label(identity: MetricId, file: str | None) -> str:
-    if not identity.key or not identity.dotted:
+def _label(identity: MetricId, short: Mapping[str, str]) -> str:
+    if not identity.dotted:
         return identity.file
-    return f"{file}: {identity.dotted}" if file else identity.dotted
+    return identity.dotted if len(short) == 1 else f"{short[identity.file]}: {identity.dotted}"
 
 
 def _shorten_paths(paths: tuple[str, ...]) -> Mapping[str, str]:

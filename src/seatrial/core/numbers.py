@@ -39,6 +39,13 @@ def spell_change(change: Change, *, precision: int | None = None) -> Spelling:
     )
 
 
+def spell_as_written(change: Change) -> Spelling:
+    """Spell a parameter: somebody chose its digits, so they stay as they are."""
+    base, head = (_sign_minus(repr(v)) if isinstance(v, float) else spell_value(v) for v in (change.base, change.head))
+    amount = change.delta.absolute if change.delta else None
+    return Spelling(base=base, head=head, delta=_sign_minus(f"{amount:+}") if amount else "", interval="")
+
+
 def spell_value(value: Value, decimals: int | None = None) -> str:
     """One value; None is a dash, a float without given decimals has up to four significant digits."""
     if value is None:

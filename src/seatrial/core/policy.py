@@ -262,7 +262,7 @@ def _check_bound(rule: Rule, change: Change, check: str, limit: Decimal) -> Find
 
 
 def _check_margin(rule: Rule, change: Change, check: str, margin: Margin) -> Finding:
-    sign = {"max_decrease": "≥ −", "max_increase": "≤ +", "max_change": "within ±"}[check]
+    sign = {"max_decrease": "Δ ≥ −", "max_increase": "Δ ≤ +", "max_change": "Δ within ±"}[check]
     outcome, reason = _judge_margin(rule, change, check, margin)
     return Finding(
         id=change.id,
@@ -289,7 +289,8 @@ def _judge_margin(rule: Rule, change: Change, check: str, margin: Margin) -> tup
     harm = {"max_decrease": -moved, "max_increase": moved, "max_change": abs(moved)}[check]
     if harm <= max(margin.resolve(Decimal(str(change.base))), Decimal(0)):
         return Outcome.PASSED, ""
-    return _breach(rule.severity), "changed by more than the limit"
+    word = {"max_decrease": "fell too far", "max_increase": "rose too far", "max_change": "changed too much"}[check]
+    return _breach(rule.severity), word
 
 
 def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId]) -> list[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from seatrial.core.comparison import Change, Comparison, Effect, FileChange, Side
 from seatrial.core.document import (
@@ -26,7 +27,7 @@ from seatrial.core.document import (
 )
 from seatrial.core.metrics import Direction, MetricId, State
 from seatrial.core.naming import label_metrics
-from seatrial.core.numbers import Spelling, spell_bytes, spell_change
+from seatrial.core.numbers import Spelling, spell_as_written, spell_bytes, spell_change
 from seatrial.core.policy import Finding, Outcome, Policy, Status, Verdict
 from seatrial.core.revision import RevisionRange
 
@@ -153,9 +154,9 @@ def _tell_next_step(worst: Finding, comparison: Comparison) -> Line:
     if worst.hint:
         return (Text(f"Next: {worst.hint}."),)
     changed = [change for change in comparison.params if change.state is State.CHANGED]
-    if changed and worst.check in {"max_decrease", "max_increase", "max_change"}:
+    if changed and worst.change and worst.change.delta:
         first = changed[0]
-        spelled = spell_change(first)
+        spelled = spell_as_written(first)
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return (
             Text("Next: look at what changed with it, "),
@@ -222,11 +223,8 @@ def _cell_delta(spelled: Spelling | None) -> str:
 
 
 def _word_finding(finding: Finding) -> str:
-    change = finding.change
-    if finding.check in {"present", "readable"} or finding.outcome in {Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}:
-        return finding.reason
-    effect = _word_effect(change) if change else ""
-    return f"{finding.reason}, {effect}" if finding.reason and effect else finding.reason or effect
+    """Why a gate did not pass, else what became of its metric."""
+    return finding.reason or (_word_effect(finding.change) if finding.change else "")
 
 
 def _word_effect(change: Change) -> str:
@@ -254,12 +252,13 @@ def _fold_metrics(
         return []
     order = {Effect.WORSE: 0, Effect.UNKNOWN: 1, Effect.CHANGED: 2, Effect.BETTER: 3, Effect.SAME: 4}
     ranked = sorted(shown, key=lambda change: order[change.effect])
+    spell = partial(spell_change, precision=telling.precision)
     title = "All metrics" if telling.show_all else "Other metrics" if gated else "Metrics"
     tail = f", {hidden} unchanged" if hidden else ""
     return [
         Folded(
             summary=(Text(f"{title}: {_tally(shown)}{tail}"),),
-            blocks=(_table_changes(ranked, comparison.range, labels, telling),),
+            blocks=(_table_changes(ranked, comparison.range, labels, spell),),
         )
     ]
 
@@ -272,17 +271,20 @@ def _fold_params(comparison: Comparison, telling: Telling) -> list[Block]:
     return [
         Folded(
             summary=(Text(f"Parameters: {_tally(shown)}"),),
-            blocks=(_table_changes(shown, comparison.range, labels, telling),),
+            blocks=(_table_changes(shown, comparison.range, labels, spell_as_written),),
         )
     ]
 
 
 def _table_changes(
-    changes: Iterable[Change], revisions: RevisionRange, labels: Mapping[MetricId, str], telling: Telling
+    changes: Iterable[Change],
+    revisions: RevisionRange,
+    labels: Mapping[MetricId, str],
+    spell: Callable[[Change], Spelling],
 ) -> Table:
     rows = []
     for change in changes:
-        spelled = spell_change(change, precision=telling.precision)
+        spelled = spell(change)
         rows.append(
             (
                 (Code(labels[change.id]), Text(_arrow(change))),
