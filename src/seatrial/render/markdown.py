@@ -38,6 +38,7 @@ from seatrial.render.signs import SIGNS
 
 _ZERO_WIDTH_SPACE = "\u200b"
 _FEWEST_ROWS = 3
+_MOST_NAMES = 6
 # GitLab draws Mermaid only while the sources of a page stay within 2,000 characters.
 _DIAGRAM_ROOM: dict[Flavour, int | None] = {"github": None, "gitlab": 2_000}
 
@@ -354,7 +355,9 @@ def _compose(parts: tuple[_Part, ...], room: _Room, options: RenderOptions) -> s
         if text:
             written.append(text)
     if left_out:
-        written.append(f"<sub>Left out for room: {'; '.join(left_out)}. {_say_where(options)}</sub>")
+        more = f"; and {len(left_out) - _MOST_NAMES} more" if len(left_out) > _MOST_NAMES else ""
+        names = "; ".join(left_out[:_MOST_NAMES])
+        written.append(f"<sub>Left out for room: {names}{more}. {_say_where(options)}</sub>")
     return "\n\n".join(written) + "\n"
 
 

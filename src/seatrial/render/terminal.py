@@ -130,8 +130,6 @@ class _Writer:
         layout = _choose_layout(measures, self._width)
         if layout is None:
             return self._write_records(titles, rows)
-        if layout.gap < _GAP:
-            _break_at_brackets(aligns, titles, *rows)
         for title in titles:
             title.stylize("dim")
         rule = RichText("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), style="dim")
@@ -146,10 +144,7 @@ class _Writer:
 
         Rich's own tables do the same at several times the cost, which long tables of metrics would feel.
         """
-        columns = [
-            list(cell.wrap(self._console, width, overflow="fold")) if _takes_lines(cell, width) else [cell]
-            for cell, width in zip(cells, layout.widths, strict=True)
-        ]
+        columns = [self._break(*column) for column in zip(cells, aligns, layout.widths, strict=True)]
         if sink:
             most = max(len(column) for column in columns)
             columns = [[RichText()] * (most - len(column)) + column for column in columns]
@@ -163,6 +158,17 @@ class _Writer:
             lines.append(line)
         return RichText("\n").join(lines)
 
+    def _break(self, cell: RichText, align: Align, width: int) -> list[RichText]:
+        """A cell's lines; an interval goes to a line of its own, rather than break within it."""
+        if cell_len(cell.plain) <= width:
+            return [cell]
+        if align is not Align.LEFT:
+            cell.plain = cell.plain.replace(" (", "\n(")
+        lines = cell.wrap(self._console, width, overflow="fold")
+        for line in lines:
+            line.rstrip()
+        return list(lines)
+
     def _write_records(self, titles: list[RichText], rows: list[list[RichText]]) -> RenderableType:
         """Row by row, each cell on a line of its own: nothing is cropped in a narrow terminal."""
         written: list[RenderableType] = []
@@ -174,10 +180,6 @@ class _Writer:
                 if title.plain and cell.plain:
                     written.append(RichText.assemble("  ", (title.plain, "dim"), "  ", cell))
         return Group(*written)
-
-
-def _takes_lines(cell: RichText, width: int) -> bool:
-    return cell_len(cell.plain) > width or "\n" in cell.plain
 
 
 def _pad(spare: int, align: Align) -> tuple[str, str]:
@@ -193,14 +195,6 @@ def _lead_with_sign(titles: list[RichText], rows: list[list[RichText]]) -> None:
         sign = cells.pop(0)
         sign.append(" " * (width + 1 - cell_len(sign.plain)))
         cells[0] = sign.append_text(cells[0])
-
-
-def _break_at_brackets(aligns: list[Align], *lines: list[RichText]) -> None:
-    """Let an interval go to a line of its own, rather than break within it."""
-    for line in lines:
-        for align, text, cell in zip(aligns, line, line, strict=True):
-            if align is not Align.LEFT:
-                cell.plain = text.plain.replace(" (", "\n(")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
