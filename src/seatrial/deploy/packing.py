@@ -123,9 +123,8 @@ def is_pickle(location: Path) -> bool:
     instructions must make sense as well. Older protocols have none: a file that can be read as instructions
     up to the end, one of which imports something, is a pickle.
     """
-    if zipfile.is_zipfile(location):
-        with zipfile.ZipFile(location) as archive:
-            return any(name.endswith((".pkl", ".pickle")) for name in archive.namelist())
+    if any(name.endswith((".pkl", ".pickle")) for name in _list_archive(location)):
+        return True
     with location.open("rb") as stream:
         header = stream.read(2)
         stream.seek(0)
@@ -133,6 +132,15 @@ def is_pickle(location: Path) -> bool:
     if header[:1] == b"\x80" and header[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return complete or len(names) >= _ENOUGH
     return complete and not _IMPORTING.isdisjoint(names)
+
+
+def _list_archive(location: Path) -> list[str]:
+    """The names in a zip archive; none for anything else, such as weights that end like one."""
+    try:
+        with zipfile.ZipFile(location) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError):
+        return []
 
 
 def _read_instructions(stream: BinaryIO) -> tuple[list[str], bool]:

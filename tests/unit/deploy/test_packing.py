@@ -104,6 +104,15 @@ def test_archive_that_holds_a_pickle_is_refused(tmp_path: Path) -> None:
     assert is_pickle(tmp_path / "model.pt")
 
 
+def test_weights_that_end_like_an_archive_are_let_through(tmp_path: Path) -> None:
+    """The signature of a zip archive in a file that is none is no reason to fail, nor to stop looking."""
+    end = b"PK\x05\x06" + b"\xff" * 16 + b"\0\0"
+    (tmp_path / "weights").write_bytes(b"\0" * 64 + end)
+    assert not is_pickle(tmp_path / "weights")
+    (tmp_path / "weights").write_bytes(pickle.dumps(Evil()) + end)
+    assert is_pickle(tmp_path / "weights")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b".", b"{}", b"carrier\nAA\nUA\n", b"(lp0\n.", b"\x80\x02", b"\x80\x04\xff\xff\xff", b"i\n"]
 )
