@@ -59,9 +59,8 @@ def describe_merge_request(branch: str, tested: Revisions) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Runs pipelines of a project against a stand-in GitLab; the project includes the product's template."""
+    """Runs pipelines of a project against a stand-in GitLab."""
 
-    product: Path
     forge: GitLabStandIn
     token: str
 
