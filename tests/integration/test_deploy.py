@@ -477,6 +477,35 @@ def test_killed_deployment_leaves_one_whole_version_live(
     assert project.events() == expected
 
 
+def test_racing_deployers_leave_one_winner(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """Of several deployers that planned at the same time, one model wins; the others are told, and nothing is mixed."""
+    import pickle
+
+    plans = [project.plan(project.commit_model(model.directory)) for model in exported]
+    for number, plan in enumerate(plans):
+        (tmp_path / f"plan{number}").write_bytes(pickle.dumps((plan, project.target)))
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _DEPLOY_AND_DIE, str(tmp_path / f"plan{number % 2}"), "never"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(6)
+    ]
+    told = [racer.communicate()[1] for racer in racers]
+    live = project.target.observe().live
+    assert live is not None
+    winner = [plan.release.digest for plan in plans].index(live.digest)
+    for number, racer in enumerate(racers):
+        assert racer.returncode == (0 if number % 2 == winner else 1)
+        assert number % 2 == winner or "another deployment changed the target" in told[number]
+    assert project.target.verify(live.version) == ()
+    assert [path.name for path in (project.target.home / "versions").iterdir()] == ["1"]
+    assert project.events() == ["promoting", "live"]
+
+
 def test_full_disk_leaves_the_old_version(
     project: Project, exported: tuple[Exported, Exported], tmp_path: Path
 ) -> None:
