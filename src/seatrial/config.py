@@ -65,6 +65,10 @@ class RawEvaluation(msgspec.Struct, forbid_unknown_fields=True):
     threshold: Annotated[
         int | float | RawThreshold, Meta(description="Score from which on a sample is predicted positive.")
     ] = 0.5
+    group: Annotated[
+        str | None,
+        Meta(description="Column of what samples have in common (a user, an aircraft); they err together then."),
+    ] = None
 
 
 class RawConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,6 +94,7 @@ class Evaluation:
     label: str
     score: str
     threshold: float | str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,4 +303,5 @@ def _build_evaluation(document: _Document, index: int, value: Any) -> Evaluation
         label=raw.label,
         score=raw.score,
         threshold=threshold,
+        group=raw.group,
     )

@@ -1,4 +1,4 @@
-"""`seatrial ci`, which the action and the template call: judge first, then deliver; delivery never changes the verdict."""
+"""`seatrial ci`, which action and template call: judge first, then deliver; delivery never changes the verdict."""
 
 from __future__ import annotations
 

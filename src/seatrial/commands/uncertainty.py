@@ -55,36 +55,64 @@ def _estimate(
     from seatrial.stats.differences import estimate_differences
     from seatrial.stats.paired import Estimate
 
-    known = {side.revision: _read_values(side, evaluation.metrics) for side in (base, head)}
-    names = [name for name in _metric_names() if name in known[base.revision] and name in known[head.revision]]
+    before, after = (_Side.read(repository, evaluation, side) for side in (base, head))
+    names = [name for name in before.determined if name in after.determined]
     if not names:
         return {}, [f"no intervals for {evaluation.metrics}: it holds no metric that predictions determine"]
-    pairs = pair_predictions(*(_read_predictions(repository, evaluation, side) for side in (base, head)))
+    pairs = pair_predictions(before.predictions, after.predictions)
     estimates = estimate_differences(
         pairs.label,
         pairs.base,
         pairs.head,
         names,
-        base_threshold=_read_threshold(evaluation, base),
-        head_threshold=_read_threshold(evaluation, head),
+        base_threshold=before.threshold,
+        head_threshold=after.threshold,
+        groups=pairs.groups,
     )
+    doubtful = before.find_disagreements(names) | after.find_disagreements(names)
     intervals: dict[MetricId, Interval] = {}
     remarks = _describe_pairing(evaluation, pairs)
     for name, estimate in estimates.items():
         identity = MetricId(file=evaluation.metrics, key=(name,))
-        if not isinstance(estimate, Estimate):
-            remarks.append(f"no interval for {identity.dotted}: {estimate.reason}")
-        elif not _agrees(estimate, known[base.revision][name], known[head.revision][name]):
-            remarks.append(f"no interval for {identity}: the file was not made from {evaluation.predictions}")
-        else:
+        if name in doubtful:
+            remarks.append(f"no interval for {identity}: its value was not made from {evaluation.predictions}")
+        elif isinstance(estimate, Estimate):
             intervals[identity] = _describe(estimate)
+            remarks += [f"{identity.dotted}: {estimate.caution}"] if estimate.caution else []
+        else:
+            remarks.append(f"no interval for {identity.dotted}: {estimate.reason}")
     return intervals, remarks
 
 
-def _metric_names() -> tuple[str, ...]:
-    from seatrial.stats.names import METRIC_NAMES
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One side of an evaluation: the values that its metrics file tells, and the predictions that they come from."""
 
-    return METRIC_NAMES
+    values: Mapping[str, Value]
+    predictions: Predictions
+    threshold: float
+
+    @classmethod
+    def read(cls, repository: Repository, evaluation: Evaluation, side: Snapshot) -> _Side:
+        return cls(
+            values=_read_values(side, evaluation.metrics),
+            predictions=_read_predictions(repository, evaluation, side),
+            threshold=_read_threshold(evaluation, side),
+        )
+
+    @property
+    def determined(self) -> tuple[str, ...]:
+        """The metrics of the file that predictions determine."""
+        from seatrial.stats.names import METRIC_NAMES
+
+        return tuple(name for name in METRIC_NAMES if is_finite(self.values.get(name)))
+
+    def find_disagreements(self, names: list[str]) -> set[str]:
+        """The metrics whose value in the file is not the one that the predictions yield."""
+        from seatrial.stats.differences import measure
+
+        computed = measure(self.predictions.label, self.predictions.score, names, threshold=self.threshold)
+        return {name for name, value in computed.items() if not _agrees(self.values[name], value)}
 
 
 def _describe(estimate: Estimate) -> Interval:
@@ -104,11 +132,11 @@ def _describe_pairing(evaluation: Evaluation, pairs: PairedPredictions) -> list[
     return remarks
 
 
-def _agrees(estimate: Estimate, base: Value, head: Value) -> bool:
-    """Whether both committed values are those of the predictions."""
-    return all(
-        is_finite(told) and math.isclose(float(told or 0), computed, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT)
-        for told, computed in ((base, estimate.base), (head, estimate.head))
+def _agrees(told: Value, computed: object) -> bool:
+    return (
+        isinstance(told, (int, float))
+        and isinstance(computed, float)
+        and math.isclose(told, computed, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT)
     )
 
 
@@ -122,7 +150,9 @@ def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snap
     from seatrial.sources.predictions import PredictionColumns, read_predictions
     from seatrial.sources.snapshot import locate_out, read_text
 
-    columns = PredictionColumns(key=(evaluation.key,), label=evaluation.label, score=evaluation.score)
+    columns = PredictionColumns(
+        key=(evaluation.key,), label=evaluation.label, score=evaluation.score, group=evaluation.group
+    )
     path = evaluation.predictions
     out = locate_out(repository, side.revision, path)
     if out is None:

@@ -164,7 +164,8 @@ def guess_direction(key: Key) -> Direction | None:
     words = [_WORD.findall(part.lower()) for part in key]
     if any(word in _NEITHER for part in words for word in part):
         return None
-    named = next((part for part in reversed(words) if part and not _SUMMARIES.issuperset(part)), [])
+    telling = [part for part in words if part and not _SUMMARIES.issuperset(part)]
+    named = telling[-1] if telling else []
     spelled = {*named, *(word.rstrip("0123456789") for word in named)}
     if spelled & _LOWER:
         return Direction.LOWER
