@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from seatrial.core.metrics import FileRecord, Key, MetricSet, Problem, Snapshot, State
 from seatrial.core.revision import Revision
@@ -13,7 +14,7 @@ from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, read_project
-from seatrial.sources.tree import Tree, WorkTree, open_tree
+from seatrial.sources.tree import CommitTree, Tree, WorkTree, open_tree
 
 
 def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[str] = ()) -> Snapshot:
@@ -22,8 +23,7 @@ def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[
     `targets` are files or directories from the repository's root: only those are read, as parameters where they are
     declared as such, else as metrics, declared or not.
     """
-    tree = open_tree(repository, revision)
-    project = read_project(tree)
+    tree, project = _open(repository, revision)
     content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
     chosen = tuple(posixpath.normpath(target) for target in targets)
     metrics, params = _choose(project, chosen, tree) if chosen else (project.metrics, project.params)
@@ -44,7 +44,7 @@ def read_text(repository: Repository, revision: Revision, path: str) -> bytes | 
 
 def read_declarations(repository: Repository, revision: Revision) -> Project:
     """What a revision declares, without the values: artifacts, plots, outputs."""
-    return read_project(open_tree(repository, revision))
+    return _open(repository, revision)[1]
 
 
 def locate_out(repository: Repository, revision: Revision, path: str) -> CachedOut | None:
@@ -54,10 +54,8 @@ def locate_out(repository: Repository, revision: Revision, path: str) -> CachedO
     tree the files on disk count, where they are, and the digest is computed from them. None where the path is no
     output at that revision.
     """
-    tree = open_tree(repository, revision)
-    project = read_project(tree)
-    content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
-    return content.locate(path)
+    tree, project = _open(repository, revision)
+    return _Content(tree, open_cache(repository.root, project.roots), project, revision).locate(path)
 
 
 def read_artifact(repository: Repository, revision: Revision, name: str) -> CachedOut | None:
@@ -65,6 +63,20 @@ def read_artifact(repository: Repository, revision: Revision, name: str) -> Cach
     artifacts = read_declarations(repository, revision).artifacts
     paths = [artifact.path for artifact in artifacts if artifact.name == name]
     return locate_out(repository, revision, paths[0]) if paths else None
+
+
+def _open(repository: Repository, revision: Revision) -> tuple[Tree, Project]:
+    """The files of a revision, and what they declare; a commit never changes, so it is read once."""
+    if revision.sha is not None:
+        return _open_commit(repository, revision.sha)
+    tree = WorkTree(repository)
+    return tree, read_project(tree)
+
+
+@lru_cache(maxsize=8)
+def _open_commit(repository: Repository, sha: str) -> tuple[Tree, Project]:
+    tree = CommitTree(repository, sha)
+    return tree, read_project(tree)
 
 
 class _Content:
