@@ -1,6 +1,6 @@
 """A pull request from its first push to the served model: this repository's pipeline, a stand-in forge, no network.
 
-    python -m demo [--out DIR] [--stay]
+python -m demo [--out DIR] [--stay]
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def _reproduce(project: Project, out: Path, name: str) -> None:
     say(f"      {ran} stages ran; the others did not depend on what changed")
 
 
-def _judge(project: Project, forge: GitHubStandIn, change: Change, out: Path, *, run_number: int, expected: int) -> None:
+def _judge(
+    project: Project, forge: GitHubStandIn, change: Change, out: Path, *, run_number: int, expected: int
+) -> None:
     push: Push = project.push()
     change.head_sha, change.base_sha = push.head, push.base
     job = describe_job(push, run_number=run_number, web=forge.web_url, api=forge.api_url, work=out)
@@ -132,18 +134,17 @@ def _served(root: Path) -> Iterator[str]:
 
 def _ask(address: str, model: Path) -> None:
     """Send one flight of the evaluation, and show the answer beside what was evaluated."""
-    golden = json.loads((model / "golden.json").read_text(encoding="utf-8"))
-    row = golden["rows"][0]
-    tensor = {"name": "features", "shape": [1, len(row["features"])], "datatype": "FP32", "data": row["features"]}
+    card = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    row = json.loads((model / "golden.json").read_text(encoding="utf-8"))["rows"][0]
+    tensor = {"name": card["input"], "shape": [1, len(row["features"])], "datatype": "FP32", "data": row["features"]}
+    body = {"inputs": [tensor], "outputs": [{"name": card["output"]}]}
     url = f"{address}/v2/models/{ARTIFACT}/infer"
-    request = urllib.request.Request(
-        url, data=json.dumps({"inputs": [tensor]}).encode(), headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        outputs = json.load(answer)["outputs"]
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        probabilities = json.load(answer)["outputs"][0]["data"]
         digest = answer.headers["X-Model-Digest"]
     say(f"      POST {url}")
-    say(f"      flight {row['flight_id']}: late with probability {outputs[0]['data'][0]:.6f}")
+    say(f"      flight {row['flight_id']}: late with probability {probabilities[card.get('output_column', 0)]:.6f}")
     say(f"      evaluated: {row['probability']:.6f} · served: {digest}")
 
 

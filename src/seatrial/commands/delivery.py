@@ -9,7 +9,7 @@ from seatrial.commands.baseline import choose_merged_range
 from seatrial.commands.compare import load_config
 from seatrial.commands.deploy import DeploymentPlan, plan_deployment
 from seatrial.commands.measure import Measurement, Selection, measure
-from seatrial.core.metrics import Value
+from seatrial.core.metrics import Value, is_finite
 from seatrial.deploy import TARGETS, Target
 from seatrial.git import Repository
 
@@ -40,5 +40,5 @@ def plan_delivery(
 
 
 def _collect_metrics(measurement: Measurement) -> Mapping[str, Value]:
-    """The metrics that were judged, as the release records them."""
-    return {str(finding.id): finding.change.head for finding in measurement.verdict.findings if finding.change}
+    """The commit's metrics, as the release records them."""
+    return {str(change.id): change.head for change in measurement.comparison.metrics if is_finite(change.head)}
