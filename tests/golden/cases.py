@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seatrial.charts.mermaid import line_chart
+from seatrial.charts.sparkline import sparkline
 from seatrial.core.document import (
     Align,
     Block,
@@ -164,15 +166,13 @@ METRICS = Folded(
         ),
     ),
 )
+TREND_VALUES = (0.84, 0.84, 0.843, 0.843, 0.846, 0.843, 0.846, 0.846, 0.846, 0.832)
+TREND_CHART = line_chart(
+    title="recall on main", unit="recall", points=[(f"c{at}", value) for at, value in enumerate(TREND_VALUES)]
+) or ""  # fmt: skip
 TREND = Folded(
-    summary=(Text("Trend of "), Code("recall"), Text(" on "), Code("main"), Text(" ▅▅▆▆▇▆▇▇▇▃")),
-    blocks=(
-        Diagram(
-            title="recall on main",
-            source='xychart-beta\n    title "recall on main"\n    x-axis ["a1", "b2", "c3"]\n'
-            '    y-axis "recall" 0.80 --> 0.86\n    line [0.84, 0.85, 0.81]',
-        ),
-    ),
+    summary=(Text("Trend of "), Code("recall"), Text(" on "), Code("main"), Text(f" {sparkline(TREND_VALUES)}")),
+    blocks=(Diagram(title="recall on main", source=TREND_CHART),),
 )
 NOTE = Footnote(
     line=(

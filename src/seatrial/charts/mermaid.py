@@ -13,6 +13,9 @@ from collections.abc import Sequence
 
 MAX_CHARACTERS = 1_500
 _MOST_POINTS = 40
+_MOST_LABELS = 8  # more of them overlap in the width of a comment
+# The default line is too pale to be seen on white; this blue is visible on white and on black.
+_THEME = '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%'
 _LARGEST = 1e15
 _MOST_DECIMALS = 12
 _UNSAFE = re.compile(r"[^\w .,:=/()+-]+")
@@ -42,16 +45,25 @@ def _write(title: str, unit: str, points: Sequence[tuple[str, float]]) -> str:
     values = [value for _, value in points]
     low, high = _axis(values)
     decimals = _decimals(high - low)
-    labels = ", ".join(f'"{_safe(label, 12) or str(at)}"' for at, (label, _) in enumerate(points, start=1))
     return "\n".join(
         [
+            _THEME,
             "xychart-beta",
             f'    title "{_safe(title, 60) or "chart"}"',
-            f"    x-axis [{labels}]",
+            f"    x-axis {_name_points([label for label, _ in points])}",
             f'    y-axis "{_safe(unit, 40) or "value"}" {_fixed(low, decimals)} --> {_fixed(high, decimals)}',
             f"    line [{', '.join(_fixed(value, decimals) for value in values)}]",
         ]
     )
+
+
+def _name_points(labels: Sequence[str]) -> str:
+    """Each point's label, or of many points the first and the last; equal labels would fall together, so they count."""
+    names = [_safe(label, 12) for label in labels]
+    if len(names) > _MOST_LABELS:
+        return f'"{names[0] or 1} to {names[-1] or len(names)}" 1 --> {len(names)}'
+    unique = names if all(names) and len(set(names)) == len(names) else [str(at) for at in range(1, len(names) + 1)]
+    return "[" + ", ".join(f'"{name}"' for name in unique) + "]"
 
 
 def _axis(values: Sequence[float]) -> tuple[float, float]:

@@ -49,7 +49,7 @@ class Place(Enum):
     HEADING = 300
     RUNNING = 2_000
     CELL = 200
-    SUMMARY = 301  # inside <summary>, where Markdown is not read: HTML only
+    SUMMARY = 250  # inside <summary>, where Markdown is not read: HTML only
 
 
 def render(report: Report, options: RenderOptions) -> str:

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.style import Style
 from rich.text import Text as RichText
 
 from seatrial.core.document import (
@@ -283,5 +284,5 @@ def _write_inline(inline: Inline, links: bool) -> RichText:
 
 def _write_link(label: str, url: str, links: bool) -> RichText:
     if links and url.startswith(("https://", "http://")):
-        return RichText(label, style=f"link {url}")
+        return RichText(label, style=Style(link=url))
     return RichText(f"{label} ({url})")

@@ -91,6 +91,8 @@ def test_links_show_their_address() -> None:
     report = with_block(Paragraph(line=(Link("run", "https://forge.example/1"),)))
     assert "run (https://forge.example/1)" in render(report, RenderOptions(width=80))
     assert "\x1b]8;" in render(report, RenderOptions(width=80, colour=True))
+    odd = with_block(Paragraph(line=(Link("run", "https://forge.example/a b [x] not bold"),)))
+    assert "run" in render(odd, RenderOptions(width=80, colour=True))
 
 
 def test_markup_of_the_library_is_text() -> None:
