@@ -67,6 +67,7 @@ def page_about(name: str) -> Report:
     )  # fmt: skip
     blocks: tuple[Block, ...] = (
         Paragraph(line=(Text(name), Text(" "), Code(name), Text(" end"))),
+        Paragraph(line=(Text("a"), Strong(name), Text("b"))),
         Paragraph(line=(Strong(name), Text(": "), Link(name, "https://forge.example/run/1"))),
         Table(columns=columns, rows=(row, row), keep=1),
         Folded(summary=(Text(name), Code(name), Strong(name)), blocks=(Paragraph(line=(Code(name),)),)),
@@ -239,6 +240,17 @@ def test_more_failing_gates_than_room() -> None:
     assert shown > 40
     assert f"… and {1000 - shown} rows more" in text
     assert "first" in text
+
+
+def test_rows_to_keep_outlive_other_rows() -> None:
+    """What must stay in one table stays while another still has rows that may go."""
+    columns = (Column(title=(Text("gate"),)),)
+    kept = Table(columns=columns, rows=(((Code("kept" + "x" * 90),),)) * 20, keep=20)
+    loose = Table(columns=columns, rows=(((Code("loose" + "x" * 90),),)) * 20)
+    text = render(with_blocks(loose, kept), RenderOptions(budget=3_000))
+    assert len(text.encode()) <= 3_000
+    assert text.count("kept") == 20
+    assert 0 < text.count("loose") < 20
 
 
 def test_missing_parts_name_where_they_are() -> None:
