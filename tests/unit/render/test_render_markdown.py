@@ -245,8 +245,8 @@ def test_more_failing_gates_than_room() -> None:
 def test_rows_to_keep_outlive_other_rows() -> None:
     """What must stay in one table stays while another still has rows that may go."""
     columns = (Column(title=(Text("gate"),)),)
-    kept = Table(columns=columns, rows=(((Code("kept" + "x" * 90),),)) * 20, keep=20)
-    loose = Table(columns=columns, rows=(((Code("loose" + "x" * 90),),)) * 20)
+    kept = Table(columns=columns, rows=(((Code("kept" + "x" * 90),),),) * 20, keep=20)
+    loose = Table(columns=columns, rows=(((Code("loose" + "x" * 90),),),) * 20)
     text = render(with_blocks(loose, kept), RenderOptions(budget=3_000))
     assert len(text.encode()) <= 3_000
     assert text.count("kept") == 20
