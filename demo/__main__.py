@@ -18,8 +18,8 @@ from pathlib import Path
 
 from demo.pull_request import BRANCH, NUMBER, REPOSITORY, Project, Push, describe_job, judge
 from demo.terminal import environment, reproduce, run, say, step
-from tests.fakes.github import TOKEN, GitHubStandIn
-from tests.fakes.records import Change
+from tests.fakes.github import GitHubStandIn
+from tests.fakes.records import TOKEN, Change
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 7

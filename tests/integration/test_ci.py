@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.github import TOKEN, GitHubStandIn
-from tests.fakes.records import Change
+from tests.fakes.github import GitHubStandIn
+from tests.fakes.records import TOKEN, Change
 from tests.fakes.server import Fault
 from tests.integration.repositories import Answer, Scratch, run_seatrial
 
