@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,8 @@ import pytest
 
 from seatrial.core.metrics import MetricSet, Snapshot
 from seatrial.core.revision import WORK_TREE, Revision
+from seatrial.errors import CompareError
+from seatrial.sources.fetching import fetch_outs, list_missing
 from seatrial.sources.snapshot import locate_out, read_snapshot
 from tests.fakes.git_project import GitProject
 
@@ -24,8 +28,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> GitProject:
-    """A DVC project without stages."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitProject:
+    """A DVC project without stages, and the `dvc` of this environment on PATH."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     created = GitProject.create(tmp_path / "project")
     _dvc(created, "init", "--quiet")
     created.commit({".gitattributes": ""}, "init")
@@ -300,6 +305,37 @@ def test_cached_metrics_compare_as_in_dvc(project: GitProject) -> None:
     assert here is not None
     assert committed is not None
     assert here.digest == committed.digest != out.digest
+
+
+def test_what_is_missing_comes_back_by_the_command_of_the_hint(project: GitProject, tmp_path: Path) -> None:
+    """With an empty cache the hint's own command, and `fetch_outs`, bring the metrics of an older commit."""
+    _dvc(project, "remote", "add", "--default", "--quiet", "shelf", str(tmp_path / "shelf"))
+    pipeline = "stages:\n  train:\n    cmd: cp params.yaml m.yaml\n    deps: [params.yaml]\n    metrics: [m.yaml]\n"
+    for number in (1, 2):
+        project.write({"dvc.yaml": pipeline, "params.yaml": f"auc: {number}\n"})
+        _dvc(project, "repro")
+        project.git("add", "--all")
+        project.commit({})
+    _dvc(project, "push", "--all-commits")
+
+    older = project.revision("HEAD~1")
+    for bring in (
+        lambda hint: _dvc(project, *shlex.split(hint)[1:]),
+        lambda _hint: fetch_outs(project.repository, older, ["m.yaml"]),
+    ):
+        shutil.rmtree(project.root / ".dvc" / "cache")
+        lost = read_snapshot(project.repository, older)
+        (metrics,) = lost.metrics
+        assert metrics.problem is not None
+        assert list_missing(lost) == ("m.yaml",)
+        bring(metrics.problem.hint)
+        assert read_snapshot(project.repository, older).metrics[0].values == {("auc",): 1}
+
+
+def test_a_failed_fetch_is_an_error_with_dvcs_reason(project: GitProject) -> None:
+    """Where DVC can't bring a file, its own reason is passed on with the command."""
+    with pytest.raises(CompareError, match=r"dvc fetch --all-commits absent.json` failed: .*"):
+        fetch_outs(project.repository, project.revision("HEAD"), ["absent.json"])
 
 
 def test_stages_are_those_that_dvc_locked(project: GitProject) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,6 +15,7 @@ from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, read_project
+from seatrial.sources.fetching import fetch_command, group_by_project
 from seatrial.sources.tree import CommitTree, Tree, WorkTree, open_tree
 
 
@@ -126,7 +128,7 @@ class _Content:
         try:
             out = self.locate(path)
             if out is None or out.missing:
-                return _explain_not_cached(path, self._revision)
+                return _explain_not_cached(path, self._revision, self._project)
             return {
                 f"{path}/{file.path}" if file.path else path: self._cached_bytes(file) for file in out.files
             } or _explain_missing(path, self._project)
@@ -242,11 +244,12 @@ def _explain_missing(path: str, project: Project) -> Problem:
     return Problem(state=State.MISSING, path=path, message=f"{path}: is declared, but is not there", hint=hint)
 
 
-def _explain_not_cached(path: str, revision: Revision) -> Problem:
-    everywhere = "" if revision.sha is None else " --all-commits"
+def _explain_not_cached(path: str, revision: Revision, project: Project) -> Problem:
+    ((root, (below,)),) = group_by_project([path], project.roots).items()
+    command = shlex.join(fetch_command(revision, [below]))
     return Problem(
         state=State.MISSING_CACHE,
         path=path,
         message=f"{path}: is kept in DVC's cache, and its bytes are not on this machine",
-        hint=f"dvc fetch{everywhere} {path}",
+        hint=f"cd {shlex.quote(root)} && {command}" if root else command,
     )

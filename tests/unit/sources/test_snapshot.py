@@ -117,6 +117,16 @@ def test_a_lost_cache_is_named_with_the_command_that_mends_it(project: GitProjec
         assert (problem.state, problem.hint) == (State.MISSING_CACHE, command)
 
 
+def test_the_command_of_a_project_below_the_root_starts_there(project: GitProject) -> None:
+    """DVC has to be started in the project that the file belongs to."""
+    stage = "stages: {train: {cmd: x, metrics: [m x.json]}}"
+    lock = _lock(**{"m x.json": "ab" * 16})
+    project.commit({"team a/.dvc/config": "", "team a/sub/dvc.yaml": stage, "team a/sub/dvc.lock": lock})
+    problem = _only(_read(project, HERE).metrics).problem
+    assert problem is not None
+    assert problem.hint == "cd 'team a' && dvc fetch 'sub/m x.json'"
+
+
 def test_a_damaged_cache_is_unreadable(project: GitProject) -> None:
     """Bytes that do not fit their digest are no metric."""
     digest = _store(project, b'{"auc": 0.5}')
