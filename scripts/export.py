@@ -55,6 +55,8 @@ def export_saved_model(model: Path, directory: Path) -> Params:
 
     network.serve = serve
     tf.saved_model.save(network, str(directory / "saved_model"), signatures={"serving_default": serve})
+    # Optional, and all that differs when the same weights are saved again: it holds a random identifier.
+    (directory / "saved_model" / "fingerprint.pb").unlink(missing_ok=True)
     return {"format": "saved-model", "path": "saved_model", "output": "probability", "output_column": 0}
 
 

@@ -132,13 +132,16 @@ def test_the_champion_answers_its_golden_requests(trimmed_pipeline: Path) -> Non
 
 
 def test_the_network_can_be_the_champion(pipeline: Path, reproduce: Reproduce, set_params: SetParams) -> None:
-    """Exported by wish as a SavedModel, it answers its golden requests; nothing is trained for it again."""
+    """Exported by wish as a SavedModel, always the same bytes, it answers its golden requests; nothing is trained."""
     set_params(pipeline, {"export.champion": "network"})
     assert stages_run(reproduce(pipeline)) == ["export"]
     champion = pipeline / "models" / "champion"
     assert (champion / "saved_model" / "saved_model.pb").is_file()
     assert not (champion / "model.onnx").exists()
     assert_golden(champion)
+    locked = (pipeline / "dvc.lock").read_bytes()
+    assert stages_run(reproduce(pipeline, "--force", "--single-item", "export")) == ["export"]
+    assert (pipeline / "dvc.lock").read_bytes() == locked
 
 
 def test_a_threshold_is_judged_without_training(pipeline: Path, reproduce: Reproduce, set_params: SetParams) -> None:
