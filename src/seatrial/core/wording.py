@@ -47,6 +47,7 @@ class Telling:
     notes: tuple[str, ...] = ()
 
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _MARKS: Mapping[Outcome, Mark] = {
     Outcome.PASSED: Mark.PASSED,
     Outcome.NOTED: Mark.NEUTRAL,
@@ -126,18 +127,21 @@ def _tell_reason(
     worst = next((finding for finding in findings if finding.outcome is not Outcome.PASSED), None)
     if worst is None or worst.outcome in {Outcome.NOTED, Outcome.NOT_JUDGED}:
         return []
+    told = _tell_deciding(worst, labels[worst.id], telling)
+    return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
+
+
+def _tell_deciding(worst: Finding, label: str, telling: Telling) -> str:
+    """The numbers of the worst finding, or why it has none."""
     change = worst.change
-    line: list[Inline] = [Code(labels[worst.id]), Text(" ")]
-    if change and change.delta and worst.check not in {"present", "readable"}:
-        line.append(Strong(_tell_change(spell_change(change, precision=telling.precision), change)))
-        line.append(Text(f", limit {worst.limit}"))
-    elif change and change.head is not None and worst.check in {"at_least", "at_most"}:
-        line.append(Strong(spell_change(change, precision=telling.precision).head))
-        line.append(Text(f", limit {worst.limit}"))
-    else:
-        line.append(Strong(worst.reason))
-    line.append(Text(". "))
-    return [Paragraph(line=(*line, *_tell_next_step(worst, comparison)))]
+    if change is None or worst.check in {"present", "readable", "reproducible"}:
+        return f"{label}: {worst.reason}"
+    spelled = spell_change(change, precision=telling.precision)
+    if change.delta:
+        return f"{label} {_tell_change(spelled, change)}, limit {worst.limit}"
+    if worst.check in {"at_least", "at_most"}:
+        return f"{label} {spelled.head}, limit {worst.limit}"
+    return f"{label}: {worst.reason}"
 
 
 def _tell_change(spelled: Spelling, change: Change) -> str:
@@ -185,7 +189,18 @@ def _table_gates(
     )
     rows = tuple(_row_gate(finding, labels, telling) for finding in findings)
     keep = sum(finding.outcome is not Outcome.PASSED for finding in findings)
-    return [Table(columns=columns, rows=rows, keep=keep)]
+    table = Table(columns=columns, rows=rows, keep=keep)
+    return [table if revisions.base else _drop_columns(table, 2, 4)]
+
+
+def _drop_columns(table: Table, *indexes: int) -> Table:
+    """A table without the columns that have nothing to say."""
+    kept = [index for index in range(len(table.columns)) if index not in indexes]
+    return Table(
+        columns=tuple(table.columns[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
+        keep=table.keep,
+    )
 
 
 def _name_base(revisions: RevisionRange) -> Line:
@@ -203,17 +218,23 @@ def _row_gate(finding: Finding, labels: Mapping[MetricId, str], telling: Telling
         (Sign(_MARKS[finding.outcome]),),
         (Code(labels[finding.id]), Text(_arrow(change))),
         (Text(spelled.base if spelled else "–"),),
-        (Strong(spelled.head if spelled else "–"),),
+        (_weigh(spelled.head if spelled else "–", finding.outcome),),
         (Text(_cell_delta(spelled)),),
         (Text(finding.limit),),
         (Text(_word_finding(finding)),),
     )
 
 
+def _weigh(value: str, outcome: Outcome) -> Inline:
+    """The candidate's value, in bold where it is what the reader has to look at."""
+    quiet = outcome in {Outcome.PASSED, Outcome.NOTED, Outcome.NOT_JUDGED}
+    return Text(value) if quiet else Strong(value)
+
+
 def _arrow(change: Change | None) -> str:
     if change is None or change.direction is None:
         return ""
-    return " ↑" if change.direction is Direction.HIGHER else " ↓"
+    return f"{_NO_BREAK}↑" if change.direction is Direction.HIGHER else f"{_NO_BREAK}↓"
 
 
 def _cell_delta(spelled: Spelling | None) -> str:
@@ -228,15 +249,13 @@ def _word_finding(finding: Finding) -> str:
 
 
 def _word_effect(change: Change) -> str:
-    """Better or worse, with what the interval allows to say."""
-    if change.effect in {Effect.SAME, Effect.CHANGED, Effect.BETTER, Effect.WORSE}:
-        within = change.interval and change.interval.low <= 0 <= change.interval.high
-        return (
-            f"{change.effect.value}, within noise"
-            if within and change.effect is not Effect.SAME
-            else change.effect.value
-        )
-    return change.reason or change.state.value
+    """Better or worse, with what the interval allows to say; nothing where the numbers say it all."""
+    if change.effect is Effect.UNKNOWN:
+        return change.reason or change.state.value
+    if change.effect not in {Effect.BETTER, Effect.WORSE}:
+        return ""
+    unsure = change.interval and change.interval.low <= 0 <= change.interval.high
+    return f"{change.effect.value}, within noise" if unsure else change.effect.value
 
 
 def _fold_metrics(
@@ -294,16 +313,15 @@ def _table_changes(
                 (Text(_word_change(change)),),
             )
         )
-    return Table(
-        columns=(
-            Column(title=(Text("name"),)),
-            Column(title=_name_base(revisions), align=Align.RIGHT),
-            Column(title=_name_side(revisions.head.name, revisions.head.short), align=Align.RIGHT),
-            Column(title=(Text("change"),), align=Align.RIGHT),
-            Column(title=()),
-        ),
-        rows=tuple(rows),
+    columns = (
+        Column(title=(Text("name"),)),
+        Column(title=_name_base(revisions), align=Align.RIGHT),
+        Column(title=_name_side(revisions.head.name, revisions.head.short), align=Align.RIGHT),
+        Column(title=(Text("change"),), align=Align.RIGHT),
+        Column(title=()),
     )
+    table = Table(columns=columns, rows=tuple(rows))
+    return table if revisions.base else _drop_columns(table, 1, 3, 4)
 
 
 def _word_change(change: Change) -> str:
