@@ -60,9 +60,7 @@ def write_summary(job: CIJob, markdown: str) -> None:
         with job.summary_file.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise DeliveryError(
-            f"the job summary {job.summary_file} can't be written: {error.strerror}"
-        ) from error
+        raise DeliveryError(f"the job summary {job.summary_file} can't be written: {error.strerror}") from error
 
 
 def write_outputs(job: CIJob, outputs: Mapping[str, str]) -> None:

@@ -214,9 +214,7 @@ def _read_merge_group(env: Env) -> _Subject:
         head=group.head_sha,
         head_name=env.get("GITHUB_REF_NAME") or "merge queue",
         base_name=group.base_ref.removeprefix(_BRANCH),
-        baseline=BaselineHint(
-            rule="commit", sha=group.base_sha, reason="the commit that the merge queue builds on"
-        ),
+        baseline=BaselineHint(rule="commit", sha=group.base_sha, reason="the commit that the merge queue builds on"),
     )
 
 
@@ -238,9 +236,7 @@ def _read_comment(env: Env, checked_out: str) -> _Subject:
 
 def _read_other(env: Env, checked_out: str) -> _Subject:
     repository = _load(env, _AnyEvent).repository
-    return _describe_branch(
-        env, checked_out, repository.default_branch if repository else None, event="other"
-    )
+    return _describe_branch(env, checked_out, repository.default_branch if repository else None, event="other")
 
 
 def _describe_branch(env: Env, checked_out: str, default: str | None, *, event: Event) -> _Subject:

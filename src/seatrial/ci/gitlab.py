@@ -77,9 +77,7 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
 
     Raises `DeliveryError` beyond GitLab's 5 KB, because GitLab would then refuse the job's artifacts.
     """
-    text = "".join(
-        f"SEATRIAL_{_to_variable(name)}={' '.join(value.split())}\n" for name, value in outputs.items()
-    )
+    text = "".join(f"SEATRIAL_{_to_variable(name)}={' '.join(value.split())}\n" for name, value in outputs.items())
     size = len(text.encode())
     if size > DOTENV_BYTES:
         raise DeliveryError(
@@ -172,9 +170,7 @@ def _read_default_branch(env: Env, checked_out: str, default: str | None) -> _Su
         head=require_commit(env, "CI_COMMIT_SHA"),
         head_name=branch or require(env, "CI_COMMIT_REF_NAME"),
         base_name=default,
-        baseline=BaselineHint(rule="commit", sha=before, reason=reason)
-        if before
-        else _first_parent(checked_out),
+        baseline=BaselineHint(rule="commit", sha=before, reason=reason) if before else _first_parent(checked_out),
     )
 
 

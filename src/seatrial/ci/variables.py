@@ -29,9 +29,7 @@ def require_number(env: Env, name: str) -> int:
     """A variable that is a whole number, zero or more."""
     value = require(env, name)
     if not (value.isascii() and value.isdigit()):
-        raise UsageError(
-            f"the CI variable {name} is {value!r}, not a number", hint="Is it overridden in the job?"
-        )
+        raise UsageError(f"the CI variable {name} is {value!r}, not a number", hint="Is it overridden in the job?")
     return int(value)
 
 
@@ -41,9 +39,7 @@ def read_commit(env: Env, name: str) -> str | None:
     if not value or _NO_COMMIT.fullmatch(value):
         return None
     if not _COMMIT.fullmatch(value):
-        raise UsageError(
-            f"the CI variable {name} is {value!r}, not a commit", hint="Is it overridden in the job?"
-        )
+        raise UsageError(f"the CI variable {name} is {value!r}, not a commit", hint="Is it overridden in the job?")
     return value
 
 
@@ -52,9 +48,7 @@ def require_commit(env: Env, name: str) -> str:
     require(env, name)
     commit = read_commit(env, name)
     if commit is None:
-        raise UsageError(
-            f"the CI variable {name} is no commit: all zeros", hint="Is it overridden in the job?"
-        )
+        raise UsageError(f"the CI variable {name} is no commit: all zeros", hint="Is it overridden in the job?")
     return commit
 
 

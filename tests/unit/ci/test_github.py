@@ -109,9 +109,7 @@ def test_a_fork_is_seen(job: Job, repo: object) -> None:
         ("issue_comment", {"issue": {"number": 7, "pull_request": {}}, "repository": REPOSITORY}),
     ],
 )
-def test_the_target_branch_is_never_judged_in_the_place_of_the_pull_request(
-    job: Job, name: str, event: object
-) -> None:
+def test_the_target_branch_is_never_judged_in_the_place_of_the_pull_request(job: Job, name: str, event: object) -> None:
     """Where a plain checkout yields the target branch, seatrial refuses instead of passing it."""
     with pytest.raises(UsageError, match="the pull request was not measured") as caught:
         job.detect(name, event, BASE, GITHUB_SHA=BASE)
@@ -145,9 +143,7 @@ def test_the_first_push_of_a_branch_falls_back_to_the_first_parent(job: Job) -> 
     """A row of zeros is no commit."""
     push = {"before": "0" * 40, "repository": REPOSITORY}
     found = job.detect("push", push, HEAD, GITHUB_SHA=HEAD, GITHUB_REF="refs/heads/main")
-    assert found.baseline == BaselineHint(
-        rule="first-parent", sha=HEAD, reason="first parent of the tested commit"
-    )
+    assert found.baseline == BaselineHint(rule="first-parent", sha=HEAD, reason="first parent of the tested commit")
 
 
 def test_a_push_to_another_branch_is_compared_with_where_it_forked(job: Job) -> None:
@@ -224,9 +220,7 @@ def test_an_absent_variable_is_named(job: Job, name: str) -> None:
         ({}, None, "SEATRIAL_TOKEN"),
     ],
 )
-def test_the_most_special_token_wins(
-    job: Job, variables: dict[str, str], token: str | None, variable: str
-) -> None:
+def test_the_most_special_token_wins(job: Job, variables: dict[str, str], token: str | None, variable: str) -> None:
     """An empty variable is an unset one, and without any the one to set is named."""
     found = job.detect("pull_request", pull_request(), MERGE, **variables)
     assert (found.token, found.token_variable) == (token, variable)
