@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import traceback
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from seatrial.errors import DeliveryError
+from seatrial.forges import FORGES, ForgeAccess
 from seatrial.publish import Delivery, deliver
 from tests.contract.conftest import CHANGE, TOKENS, Bench
-from tests.fakes.records import TOKEN
+from tests.fakes.github import GitHubStandIn
+from tests.fakes.gitlab import GitLabStandIn
+from tests.fakes.records import TOKEN, Change
 from tests.fakes.server import Fault
 
 
@@ -74,6 +81,25 @@ def test_an_unreachable_forge_is_named(bench: Bench) -> None:
     prefix = bench.access.api_url.rpartition("/api")[2]
     error = _problem(bench, api_url=f"http://127.0.0.1:{port}/api{prefix}")
     assert f"can't reach 127.0.0.1:{port}" in error.message
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_private_authority_is_trusted_when_it_is_named(kind: str, tmp_path: Path) -> None:
+    """A forge of one's own with a certificate of one's own works, and without its authority the error says so."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    stand_in_of: Any = {"github": GitHubStandIn, "gitlab": GitLabStandIn}[kind]
+    with stand_in_of(changes=[Change(number=CHANGE)], tls=tls) as stand_in:
+        access = ForgeAccess(
+            api_url=stand_in.api_url, web_url=stand_in.web_url, project=stand_in.repository, token=TOKEN
+        )
+        trusting = FORGES[kind](replace(access, ca_file=str(ca_file)))
+        assert trusting.create_comment(CHANGE, "text").body == "text"
+        with pytest.raises(DeliveryError, match="certificate"):
+            FORGES[kind](access).create_comment(CHANGE, "text")
 
 
 @pytest.mark.parametrize("status", [429, 403])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,11 @@ class GitLabStandIn(Server):
         identities: Iterable[Identity] = (BOT,),
         state: Path | None = None,
         contract: Judge | None = None,
+        tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(host=host, port=port, contract=contract)
+        super().__init__(host=host, port=port, contract=contract, tls=tls)
         self.api_url = f"{self.web_url}/api/v4"
         self.repository = repository
         self.identities = {identity.token: identity for identity in identities}

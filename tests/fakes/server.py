@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -124,7 +125,14 @@ class Server:
     expression's groups. Handlers run one at a time, so they may change state freely.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, contract: Judge | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        contract: Judge | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Request] = []
         self.violations: list[str] = []
         self._contract = contract
@@ -133,7 +141,9 @@ class Server:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._http = _HTTPServer((host, port), _handler_of(self))
-        self.web_url = f"http://{host}:{self._http.server_address[1]}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.web_url = f"{'https' if tls else 'http'}://{host}:{self._http.server_address[1]}"
 
     # What a stand-in supplies.
 

@@ -35,7 +35,7 @@ class ForgeAccess:
 
     `token_kind` None means that the token's own prefix tells: `installation` is GITHUB_TOKEN or a GitHub App,
     `personal` a person's, project's or group's token, `job` CI_JOB_TOKEN. `token_variable` is named in hints.
-    `timeout` (seconds) is how long a silent forge is waited for, in each of at most four attempts.
+    `timeout` (seconds) is how long a silent forge is waited for, in each of at most two attempts.
     """
 
     api_url: str

@@ -63,9 +63,7 @@ class GitLab:
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The notes of a merge request from all pages, oldest first; what GitLab itself noted is left out."""
         with self._asking(self._deed("list notes", change=change)):
-            notes = self._notes(change).list(
-                iterator=True, per_page=100, sort="asc", activity_filter="only_comments", **ONCE
-            )
+            notes = self._notes(change).list(iterator=True, per_page=100, sort="asc", **ONCE)
             for note in notes:
                 if not note.attributes.get("system"):
                     yield self._comment(note.attributes, change)
@@ -172,7 +170,10 @@ class GitLab:
             if refusal.response_code is None:
                 raise explain_nonsense(self._access, deed) from None
             reason = " ".join(str(refusal.error_message).split())[:300]
-            raise explain_answer(self._access, deed, refusal.response_code, reason) from None
+            # GitLab answers 401 to a job token that is valid and asks for more than job tokens may.
+            beyond = self._job and refusal.response_code == requests.codes.unauthorized
+            status = requests.codes.forbidden if beyond else refusal.response_code
+            raise explain_answer(self._access, deed, status, reason) from None
         except requests.RequestException as failure:
             raise explain_silence(self._access, deed, failure) from None
         except UNREADABLE:

@@ -7,7 +7,6 @@ from types import TracebackType
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import MaxRetryError, ResponseError
-from urllib3.util.retry import RequestHistory
 
 LONGEST_WAIT = 20  # seconds of Retry-After that a CI job spends on us
 IN_TROUBLE = (500, 502, 503, 504)
@@ -17,7 +16,7 @@ FORBIDDEN = 403
 
 
 class PatientRetry(Retry):
-    """Three more attempts of what may be done twice, and of what the forge says it has not done.
+    """Three more attempts, one where the forge is silent, at what may be done twice and what was surely not done.
 
     A POST is asked again only after 429, after 403 with Retry-After (GitHub's secondary limits), and where no
     connection came about: in every other case it may have been carried out.
@@ -46,12 +45,13 @@ class PatientRetry(Retry):
 
 def make_retry() -> PatientRetry:
     """The policy; the last answer is handed to the client, which knows how to read it."""
-    history: tuple[RequestHistory, ...] = ()
     return PatientRetry(
         total=3,
+        # Each of these can cost a whole time-out.
+        connect=1,
+        read=1,
         allowed_methods=REPEATABLE,
         status_forcelist=IN_TROUBLE,
         backoff_factor=0.2,
         raise_on_status=False,
-        history=history,
     )

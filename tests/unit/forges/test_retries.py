@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from seatrial.forges.retries import make_retry
+
+POOL = HTTPConnectionPool("forge.example")
 
 
 @pytest.mark.parametrize(
@@ -30,10 +34,21 @@ def test_only_what_is_safe_is_asked_again(method: str, status: int, has_retry_af
 
 def test_attempts_come_to_an_end() -> None:
     """A forge that stays in trouble holds a job for seconds, not for minutes."""
-    retry = make_retry()
-    waits = []
+    retry, waited, attempts = make_retry(), 0.0, 1
+    trouble = HTTPResponse(status=502)
     while not retry.is_exhausted():
-        waits.append(retry.get_backoff_time())
-        retry = retry.increment("GET", "/", error=None) if retry.total else retry.new(total=-1)
-    assert sum(waits) < 5
-    assert len(waits) == 4
+        waited += retry.get_backoff_time()
+        try:
+            retry = retry.increment("GET", "/", response=trouble)
+        except MaxRetryError:
+            break
+        attempts += 1
+    assert attempts == 4
+    assert waited < 5
+
+
+def test_a_silent_forge_is_asked_twice() -> None:
+    """Silence costs a whole time-out each time."""
+    once_more = make_retry().increment("GET", "/", error=ReadTimeoutError(POOL, "/", "silence"))
+    with pytest.raises(MaxRetryError):
+        once_more.increment("GET", "/", error=ReadTimeoutError(POOL, "/", "silence"))
