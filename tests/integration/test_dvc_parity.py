@@ -19,6 +19,7 @@ from seatrial.core.revision import WORK_TREE, Revision
 from seatrial.errors import CompareError
 from seatrial.sources.fetching import fetch_outs, list_missing
 from seatrial.sources.snapshot import locate_out, read_snapshot
+from seatrial.sources.staleness import find_stale
 from tests.fakes.git_project import GitProject
 
 Files = Mapping[str, "str | bytes | None"]
@@ -336,6 +337,31 @@ def test_a_failed_fetch_is_an_error_with_dvcs_reason(project: GitProject) -> Non
     """Where DVC can't bring a file, its own reason is passed on with the command."""
     with pytest.raises(CompareError, match=r"dvc fetch --all-commits absent.json` failed: .*"):
         fetch_outs(project.repository, project.revision("HEAD"), ["absent.json"])
+
+
+def test_stale_stages_are_those_that_dvc_status_calls_changed(project: GitProject) -> None:
+    """What `dvc status` says of dependencies and parameters is seen from git alone."""
+    pipeline = (
+        "stages:\n"
+        "  first: {cmd: cp in.txt mid.txt, deps: [code.py, in.txt], params: [lr], outs: [mid.txt]}\n"
+        "  second: {cmd: cp mid.txt out.txt, deps: [mid.txt, package], outs: [out.txt]}\n"
+    )
+    files = {"code.py": "", "in.txt": "1", "package/a.py": "", "params.yaml": "lr: 0.1\nother: 1\n"}
+    project.write({"dvc.yaml": pipeline, **files})
+    _dvc(project, "repro")
+    project.git("add", "--all")
+    project.commit({})
+    changes: tuple[dict[str, str | bytes | None], ...] = (
+        {},
+        {"in.txt": "2"},
+        {"params.yaml": "lr: 0.1\nother: 2\n"},
+        {"package/a.py": "x", "params.yaml": "lr: 1\n"},
+    )
+    for changed in changes:
+        project.commit({**files, **changed})
+        status = json.loads(_dvc(project, "status", "--json"))
+        stale = find_stale(project.repository, project.revision("HEAD"))
+        assert {stage.address for stage in stale} == set(status)
 
 
 def test_stages_are_those_that_dvc_locked(project: GitProject) -> None:

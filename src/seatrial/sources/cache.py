@@ -121,18 +121,22 @@ def hash_file(place: Path) -> str:
 
 def hash_listing(files: Iterable[tuple[str, str]]) -> str:
     """DVC's digest of a directory: the md5 of its list of (path, md5), and `.dir`."""
-    import hashlib
     import json
 
     entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files)]
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return hash_bytes(json.dumps(entries, sort_keys=True).encode()) + ".dir"
+
+
+def hash_bytes(data: bytes) -> str:
+    """The md5 of a file's content."""
+    import hashlib
+
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def hash_text(data: bytes) -> str:
     """The md5 with Windows line ends counted as Unix ones: DVC 1 and 2 did so for text."""
-    import hashlib
-
-    return hashlib.md5(data.replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
+    return hash_bytes(data.replace(b"\r\n", b"\n"))
 
 
 def _locate_cache(project: Path) -> Path:

@@ -458,16 +458,28 @@ def _read_records(entries: object, directory: str) -> tuple[FileRecord, ...]:
 def _read_locked_params(entries: object, directory: str) -> dict[str, str]:
     """Parameters of a lock: `FILE:KEY` with the value as JSON."""
     return {
-        f"{_join(directory, file) or file}:{key}": _to_text(value)
+        f"{_join(directory, file) or file}:{key}": spell_value(value)
         for file, values in _items(entries)
         for key, value in _items(values)
     }
 
 
-def _to_text(value: object) -> str:
+def spell_value(value: object) -> str:
+    """A parameter's value as text: itself where it is text, else JSON that does not depend on the order of keys."""
     import json
 
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return value if isinstance(value, str) else json.dumps(_name_keys(value), sort_keys=True, default=str)
+
+
+def _name_keys(value: object) -> object:
+    """The value with every key as text: YAML has keys of any kind, JSON sorts only those of one."""
+    if isinstance(value, Mapping):
+        return {str(name): _name_keys(child) for name, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_name_keys(child) for child in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    return value
 
 
 def _join_commands(value: object) -> str:

@@ -27,7 +27,7 @@ def fetch_outs(repository: Repository, revision: Revision, paths: Iterable[str])
 
     Nothing is checked out: the bytes go to DVC's cache, where the next reading finds them.
     """
-    roots = read_project(open_tree(repository, revision)).roots
+    roots = read_project(open_tree(repository, revision)).roots  # snapshot builds on this module
     for root, below in group_by_project(paths, roots).items():
         _run_dvc(repository, root, fetch_command(revision, below))
 
@@ -54,7 +54,7 @@ def _run_dvc(repository: Repository, root: str, command: list[str]) -> None:
     dvc = shutil.which("dvc")
     if dvc is None:
         raise UsageError(
-            "`dvc` is not on PATH, and it would fetch what is missing", hint="install DVC, or leave --pull"
+            "`dvc` is not on PATH, and it would fetch what is missing", hint="install the DVC of your project"
         )
     # The token that posts is of no use to a remote.
     environment = {name: value for name, value in os.environ.items() if name != "SEATRIAL_TOKEN"}

@@ -27,6 +27,8 @@ def _read_body(body: list[ast.stmt], *, of_self: bool) -> dict[str, object]:
                 values[name] = _read_body(inner, of_self=False)
             case ast.FunctionDef(name="__init__", body=inner):
                 values |= _read_body(inner, of_self=True)
+            case _:
+                pass
     return values
 
 
@@ -36,7 +38,8 @@ def _name_target(target: ast.expr, *, of_self: bool) -> str | None:
             return name
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             return name
-    return None
+        case _:
+            return None
 
 
 def _assign(values: dict[str, object], name: str, expression: ast.expr) -> None:

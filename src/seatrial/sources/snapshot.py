@@ -25,7 +25,7 @@ def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[
     `targets` are files or directories from the repository's root: only those are read, as parameters where they are
     declared as such, else as metrics, declared or not.
     """
-    tree, project = _open(repository, revision)
+    tree, project = open_revision(repository, revision)
     content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
     chosen = tuple(posixpath.normpath(target) for target in targets)
     metrics, params = _choose(project, chosen, tree) if chosen else (project.metrics, project.params)
@@ -46,7 +46,7 @@ def read_text(repository: Repository, revision: Revision, path: str) -> bytes | 
 
 def read_declarations(repository: Repository, revision: Revision) -> Project:
     """What a revision declares, without the values: artifacts, plots, outputs."""
-    return _open(repository, revision)[1]
+    return open_revision(repository, revision)[1]
 
 
 def locate_out(repository: Repository, revision: Revision, path: str) -> CachedOut | None:
@@ -56,7 +56,7 @@ def locate_out(repository: Repository, revision: Revision, path: str) -> CachedO
     tree the files on disk count, where they are, and the digest is computed from them. None where the path is no
     output at that revision.
     """
-    tree, project = _open(repository, revision)
+    tree, project = open_revision(repository, revision)
     return _Content(tree, open_cache(repository.root, project.roots), project, revision).locate(path)
 
 
@@ -67,7 +67,7 @@ def read_artifact(repository: Repository, revision: Revision, name: str) -> Cach
     return locate_out(repository, revision, paths[0]) if paths else None
 
 
-def _open(repository: Repository, revision: Revision) -> tuple[Tree, Project]:
+def open_revision(repository: Repository, revision: Revision) -> tuple[Tree, Project]:
     """The files of a revision, and what they declare; a commit never changes, so it is read once."""
     if revision.sha is not None:
         return _open_commit(repository, revision.sha)
