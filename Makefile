@@ -34,7 +34,8 @@ types: $(VENV)/.dev ## mypy, strict
 	@$(BIN)/mypy --no-error-summary
 
 docs: $(VENV)/.dev ## Build the documentation, strict
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site >.docs.log 2>&1 || { cat .docs.log; rm .docs.log; exit 1; }
+	@rm .docs.log
 
 fresh: $(VENV)/.dev ## Fail if a generated file is not what its source makes
 	@$(BIN)/python docs/generate.py --check

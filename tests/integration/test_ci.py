@@ -69,7 +69,7 @@ class PullRequest:
 def open_pull_request(
     tmp_path: Path, forge: GitHubStandIn, *, recall: float, files: Mapping[str, str] | None = None
 ) -> PullRequest:
-    """main has recall 0.8 and a gate; the change has another recall, and these files."""
+    """Main has recall 0.8 and a gate; the change has another recall, and these files."""
     scratch = Scratch.create(tmp_path / "project")
     scratch.write({"seatrial.yaml": GATED})
     base = scratch.measure(recall=0.8)

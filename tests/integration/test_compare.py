@@ -163,7 +163,9 @@ def test_several_outputs_are_written_whole(scratch: Scratch) -> None:
         (("ci",), "this is no CI job"),
     ],
 )
-def test_a_wrong_call_ends_with_one_error_and_a_hint(scratch: Scratch, arguments: tuple[str, ...], message: str) -> None:
+def test_a_wrong_call_ends_with_one_error_and_a_hint(
+    scratch: Scratch, arguments: tuple[str, ...], message: str
+) -> None:
     """Exit code 2, the word that is wrong, and what to do; nothing on standard output."""
     scratch.measure(recall=0.1)
     answer = run_seatrial(scratch.directory, *arguments)

@@ -150,20 +150,19 @@ def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snap
     from seatrial.sources.predictions import PredictionColumns, read_predictions
     from seatrial.sources.snapshot import locate_out, read_text
 
+    path = evaluation.predictions
     columns = PredictionColumns(
         key=(evaluation.key,), label=evaluation.label, score=evaluation.score, group=evaluation.group
     )
-    path = evaluation.predictions
     out = locate_out(repository, side.revision, path)
+    place = out.files[0].location if out and out.files else None
+    # An output that DVC does not cache is tracked by git, as is a file that is no output at all.
+    source = place or read_text(repository, side.revision, path)
+    if source is not None:
+        return read_predictions(source, path=path, columns=columns)
     if out is None:
-        content = read_text(repository, side.revision, path)
-        if content is None:
-            raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
-        return read_predictions(content, path=path, columns=columns)
-    place = out.files[0].location if out.files else None
-    if place is None:
-        raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch {path})")
-    return read_predictions(place, path=path, columns=columns)
+        raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
+    raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch --all-commits {path})")
 
 
 def _read_threshold(evaluation: Evaluation, side: Snapshot) -> float:

@@ -105,8 +105,8 @@ def _spell_delta(change: Change, decimals: int) -> str:
 
 
 def _spell_interval(change: Change, decimals: int) -> str:
-    if change.interval is None:
-        return ""
+    if change.interval is None or change.interval.low == change.interval.high == 0:
+        return ""  # identical predictions: the difference is 0, and certain
     low, high = (_spell_signed(Decimal(str(end)), decimals) for end in (change.interval.low, change.interval.high))
     return f"{low}…{high}"
 
