@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from flights import Floats, Matrix, Params, Split, read_params, read_split, write_json
+from flights import Floats, Matrix, Params, Split, read_params, read_split, write_frame, write_json
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -134,6 +134,7 @@ def main(
     probability = evaluated["probability"].to_numpy()
     difference = prove_scores(predict(directory, card, test.features), probability, choice["tolerance"])
     write_json(directory / "golden.json", choose_golden(test, evaluated, choice["golden_rows"], choice["tolerance"]))
+    write_frame(reports / "champion" / "predictions.parquet", evaluated)
     metrics = {"model": name, **read_json(reports / name / "metrics.json")}
     write_json(reports / "champion" / "metrics.json", {**metrics, "max_abs_difference": round(difference, 9)})
     click.echo(f"export: {name}, served and evaluated scores differ by at most {difference:.1e}")

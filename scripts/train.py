@@ -245,13 +245,18 @@ def split_days(keys: pd.DataFrame, folds: int) -> Iterator[tuple[np.ndarray[Any,
 
 
 def cross_validate(fit: Fit, train: Split, params: Params) -> Params:
-    """Fit on the past, score on what follows, fold by fold; mean and standard deviation over the folds."""
+    """Fit on the past, score on what follows, fold by fold; mean and standard deviation over the folds.
+
+    The last share of each past is not fitted but watched, as the validation part is for the final model: a network
+    that stopped early on the days it is scored on would look better than it is.
+    """
     sample = Sample(features=train.features, late=train.late)
     folds: list[dict[str, Any]] = []
     for past, next_days, first in split_days(train.keys, params["cv"]["folds"]):
-        model = fit(sample.take(past), sample.take(next_days), params)
+        fitted, watched = np.split(past, [round(len(past) * (1 - params["cv"]["watched_share"]))])
+        model = fit(sample.take(fitted), sample.take(watched), params)
         scores = score_probabilities(train.late[next_days], model.predict(train.features[next_days]))
-        folds.append({"scored_from": first, "trained_on": len(past), "scored": len(next_days), **scores})
+        folds.append({"scored_from": first, "trained_on": len(fitted), "scored": len(next_days), **scores})
     summary = {}
     for name in ("roc_auc", "average_precision", "log_loss", "brier"):
         values = [float(fold[name]) for fold in folds]

@@ -103,7 +103,7 @@ def test_metrics_are_finite_and_models_have_learnt(trimmed_pipeline: Path) -> No
     assert len(read(reports / "network" / "learning_curve.json")) == 3
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", [*JUDGED, "champion"])
 def test_predictions_are_those_that_the_metrics_count(trimmed_pipeline: Path, name: str) -> None:
     """One row a flight of the test part, with its key, from which the metrics can be computed again."""
     from sklearn.metrics import brier_score_loss, recall_score
