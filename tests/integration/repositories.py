@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 PROJECT = "stages:\n  train:\n    cmd: train\n    metrics:\n    - metrics.json:\n        cache: false\n"
 
 
@@ -50,9 +49,9 @@ class Scratch:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def measure(self, message: str = "measure", **values: Any) -> str:
+    def measure(self, /, **values: Any) -> str:
         """Commit a metrics.json with these values."""
-        return self.commit({"metrics.json": json.dumps(values)}, message)
+        return self.commit({"metrics.json": json.dumps(values)}, "measure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -211,7 +210,7 @@ def test_a_shallow_clone_without_its_remote_names_the_command(scratch: Scratch, 
     scratch.measure(recall=2)
     shallow = tmp_path / "shallow"
     scratch.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{scratch.directory}", str(shallow))
-    os.rename(scratch.directory, tmp_path / "gone")
+    scratch.directory.rename(tmp_path / "gone")
     answer = run_seatrial(shallow, "compare", "origin/main...HEAD")
     assert answer.code == 3
     assert "git fetch" in answer.err

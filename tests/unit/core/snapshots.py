@@ -17,10 +17,8 @@ def flatten(values: Mapping[str, Any], prefix: Key = ()) -> dict[Key, Value]:
     """Nested dictionaries as keys of tuples."""
     flat: dict[Key, Value] = {}
     for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, (*prefix, name))
-        else:
-            flat[(*prefix, name)] = value
+        key: Key = (*prefix, name)
+        flat |= flatten(value, key) if isinstance(value, dict) else {key: value}
     return flat
 
 

@@ -69,9 +69,7 @@ def test_the_second_line_has_the_numbers_that_decided_and_the_next_step() -> Non
     base = snapshot(file("m.json", {"recall": 0.842}), params={"threshold": 0.4})
     head = snapshot(file("m.json", {"recall": 0.811}), params={"threshold": 0.6})
     interval = Interval(low=-0.049, high=-0.012, level=0.95, n=900, method="influence")
-    comparison = compare(
-        range_of(), base, head, intervals={MetricId(file="m.json", key=("recall",)): interval}
-    )
+    comparison = compare(range_of(), base, head, intervals={MetricId(file="m.json", key=("recall",)): interval})
     assert paragraphs(report_on(comparison, no_worse("0.010"))) == [
         "recall 0.842 → 0.811 (−0.031, 95 % CI −0.049…−0.012), limit Δ ≥ −0.010. "
         "Next: look at what changed with it, threshold 0.4 → 0.6."
