@@ -220,6 +220,11 @@ PROJECTS: dict[str, tuple[Files, Files]] = {
     "several pipelines": (
         {
             "dvc.yaml": "metrics: [all.json, reports]\nparams: [extra.yaml]\n",
+            ".dvcignore": "# nothing from here\n/ignored/\n*.bak\n",
+            "ignored/dvc.yaml": "metrics: [m.json]\n",
+            "ignored/m.json": '{"auc": 0.5}',
+            "teams/a.bak/dvc.yaml": "metrics: [m.json]\n",
+            "teams/a.bak/m.json": '{"auc": 0.5}',
             "all.json": '{"auc": 0.5}',
             "extra.yaml": "a: 1\n",
             "reports/one.json": '{"x": 1}',

@@ -10,14 +10,17 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
-from seatrial.sources import formats
+from seatrial.sources import dvcignore, formats
+from seatrial.sources.dvcignore import read_ignore
 from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, is_template
 from seatrial.sources.tree import Tree
 
 DEFAULT_PARAMS = "params.yaml"
 _CONFIG = ".dvc/config"
+_SUFFIXES = (".dvc", "dvc.yaml", "dvc.lock", "Dvcfile", dvcignore.FILE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -95,7 +98,10 @@ class _Reader:
         roots = sorted({path[: -len(_CONFIG)].rstrip("/") for path in files if path.endswith(_CONFIG)} | {""})
         defaults = [_join(root, DEFAULT_PARAMS) for root in (*roots, *(posixpath.dirname(path) for path in files))]
         self._fetch([*files, *(path for path in defaults if path)])
+        ignore = read_ignore({path: self._contents[path] or b"" for path in files if path.endswith(dvcignore.FILE)})
         for path in files:
+            if ignore.hides(path):
+                continue
             if posixpath.basename(path) == "dvc.yaml":
                 self._read_pipeline(path)
             elif path.endswith(".dvc") or posixpath.basename(path) == "Dvcfile":
@@ -139,7 +145,7 @@ class _Reader:
         if data is None:
             return None
         try:
-            values = formats.load(path, data)
+            values = _parse(data)
         except formats.FormatError as error:
             self._note(path, error.locate(path))
             return None
@@ -399,14 +405,18 @@ class _Reader:
         return self._lines[path, name]
 
 
+@lru_cache(maxsize=512)
+def _parse(data: bytes) -> object:
+    """The values of a DVC file. Most are the same on both sides, and are read once; nobody may change them."""
+    return formats.load("dvc.yaml", data)
+
+
 def _is_dvc_file(path: str) -> bool:
     if path.endswith(_CONFIG):
         return path == _CONFIG or path.endswith(f"/{_CONFIG}")
     if path.startswith(".dvc/") or "/.dvc/" in path:
         return False
-    return path.endswith((".dvc", "dvc.yaml", "dvc.lock", "Dvcfile")) and (
-        path.endswith(".dvc") or posixpath.basename(path) in {"dvc.yaml", "dvc.lock", "Dvcfile"}
-    )
+    return path.endswith(_SUFFIXES) and (path.endswith(".dvc") or posixpath.basename(path) in _SUFFIXES)
 
 
 def _join(directory: str, name: object) -> str | None:

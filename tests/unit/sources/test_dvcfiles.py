@@ -198,6 +198,17 @@ def test_one_bad_stage_leaves_the_others() -> None:
     assert _read({"dvc.yaml": text}).metrics == ("a.json", "b.json")
 
 
+def test_what_dvcignore_hides_declares_nothing() -> None:
+    """DVC does not look into ignored directories, and neither do we."""
+    hidden = {
+        "tests/fixtures/dvc.yaml": "metrics: [m.json]",
+        "tests/fixtures/x.dvc": f"outs: [{{path: x, md5: {MD5}}}]",
+    }
+    project = _read({".dvcignore": "/tests/\n", "dvc.yaml": "metrics: [m.json]", **hidden})
+    assert project.metrics == ("m.json",)
+    assert not project.outs
+
+
 def test_data_outside_of_the_repository_is_dvcs_own_affair() -> None:
     """Addresses and absolute paths of outputs are left out without a word."""
     project = _read({"d.dvc": f"outs:\n- {{md5: {MD5}, path: s3://b/x}}\n- {{md5: {MD5}, path: /data/y}}\n"})
