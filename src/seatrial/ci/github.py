@@ -212,7 +212,7 @@ def _read_merge_group(env: Env) -> _Subject:
         event="other",
         change=None,
         head=group.head_sha,
-        head_name=env.get("GITHUB_REF_NAME") or "merge queue",
+        head_name="merge queue",
         base_name=group.base_ref.removeprefix(_BRANCH),
         baseline=BaselineHint(rule="commit", sha=group.base_sha, reason="the commit that the merge queue builds on"),
     )

@@ -166,6 +166,7 @@ def test_a_merge_queue_is_compared_with_what_it_builds_on(job: Job) -> None:
     group = {"head_sha": HEAD, "base_sha": BASE, "base_ref": "refs/heads/main"}
     found = job.detect("merge_group", {"merge_group": group}, HEAD, GITHUB_SHA=HEAD)
     assert (found.event, found.change, found.head, found.base_name) == ("other", None, HEAD, "main")
+    assert found.head_name == "merge queue"
     assert found.baseline.sha == BASE
 
 
