@@ -26,6 +26,13 @@ KEEP_OUTPUTS = """
           OUTPUTS: ${{ toJSON(steps.seatrial.outputs) }}
         run: printf '%s' "${OUTPUTS}" > "${ARTIFACTS_OF_TEST}/outputs.json"
 """
+# A second report of the same job, by the environment that the first one made.
+AGAIN = """
+      - uses: seatrial/seatrial@v0.1.0
+        with:
+          key: again
+          check: "false"
+"""
 TELL_TOKEN = """
 import os
 print("SEATRIAL_TOKEN is", "here" if "SEATRIAL_TOKEN" in os.environ else "not here")
@@ -177,16 +184,18 @@ def test_verify_finds_committed_metrics_that_do_not_come_out(
 def test_what_comes_out_is_judged_where_nobody_reproduced(
     project: Project, forge: GitHubStandIn, runner: Runner
 ) -> None:
-    """With `reproduce: yes` a changed parameter alone is enough, and its stages do not see the token."""
+    """With `reproduce: yes` a changed parameter is enough; stages see no token; a second report has its place."""
     project.branch("better")
     project.write("params.json", '{"seed": 7, "steps": 8, "rate": 0.05, "extra": {}}')
     project.write("train.py", (project.directory / "train.py").read_text() + TELL_TOKEN)
-    project.write(WORKFLOW, (EXAMPLE + KEEP_OUTPUTS).replace('reproduce: "no"', 'reproduce: "yes"'))
+    project.write(WORKFLOW, (EXAMPLE + AGAIN).replace('reproduce: "no"', 'reproduce: "yes"'))
     project.commit("Train longer")
     tested = project.merge("better")
     open_change(forge, "better", tested)
     run = runner.run(project, describe_event("better", tested))
     assert run.succeeded, run.log
-    [comment] = forge.comments(7)
+    [comment, again] = forge.comments(7)
     assert "0.9170 | 0.9210 |" in comment.body.replace("**", "")
     assert "SEATRIAL_TOKEN is not here" in run.log
+    assert '"key":"again"' in again.body
+    assert len(forge.checks(tested.head)) == 1
