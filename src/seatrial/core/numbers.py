@@ -114,8 +114,8 @@ def _spell_interval(change: Change, decimals: int) -> str:
 def _spell_signed(amount: Decimal, decimals: int) -> str:
     rounded = round(amount, decimals)
     if amount and not rounded:
-        return _sign_minus(f"{amount:+.1e}")
-    return _sign_minus(f"{rounded:+,}") if abs(amount) < Decimal(10) ** 12 else _sign_minus(f"{amount:+.3e}")
+        return _sign_minus(f"{float(amount):+.1e}")
+    return _sign_minus(f"{rounded:+,}" if abs(amount) < Decimal(10) ** 12 else f"{float(amount):+.3e}")
 
 
 def _spell_float(value: float, decimals: int) -> str:

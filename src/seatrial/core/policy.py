@@ -134,6 +134,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """All that one rule demands of one metric, the worst answer first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> Finding:
+        """The answer that decides."""
+        return self.findings[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The answer to "may it merge?", with everything that it rests on, in the order of the policy."""
 
@@ -141,9 +153,28 @@ class Verdict:
     findings: tuple[Finding, ...]
     exit_code: ExitCode
 
-    def count(self, *outcomes: Outcome) -> int:
-        """How many findings came out so."""
-        return sum(finding.outcome in outcomes for finding in self.findings)
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The findings by metric and rule, the gates with the worst answers first."""
+        grouped: dict[tuple[MetricId, str], list[Finding]] = {}
+        for finding in self.findings:
+            grouped.setdefault((finding.id, finding.place), []).append(finding)
+        gates = [Gate(findings=tuple(sorted(group, key=_rank))) for group in grouped.values()]
+        return tuple(sorted(gates, key=lambda gate: _rank(gate.worst)))
+
+
+_WORST_FIRST = (
+    Outcome.FAILED,
+    Outcome.INCONCLUSIVE,
+    Outcome.WARNED,
+    Outcome.NOTED,
+    Outcome.NOT_JUDGED,
+    Outcome.PASSED,
+)
+
+
+def _rank(finding: Finding) -> int:
+    return _WORST_FIRST.index(finding.outcome)
 
 
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})

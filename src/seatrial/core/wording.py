@@ -28,7 +28,7 @@ from seatrial.core.document import (
 from seatrial.core.metrics import Direction, MetricId, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import Spelling, spell_as_written, spell_bytes, spell_change
-from seatrial.core.policy import Finding, Outcome, Policy, Status, Verdict
+from seatrial.core.policy import Finding, Gate, Outcome, Policy, Status, Verdict
 from seatrial.core.revision import RevisionRange
 
 
@@ -56,22 +56,14 @@ _MARKS: Mapping[Outcome, Mark] = {
     Outcome.FAILED: Mark.FAILED,
     Outcome.NOT_JUDGED: Mark.NEUTRAL,
 }
-_WORST_FIRST = (
-    Outcome.FAILED,
-    Outcome.INCONCLUSIVE,
-    Outcome.WARNED,
-    Outcome.NOTED,
-    Outcome.NOT_JUDGED,
-    Outcome.PASSED,
-)
 
 
 def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
     """The verdict as one sentence."""
-    failed, total = verdict.count(Outcome.FAILED), len(verdict.findings)
-    undecided = verdict.count(Outcome.INCONCLUSIVE)
-    warned = verdict.count(Outcome.WARNED) + undecided
-    judged = total - verdict.count(Outcome.NOT_JUDGED)
+    outcomes = [gate.worst.outcome for gate in verdict.gates]
+    failed, undecided = outcomes.count(Outcome.FAILED), outcomes.count(Outcome.INCONCLUSIVE)
+    warned = outcomes.count(Outcome.WARNED) + undecided
+    total, judged = len(outcomes), len(outcomes) - outcomes.count(Outcome.NOT_JUDGED)
     base = comparison.range.base
     if verdict.status is Status.FAILED:
         return f"Do not merge: {failed} of {_count(total, 'gate')} failed"
@@ -96,10 +88,10 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
     labels = label_metrics(
         [*(finding.id for finding in verdict.findings), *(change.id for change in comparison.metrics)]
     )
-    findings = sorted(verdict.findings, key=lambda finding: _WORST_FIRST.index(finding.outcome))
+    gates = verdict.gates
     blocks: list[Block] = [
-        *_tell_reason(findings, comparison, labels, telling),
-        *_table_gates(findings, comparison.range, labels, telling),
+        *_tell_reason(gates, comparison, labels, telling),
+        *_table_gates(gates, comparison.range, labels, telling),
         *_fold_metrics(comparison, {finding.id for finding in verdict.findings}, labels, telling),
         *_fold_params(comparison, telling),
         *_fold_pipeline(comparison),
@@ -121,12 +113,12 @@ def _choose_mark(comparison: Comparison, verdict: Verdict, policy: Policy) -> Ma
 
 
 def _tell_reason(
-    findings: Iterable[Finding], comparison: Comparison, labels: Mapping[MetricId, str], telling: Telling
+    gates: tuple[Gate, ...], comparison: Comparison, labels: Mapping[MetricId, str], telling: Telling
 ) -> list[Block]:
     """The numbers that decided, and the next step."""
-    worst = next((finding for finding in findings if finding.outcome is not Outcome.PASSED), None)
-    if worst is None or worst.outcome in {Outcome.NOTED, Outcome.NOT_JUDGED}:
+    if not gates or gates[0].worst.outcome in {Outcome.NOTED, Outcome.NOT_JUDGED, Outcome.PASSED}:
         return []
+    worst = gates[0].worst
     told = _tell_deciding(worst, labels[worst.id], telling)
     return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
 
@@ -173,11 +165,11 @@ def _tell_next_step(worst: Finding, comparison: Comparison) -> Line:
 
 
 def _table_gates(
-    findings: list[Finding], revisions: RevisionRange, labels: Mapping[MetricId, str], telling: Telling
+    gates: tuple[Gate, ...], revisions: RevisionRange, labels: Mapping[MetricId, str], telling: Telling
 ) -> list[Block]:
-    if not findings:
+    if not gates:
         return []
-    has_interval = any(finding.change and finding.change.interval for finding in findings)
+    has_interval = any(gate.worst.change and gate.worst.change.interval for gate in gates)
     columns = (
         Column(title=(), align=Align.CENTRE),
         Column(title=(Text("gate"),)),
@@ -187,8 +179,8 @@ def _table_gates(
         Column(title=(Text("limit"),), align=Align.RIGHT),
         Column(title=()),
     )
-    rows = tuple(_row_gate(finding, labels, telling) for finding in findings)
-    keep = sum(finding.outcome is not Outcome.PASSED for finding in findings)
+    rows = tuple(_row_gate(gate, labels, telling) for gate in gates)
+    keep = sum(gate.worst.outcome is not Outcome.PASSED for gate in gates)
     table = Table(columns=columns, rows=rows, keep=keep)
     return [table if revisions.base else _drop_columns(table, 2, 4)]
 
@@ -211,7 +203,8 @@ def _name_side(name: str, short: str) -> Line:
     return (Text(f"{name} {short}".strip()),)
 
 
-def _row_gate(finding: Finding, labels: Mapping[MetricId, str], telling: Telling) -> tuple[Line, ...]:
+def _row_gate(gate: Gate, labels: Mapping[MetricId, str], telling: Telling) -> tuple[Line, ...]:
+    finding = gate.worst
     change = finding.change
     spelled = spell_change(change, precision=telling.precision) if change else None
     return (
@@ -220,7 +213,7 @@ def _row_gate(finding: Finding, labels: Mapping[MetricId, str], telling: Telling
         (Text(spelled.base if spelled else "–"),),
         (_weigh(spelled.head if spelled else "–", finding.outcome),),
         (Text(_cell_delta(spelled)),),
-        (Text(finding.limit),),
+        (Text(", ".join(each.limit for each in gate.findings)),),
         (Text(_word_finding(finding)),),
     )
 
@@ -339,7 +332,7 @@ def _fold_pipeline(comparison: Comparison) -> list[Block]:
     if comparison.files:
         parts.append(f"{_count(len(comparison.files), 'file')} differ")
     if ran:
-        parts.append(f"{_join(ran)} ran again")
+        parts.append(f"{_join(_gather(ran))} ran again")
     return [
         Folded(
             summary=(Text(f"Data and pipeline: {'; '.join(parts) or 'stages were added or removed'}"),),
@@ -436,6 +429,14 @@ def _tally(changes: Iterable[Change]) -> str:
     order = ("worse", "better", "changed")
     ranked = sorted(words, key=lambda word: (order.index(word) if word in order else len(order), word))
     return ", ".join(f"{words[word]} {word}" for word in ranked)
+
+
+def _gather(stages: Iterable[str]) -> list[str]:
+    """Stages by name, those of one `foreach` or `matrix` counted: `evaluate ×4`."""
+    names: dict[str, list[str]] = {}
+    for stage in stages:
+        names.setdefault(stage.partition("@")[0], []).append(stage)
+    return [group[0] if len(group) == 1 else f"{name} ×{len(group)}" for name, group in names.items()]
 
 
 def _count(number: int, noun: str) -> str:
