@@ -14,6 +14,7 @@ Four traps are handled here, once, for everybody:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -29,6 +30,9 @@ _FETCH_SECONDS = 600
 _FIRST_DEEPENING = 50
 _SYMLINK_OR_SUBMODULE = ("120000", "160000")
 _CHUNK = 1 << 20
+_PIPE = 1 << 12  # what every pipe holds, wherever we run
+
+_Answer = tuple[str, str, str, bytes]
 
 # What `git rev-parse --local-env-vars` lists, without the settings (GIT_CONFIG_*) and without the object
 # directories, which a server-side hook needs to see the pushed objects.
@@ -200,25 +204,9 @@ class Repository:
         Missing ones are absent; one longer than `limit` bytes is cut to `limit` + 1, so that its reader sees that it
         is too long without holding it.
         """
-        wanted = list(dict.fromkeys(oids))
-        if not wanted:
-            return {}
-        with subprocess.Popen(
-            _command(self.root, "cat-file", "--batch", "--buffer"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            # git may answer before it has read all of our questions: they are asked from another thread,
-            # or both sides would wait for each other once the pipes are full.
-            writer = threading.Thread(target=_ask, args=(process.stdin, wanted), daemon=True)
-            writer.start()
-            blobs = dict(_read_answers(process.stdout, limit))
-            writer.join()
-        return blobs
+        objects = _open_objects(self.root)
+        answers = objects.ask(list(dict.fromkeys(oids)), limit)
+        return {asked: content for asked, kind, _, content in answers if kind == "blob"}
 
     # -- inside
 
@@ -230,9 +218,11 @@ class Repository:
             return None
 
     def _find_commit(self, revision: str) -> str | None:
-        if not revision or revision.startswith("-") or "\0" in revision:
+        # A name of several lines would be several questions.
+        if not revision or revision.startswith("-") or set(revision) & {"\0", "\n"}:
             return None
-        return self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        answers = _open_objects(self.root).ask([f"{revision}^{{commit}}"], 0)
+        return next((oid for _, kind, oid, _ in answers if kind == "commit"), None)
 
     def _find_remote_branch(self, name: str) -> str | None:
         known = [ref for ref in self._references() if ref.endswith(f"/{name}")]
@@ -319,7 +309,7 @@ def _run_bytes(directory: Path, *arguments: str, seconds: float | None = None) -
             check=False,
         )
     except FileNotFoundError:
-        raise UsageError("git is not installed", hint="install git, or put it on PATH") from None
+        raise _explain_no_git() from None
     except subprocess.TimeoutExpired:
         raise GitError(arguments, f"no answer within {seconds:g} seconds") from None
     if done.returncode != 0:
@@ -339,25 +329,96 @@ def _checked(repository: Repository, *arguments: str) -> str:
         raise CompareError(str(error), hint="git fsck tells whether the repository is whole") from None
 
 
-def _ask(pipe: IO[bytes], oids: list[str]) -> None:
+class _Objects:
+    """A `git cat-file --batch` that answers one question after the other, about any number of objects.
+
+    It is started once for a repository: starting git costs more than most of its answers.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._process = subprocess.Popen(
+                _command(root, "cat-file", "--batch"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except FileNotFoundError:
+            raise _explain_no_git() from None
+
+    def ask(self, names: list[str], limit: int | None) -> list[_Answer]:
+        """Name, kind, full name and content of each object that there is; content is cut at `limit` + 1 bytes."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        questions = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        with self._lock, self._closed_on_error():
+            # git answers before it has read all questions: what a pipe can't hold is asked from another thread,
+            # or both sides would wait for each other.
+            writer = threading.Thread(target=_write, args=(self._process.stdin, questions), daemon=True)
+            if len(questions) > _PIPE:
+                writer.start()
+            else:
+                _write(self._process.stdin, questions)
+            answers = [answer for name in names if (answer := _read_answer(self._process.stdout, name, limit))]
+            if len(questions) > _PIPE:
+                writer.join()
+        return answers
+
+    def is_alive(self) -> bool:
+        """Whether the process can be asked: a corrupt object ends it."""
+        return self._process.poll() is None
+
+    @contextlib.contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        """Half-read answers must not be taken for those of the next question."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process; it holds nothing that would be lost."""
+        with self._process:
+            self._process.kill()
+
+
+def _open_objects(root: Path) -> _Objects:
+    """The process that answers for a repository; only the last repository's is kept."""
+    if root not in _running or not _running[root].is_alive():
+        _close_objects()
+        _running[root] = _Objects(root)
+    return _running[root]
+
+
+def _close_objects() -> None:
+    while _running:
+        _, objects = _running.popitem()
+        objects.close()
+
+
+_running: dict[Path, _Objects] = {}
+atexit.register(_close_objects)
+
+
+def _write(pipe: IO[bytes], questions: bytes) -> None:
     # A broken pipe means that git has ended: what is missing is seen from its answers.
     with contextlib.suppress(BrokenPipeError):
-        pipe.write("\n".join(oids).encode() + b"\n")
-        pipe.close()
+        pipe.write(questions)
+        pipe.flush()
 
 
-def _read_answers(pipe: IO[bytes], limit: int | None) -> Iterator[tuple[str, bytes]]:
-    """Blobs as `git cat-file --batch` prints them: a line `OID TYPE SIZE`, the content, a newline."""
-    while header := pipe.readline():
-        oid, _, rest = header.decode().rstrip("\n").partition(" ")
-        kind, _, size = rest.partition(" ")
-        if not size.isdigit():
-            continue  # `OID missing`
-        kept = int(size) if limit is None else min(int(size), limit + 1)
-        content = pipe.read(kept)
-        _skip(pipe, int(size) - kept + 1)
-        if kind == "blob":
-            yield oid, content
+def _read_answer(pipe: IO[bytes], name: str, limit: int | None) -> _Answer | None:
+    """One object as git prints it: a line `OID TYPE SIZE`, the content, a newline; None for `NAME missing`."""
+    *_, oid, kind, size = ("", "", *pipe.readline().decode("utf-8", "surrogateescape").rstrip("\n").split(" "))
+    if not size.isdigit():
+        return None
+    kept = int(size) if limit is None else min(int(size), limit + 1)
+    content = pipe.read(kept)
+    _skip(pipe, int(size) - kept + 1)
+    return name, kind, oid, content
 
 
 def _skip(pipe: IO[bytes], count: int) -> None:
@@ -366,6 +427,10 @@ def _skip(pipe: IO[bytes], count: int) -> None:
         if not skipped:
             return
         count -= skipped
+
+
+def _explain_no_git() -> UsageError:
+    return UsageError("git is not installed", hint="install git, or put it on PATH")
 
 
 def _explain_no_repository(directory: Path, message: str) -> UsageError:

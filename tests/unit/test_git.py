@@ -276,6 +276,29 @@ def test_read_blobs_cuts_what_is_too_long(project: GitProject) -> None:
     assert blobs == {tree["long"]: b"x" * 11, tree["short"]: b"y"}
 
 
+def test_a_corrupt_object_is_absent_and_the_next_question_is_answered(project: GitProject) -> None:
+    """A broken object ends git, which is started again for what is asked next."""
+    tree = project.repository.list_tree(project.commit({"bad": "x" * 100, "good": "y"}))
+    broken = project.root / ".git" / "objects" / tree["bad"][:2] / tree["bad"][2:]
+    broken.chmod(0o644)
+    broken.write_bytes(b"no object")
+    assert project.repository.read_blobs([tree["bad"]]) == {}
+    assert project.repository.read_blobs([tree["good"]]) == {tree["good"]: b"y"}
+
+
+def test_new_commits_are_seen_at_once(project: GitProject) -> None:
+    """What is committed or fetched after the first question is found by the second."""
+    repository = Repository(project.root)
+    first = project.commit({"a.txt": "1"})
+    assert repository.resolve("main") == first
+    second = project.commit({"a.txt": "2"})
+    assert repository.resolve("main") == second
+    project.git("gc", "--quiet")
+    third = project.commit({"a.txt": "3"})
+    assert repository.resolve("HEAD") == third
+    assert repository.resolve("HEAD~2") == first
+
+
 def test_a_partial_clone_fetches_what_it_reads(project: GitProject, tmp_path: Path) -> None:
     """In a clone without blobs the content comes from the remote when it is asked for."""
     project.git("config", "uploadpack.allowFilter", "true")

@@ -16,7 +16,7 @@ from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, read_project
 from seatrial.sources.fetching import fetch_command, group_by_project
-from seatrial.sources.tree import CommitTree, Tree, WorkTree, open_tree
+from seatrial.sources.tree import Tree, WorkTree, open_tree
 
 
 def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[str] = ()) -> Snapshot:
@@ -77,7 +77,7 @@ def open_revision(repository: Repository, revision: Revision) -> tuple[Tree, Pro
 
 @lru_cache(maxsize=8)
 def _open_commit(repository: Repository, sha: str) -> tuple[Tree, Project]:
-    tree = CommitTree(repository, sha)
+    tree = open_tree(repository, Revision(name=sha, sha=sha))
     return tree, read_project(tree)
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +34,13 @@ class Tree(Protocol):
 
 def open_tree(repository: Repository, revision: Revision) -> Tree:
     """The tree of a commit, or the work tree where the revision has no commit."""
-    return WorkTree(repository) if revision.sha is None else CommitTree(repository, revision.sha)
+    return WorkTree(repository) if revision.sha is None else _open_commit(repository, revision.sha)
+
+
+@lru_cache(maxsize=4)
+def _open_commit(repository: Repository, sha: str) -> CommitTree:
+    """A commit never changes: its list of files is read once."""
+    return CommitTree(repository, sha)
 
 
 class CommitTree:
