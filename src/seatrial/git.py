@@ -225,13 +225,15 @@ class Repository:
         return next((oid for _, kind, oid, _ in answers if kind == "commit"), None)
 
     def _find_remote_branch(self, name: str) -> str | None:
-        known = [ref for ref in self._references() if ref.endswith(f"/{name}")]
+        # Only the whole name after the remote's counts: `1` is not `origin/release/1`.
+        known = [ref for ref in self._references("refs/remotes") if ref.partition("/")[2] == name]
         preferred = [ref for ref in known if ref == f"origin/{name}"] or known
         return self._find_commit(f"refs/remotes/{preferred[0]}") if len(preferred) == 1 else None
 
-    def _references(self) -> tuple[str, ...]:
+    def _references(self, *below: str) -> tuple[str, ...]:
         """Short names of branches, tags and remote branches."""
-        listed = self._try("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/remotes")
+        below = below or ("refs/heads", "refs/tags", "refs/remotes")
+        listed = self._try("for-each-ref", "--format=%(refname)", *below)
         return tuple(ref.split("/", 2)[2] for ref in (listed or "").split("\n") if ref)
 
     def _explain_unknown(self, revision: str) -> UsageError:

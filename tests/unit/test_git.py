@@ -110,6 +110,8 @@ def test_resolve_finds_a_branch_that_only_the_remote_has(project: GitProject, tm
     clone.git("branch", "--delete", "--force", "main")
     assert clone.repository.resolve("main") == project.git("rev-parse", "main")
     assert clone.repository.resolve("release/1") == project.git("rev-parse", "main")
+    with pytest.raises(UsageError, match="unknown revision '1'"):
+        clone.repository.resolve("1")
 
 
 def test_a_repository_without_commits_says_so(project: GitProject) -> None:
