@@ -101,6 +101,9 @@ def cli(context: click.Context, directory: Path) -> None:
 @click.option(
     "--precision", type=click.IntRange(0, 15), metavar="N", help="Decimals.  [default: what the change needs]"
 )
+@click.option(
+    "--intervals/--no-intervals", default=True, help="Read the predictions too, where seatrial.yaml names them."
+)
 @config_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
 @click.pass_obj
@@ -113,6 +116,7 @@ def compare(
     show_all: bool,
     targets: tuple[str, ...],
     precision: int | None,
+    intervals: bool,
     config_path: Path | None,
     quiet: bool,
 ) -> None:
@@ -133,7 +137,7 @@ def compare(
         base=base,
         head=head,
         config_path=config_path,
-        selection=Selection(targets=targets, show_all=show_all, precision=precision),
+        selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals),
     )
     text = write_outputs(measurement, destinations, {"terminal": _terminal_options()})
     if not quiet:

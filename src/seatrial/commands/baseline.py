@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from seatrial.ci import CIJob
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.errors import UsageError
 from seatrial.git import Repository
+
+if TYPE_CHECKING:
+    from seatrial.ci import CIJob
 
 # Beyond this, an older commit says little about the branch of today.
 _MOST_OLDER = 100

@@ -28,6 +28,7 @@ class Selection:
     targets: tuple[str, ...] = ()
     show_all: bool = False
     precision: int | None = None
+    intervals: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,8 @@ def measure(
     head = read(chosen.head)
     if selection.targets:
         _refuse_unknown_targets(selection.targets, base, head)
-    uncertainty = estimate_uncertainty(repository, config.evaluations, base, head) if base else Uncertainty()
+    wanted = config.evaluations if selection.intervals else ()
+    uncertainty = estimate_uncertainty(repository, wanted, base, head) if base else Uncertainty()
     comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
     verdict = evaluate(config.policy, comparison, beside=beside)
     telling = Telling(

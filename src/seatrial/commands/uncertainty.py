@@ -55,6 +55,8 @@ def _estimate(
     from seatrial.stats.differences import estimate_differences
     from seatrial.stats.paired import Estimate
 
+    if any(file.problem for side in (base, head) for file in side.metrics if file.path == evaluation.metrics):
+        return {}, []  # the file itself is what the report speaks of
     before, after = (_Side.read(repository, evaluation, side) for side in (base, head))
     names = [name for name in before.determined if name in after.determined]
     if not names:

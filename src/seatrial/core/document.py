@@ -6,8 +6,9 @@ plain string is not an `Inline`: it can't be put into a block by accident.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Mark(str, Enum):
@@ -29,37 +30,32 @@ class Align(str, Enum):
     CENTRE = "centre"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Words, ours or a stranger's: always escaped."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """A name as it stands in a file: metric, path, commit."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Strong:
+class Strong(Struct, frozen=True):
     """Words that the eye should find first."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A label with an address. Only addresses of the forge and of the CI job come here, never data."""
 
     label: str
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """A mark inside a line or a cell."""
 
     mark: Mark
@@ -69,23 +65,20 @@ Inline = Text | Code | Strong | Link | Sign
 Line = tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True, kw_only=True):
     """One line of running text."""
 
     line: Line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """A table's column."""
 
     title: Line
     align: Align = Align.LEFT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """Rows of cells, each as long as `columns`.
 
     A renderer that runs out of room drops rows from the end and says how many, but never one of the
@@ -97,24 +90,21 @@ class Table:
     keep: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagram:
+class Diagram(Struct, frozen=True, kw_only=True):
     """Mermaid source, drawn where the medium can and left out where it can't."""
 
     title: str
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class Folded(Struct, frozen=True, kw_only=True):
     """A part that is closed until the reader opens it; the first to go when room is short."""
 
     summary: Line
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footnote:
+class Footnote(Struct, frozen=True, kw_only=True):
     """Small print: where the numbers come from."""
 
     line: Line
@@ -123,8 +113,7 @@ class Footnote:
 Block = Paragraph | Table | Diagram | Folded | Footnote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """A report as a reader meets it: the verdict, what to do next, then everything else."""
 
     mark: Mark

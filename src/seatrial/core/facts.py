@@ -7,21 +7,19 @@ Numbers are finite; a value that is not finite is the string `NaN`, `Infinity` o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionFacts:
+class RevisionFacts(Struct, frozen=True, kw_only=True):
     """One side: what people call it, and its commit (null for the work tree)."""
 
     name: str
     sha: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntervalFacts:
+class IntervalFacts(Struct, frozen=True, kw_only=True):
     """A confidence interval of the change, in the metric's own unit."""
 
     low: float
@@ -31,8 +29,7 @@ class IntervalFacts:
     method: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeFacts:
+class ChangeFacts(Struct, frozen=True, kw_only=True):
     """One value on both sides; `relative` is the change divided by the absolute baseline value."""
 
     file: str
@@ -48,8 +45,7 @@ class ChangeFacts:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingFacts:
+class FindingFacts(Struct, frozen=True, kw_only=True):
     """One gate's answer: which rule, where it stands, what it demands, and whether the candidate meets it."""
 
     file: str
@@ -62,8 +58,7 @@ class FindingFacts:
     rule: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True, kw_only=True):
     """A dependency or output of the pipeline whose content differs."""
 
     path: str
@@ -74,8 +69,7 @@ class FileFacts:
     head_files: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageFacts:
+class StageFacts(Struct, frozen=True, kw_only=True):
     """A stage whose record in dvc.lock differs, and why: code, data, parameters, command."""
 
     stage: str
@@ -83,8 +77,7 @@ class StageFacts:
     because: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemFacts:
+class ProblemFacts(Struct, frozen=True, kw_only=True):
     """Something that could not be read, on which side, and what would mend it."""
 
     side: str
@@ -94,8 +87,7 @@ class ProblemFacts:
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportFacts:
+class ReportFacts(Struct, frozen=True, kw_only=True):
     """The whole report as data."""
 
     schema_version: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seatrial import __version__
 from seatrial.core.comparison import Change, Comparison, FileChange, SidedProblem, StageChange
@@ -25,8 +26,7 @@ from seatrial.core.revision import Revision
 from seatrial.core.wording import Telling, headline, write_document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What a run found. Left of it nothing is printed; right of it nothing is computed."""
 
     facts: ReportFacts

@@ -330,7 +330,7 @@ def _fold_pipeline(comparison: Comparison) -> list[Block]:
     ran = [change.address for change in comparison.stages if change.state is State.CHANGED]
     parts = []
     if comparison.files:
-        parts.append(f"{_count(len(comparison.files), 'file')} differ")
+        parts.append("1 file differs" if len(comparison.files) == 1 else f"{len(comparison.files):,} files differ")
     if ran:
         parts.append(f"{_join(_gather(ran))} ran again")
     return [
