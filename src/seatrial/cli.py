@@ -50,10 +50,17 @@ Examples:
 _FORMATS = ("terminal", "markdown", "json", "html", "junit")
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
 
+
+def _from_directory(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """A path as `-C` means it: seen from the directory that the command runs as if started in."""
+    return None if path is None else context.obj / path
+
+
 config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
+    callback=_from_directory,
     envvar="SEATRIAL_CONFIG",
     help="The policy.  [default: seatrial.yaml at the repository's root, if there is one]",
 )
@@ -129,7 +136,7 @@ def compare(
     from seatrial.commands.measure import Selection
 
     destinations = tuple(
-        Destination(format=name, path=None if path in {None, "-"} else Path(path or ""))
+        Destination(format=name, path=None if path in {None, "-"} else directory / (path or ""))
         for name, path in _pair_outputs(formats, outputs)
     )
     measurement = compare_revisions(

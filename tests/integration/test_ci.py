@@ -203,3 +203,101 @@ def test_hostile_names_have_no_effect_in_the_comment(tmp_path: Path, forge: GitH
     assert "<img" not in pull.body()
     assert "@all" not in pull.body()
     assert "\n/merge" not in pull.body()
+
+
+@pytest.mark.parametrize("spelled", ["policy/gates.yaml", "{root}/policy/gates.yaml", "policy/../policy/gates.yaml"])
+def test_a_named_policy_is_the_baselines_however_it_is_spelled(
+    tmp_path: Path, forge: GitHubStandIn, spelled: str
+) -> None:
+    """An absolute path or `..` does not make the candidate's own policy count."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    root = pull.scratch.directory
+    pull.scratch.git("checkout", "-q", pull.base)
+    base = pull.scratch.commit({"policy/gates.yaml": GATED})
+    head = pull.scratch.commit({"policy/gates.yaml": "version: 1\n", "metrics.json": '{"recall": 0.1}'})
+    changed = PullRequest(scratch=pull.scratch, head=head, base=base, forge=forge, work=pull.work)
+    answer = changed.run("--config", spelled.format(root=root), "--no-comment", "--no-check")
+    assert answer.code == 1
+    assert "this PR changes the policy; it is judged by that of main" in answer.out
+
+
+@pytest.mark.parametrize("options", [(), ("-C", "..")])
+def test_a_policy_in_a_subdirectory_is_the_baselines(
+    tmp_path: Path, forge: GitHubStandIn, options: tuple[str, ...]
+) -> None:
+    """A working directory below the root does not hide the baseline's policy; `-C` holds for --config too."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    pull.scratch.git("checkout", "-q", pull.base)
+    base = pull.scratch.commit({"team/seatrial.yaml": GATED, "team/below/kept": ""})
+    head = pull.scratch.commit({"team/seatrial.yaml": "version: 1\n", "metrics.json": '{"recall": 0.1}'})
+    changed = PullRequest(scratch=pull.scratch, head=head, base=base, forge=forge, work=pull.work)
+    directory = pull.scratch.directory / ("team/below" if options else "team")
+    arguments = (*options, "ci", "--config", "seatrial.yaml", "--no-comment", "--no-check")
+    answer = run_seatrial(directory, *arguments, env=changed.variables(1))
+    assert answer.code == 1
+    assert "this PR changes the policy; it is judged by that of main" in answer.out
+
+
+def test_a_policy_outside_of_the_repository_is_the_jobs_own(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """It judges as it stands, and is not called the candidate's."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    policy = tmp_path / "gates.yaml"
+    policy.write_text("version: 1\nmetrics:\n  recall: {at_least: 0.1}\n")
+    answer = pull.run("--config", str(policy), "--no-comment", "--no-check")
+    assert answer.code == 0
+    assert f"policy: {policy} ·" in answer.out
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_shallow_clone_is_no_first_measurement(tmp_path: Path, forge: GitHubStandIn, depth: int) -> None:
+    """Where the baseline has no metrics, the edge of a shallow clone is not the beginning of history."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    scratch = pull.scratch
+    scratch.git("checkout", "-q", "main")
+    scratch.git("rm", "-q", "metrics.json")
+    base = scratch.commit({})
+    scratch.git("checkout", "-q", "-b", "changed")
+    head = scratch.measure(recall=0.7)
+    scratch.git("checkout", "-q", "-b", "merge", base)
+    scratch.git("merge", "-q", "--no-ff", "-m", "test merge", head)
+    clone = Scratch(tmp_path / "clone")
+    scratch.git("clone", "-q", f"--depth={depth}", "--branch=merge", scratch.directory.as_uri(), str(clone.directory))
+    changed = PullRequest(scratch=clone, head=head, base=base, forge=forge, work=pull.work)
+    answer = changed.run("--no-comment", "--no-check")
+    assert answer.code == 1
+    assert "1 commit older, the nearest that holds metrics" in answer.out
+
+
+def test_a_change_without_common_history_is_no_first_measurement(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """Cutting history off is no way around the gates."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    pull.scratch.git("checkout", "-q", "--orphan", "cut")
+    head = pull.scratch.measure(recall=0.1)
+    changed = PullRequest(scratch=pull.scratch, head=head, base=pull.base, forge=forge, work=pull.work)
+    answer = changed.run()
+    assert answer.code == 3
+    assert "have no common history" in answer.err
+    assert "--base" in answer.err
+
+
+def test_a_checkout_of_main_is_not_taken_for_the_change(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """Main measured against main passes anything: it is refused, even after main has moved."""
+    pull = open_pull_request(tmp_path, forge, recall=0.1)
+    merge = pull.scratch.git("rev-parse", "HEAD")
+    pull.scratch.git("checkout", "-q", "main")
+    for _ in range(2):
+        answer = pull.run(GITHUB_SHA=merge)
+        assert answer.code == 2
+        assert "it was not measured" in answer.err
+        pull.scratch.commit({})
+
+
+def test_a_commit_on_top_of_the_change_is_measured(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """A bot that commits the results makes the tree to judge, though the event does not know it."""
+    pull = open_pull_request(tmp_path, forge, recall=0.8)
+    merge = pull.scratch.git("rev-parse", "HEAD")
+    pull.scratch.git("checkout", "-q", pull.head)
+    pull.scratch.measure(recall=0.1)
+    answer = pull.run(GITHUB_SHA=merge)
+    assert answer.code == 1
+    assert "merge base with main" in answer.out

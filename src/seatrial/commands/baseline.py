@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
-from seatrial.errors import UsageError
+from seatrial.errors import CompareError, UsageError
 from seatrial.git import Repository
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def choose_ci_range(repository: Repository, job: CIJob, base: str | None) -> Rev
     head = Revision(name=word, sha=checked_out, shown=job.head)
     if base is not None:
         return RevisionRange(base=_revision(repository, base), head=head, reason="as asked for")
+    _refuse_other_tree(repository, job, checked_out)
     name = job.base_name or "baseline"
     sha = _find_hinted(repository, job, checked_out)
     if sha is None:
@@ -88,8 +89,31 @@ def _find_hinted(repository: Repository, job: CIJob, checked_out: str) -> str | 
         return repository.ensure_commit(parent) if parent else None
     if hint.rule == "merge-base":
         other = repository.ensure_commit(hint.sha) if hint.sha else repository.resolve(job.base_name or "HEAD")
-        return repository.find_merge_base(other, checked_out)
+        found = repository.find_merge_base(other, checked_out)
+        if found is None:
+            # Only a root commit is a first measurement: cutting history off must not be a way around the gates.
+            raise CompareError(
+                f"{job.base_name or other[:7]} and the checked-out commit {checked_out[:7]} have no common history",
+                hint="rebase the change on the branch that it is for, or name what to compare with: --base",
+            )
+        return found
     return repository.ensure_commit(hint.sha) if hint.sha else None
+
+
+def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> None:
+    """UsageError where the checkout is not of the change: main measured against main would pass anything.
+
+    GitLab is left out: its merge trains test commits that are made anew from the change.
+    """
+    if job.change is None or job.system.value != "github" or job.baseline.rule == "first-parent":
+        return  # the first parent is asked for where GitHub's own merge of the change is checked out
+    if job.head in (checked_out, *repository.parents(checked_out)):
+        return
+    if repository.find_merge_base(repository.ensure_commit(job.head), checked_out) != job.head:
+        raise UsageError(
+            f"the checked-out commit {checked_out[:7]} does not hold the change {job.head[:7]}: it was not measured",
+            hint="leave `ref:` out of actions/checkout, or name what to compare with: --base",
+        )
 
 
 def walk_back(
@@ -99,17 +123,36 @@ def walk_back(
     base = revisions.base
     if base is None or base.sha is None:
         return revisions
+    older = 0
     for older, revision in enumerate(_ancestry(repository, base)):
         if holds_metrics(revision):
             return replace(revisions, base=revision, older=older)
-    return replace(revisions, base=None, reason=f"none: no commit up to {base} holds metrics")
+    looked = f"none of the {older + 1} commits up to {base}" if older == _MOST_OLDER else f"no commit up to {base}"
+    return replace(revisions, base=None, reason=f"none: {looked} holds metrics")
 
 
 def _ancestry(repository: Repository, base: Revision) -> Iterator[Revision]:
+    """The base and its first parents; a shallow clone is deepened, or its edge would pass for the first of all."""
     yield base
+    sha = base.sha
+    for _ in range(_MOST_OLDER):
+        parent = repository.first_parent(sha) if sha else None
+        if parent is None:
+            return
+        if not repository.contains(parent):
+            _deepen_to(repository, parent, base)
+        yield Revision(name=base.name, sha=parent)
+        sha = parent
+
+
+def _deepen_to(repository: Repository, sha: str, base: Revision) -> None:
     assert base.sha is not None
-    for sha in repository.first_parents(base.sha, _MOST_OLDER):
-        yield Revision(name=base.name, sha=sha)
+    repository.deepen_until(
+        lambda: sha if repository.contains(sha) else None,
+        wanted=f"a commit before {base} that holds metrics",
+        commits=(base.sha,),
+    )
+    repository.ensure_commit(sha)
 
 
 def _fork_point(repository: Repository, default: Revision, head: Revision, at: str) -> RevisionRange:

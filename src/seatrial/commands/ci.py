@@ -10,10 +10,10 @@ from pathlib import Path
 from seatrial import ci
 from seatrial.ci import CIJob, System
 from seatrial.commands.baseline import choose_ci_range
-from seatrial.commands.compare import Destination, load_config, load_config_at, write_outputs
+from seatrial.commands.compare import Destination, load_config, load_config_at, locate_config, write_outputs
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.reproduction import check_reproduction
-from seatrial.config import DEFAULT_NAME, Config
+from seatrial.config import Config
 from seatrial.core.policy import Finding, Status
 from seatrial.core.revision import Revision, RevisionRange
 from seatrial.errors import DeliveryError, ExitCode, UsageError
@@ -114,8 +114,10 @@ def _choose_policy(
     The candidate's own policy is read as well: a broken one must not reach the main branch.
     """
     own = load_config(repository, path)
+    if path is not None and locate_config(repository, path) is None:
+        return own, ()  # a file of the job's own, which no change can reach
     base = revisions.base
-    settled = load_config_at(repository, base, path.as_posix() if path else DEFAULT_NAME) if base else None
+    settled = load_config_at(repository, base, path) if base else None
     if base is None or settled is None:
         return _credit(own, revisions.head), ()
     differs = (own.policy, own.evaluations) != (settled.policy, settled.evaluations)

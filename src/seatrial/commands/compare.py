@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,21 +39,36 @@ def compare_revisions(
 def load_config(repository: Repository, path: Path | None) -> Config:
     """The policy of the work tree: the file that was named, else seatrial.yaml at the root, else the defaults."""
     chosen = path or repository.root / DEFAULT_NAME
-    if path is None and not chosen.exists():
+    if path is None and not chosen.is_symlink() and not chosen.exists():
         return Config()
     try:
+        # A link may lead to what has no end, such as a pipe or /dev/zero.
+        if not stat.S_ISREG(chosen.stat().st_mode):
+            raise UsageError(f"--config {chosen}: is not a file", hint="name a seatrial.yaml")
         text = chosen.read_bytes()
     except OSError as error:
         raise UsageError(f"--config {chosen}: {error.strerror}", hint="name a seatrial.yaml") from None
     return parse_config(text, str(path) if path else DEFAULT_NAME)
 
 
-def load_config_at(repository: Repository, revision: Revision, name: str) -> Config | None:
-    """The policy as a commit holds it, or None where that commit has none."""
+def load_config_at(repository: Repository, revision: Revision, path: Path | None) -> Config | None:
+    """The policy as a commit holds it, or None where that commit has none, or it lies outside of the repository."""
     from seatrial.sources.snapshot import read_text
 
-    text = read_text(repository, revision, name)
-    return None if text is None else parse_config(text, name)
+    name = locate_config(repository, path) if path else DEFAULT_NAME
+    text = read_text(repository, revision, name) if name else None
+    return None if text is None else parse_config(text, str(path) if path else DEFAULT_NAME)
+
+
+def locate_config(repository: Repository, path: Path) -> str | None:
+    """A policy's path from the repository's root, however it was spelled and from wherever; None for one elsewhere.
+
+    Links within the repository are not followed: a change could let them lead to a policy of its own.
+    """
+    for spelled in (Path(os.path.normpath(Path.cwd() / path)), path.parent.resolve() / path.name):
+        if spelled.is_relative_to(repository.root):
+            return spelled.relative_to(repository.root).as_posix()
+    return None
 
 
 def write_outputs(
