@@ -77,6 +77,10 @@ class RawConfig(msgspec.Struct, forbid_unknown_fields=True):
     version: Annotated[Literal[1], Meta(description="Version of this file's format.")]
     metrics: Annotated[dict[Pattern, RawRule], Meta(description="Gates by metric.")] = {}
     evaluations: Annotated[tuple[RawEvaluation, ...], Meta(description="Where intervals come from.")] = ()
+    stale: Annotated[
+        Level,
+        Meta(description="What it does that the metrics were not made by this revision's code, data and parameters."),
+    ] = "warn"
     on_broken: Annotated[
         Level,
         Meta(description="What a candidate's metric does that is missing, unreadable or not finite, gated or not."),
@@ -125,6 +129,7 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         source=name,
         policy=Policy(
             rules=tuple(_build_rule(document, pattern, rule) for pattern, rule in metrics.items()),
+            stale=Severity(raw.stale),
             on_broken=Severity(raw.on_broken),
             on_inconclusive=Severity(raw.on_inconclusive),
         ),

@@ -125,6 +125,7 @@ def facts(verdict: str, headline: str, **given: object) -> ReportFacts:
         "params": (),
         "files": (),
         "stages": (),
+        "stale": (),
         "problems": (),
     }
     return ReportFacts(**{**values, **given})  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 from pathlib import Path
@@ -227,3 +228,17 @@ def test_quiet_prints_nothing(scratch: Scratch) -> None:
     scratch.measure(recall=0.1)
     answer = run_seatrial(scratch.directory, "compare", "-q")
     assert (answer.code, answer.out, answer.err) == (0, "", "")
+
+
+def test_a_hand_edited_metric_is_called_so(scratch: Scratch) -> None:
+    """dvc.lock tells what the stage wrote."""
+    written = '{"recall": 0.1}'
+    digest = hashlib.md5(written.encode()).hexdigest()
+    lock = f"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n    - {{path: metrics.json, md5: {digest}}}\n"
+    scratch.commit({"metrics.json": written, "dvc.lock": lock})
+    scratch.write({"metrics.json": '{"recall": 0.9}'})
+    facts = run_seatrial(scratch.directory, "compare", "--format", "json").facts
+    assert facts["verdict"] == "warned"
+    assert [finding["reason"] for finding in facts["findings"]] == ["metrics.json is not what its stage made"]
+    scratch.write({"seatrial.yaml": "version: 1\nstale: fail\n"})
+    assert run_seatrial(scratch.directory, "compare").code == 1

@@ -90,5 +90,6 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "metrics",
         "evaluations",
         "on_broken",
+        "stale",
         "on_inconclusive",
     }

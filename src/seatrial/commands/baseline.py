@@ -79,7 +79,8 @@ def choose_ci_range(repository: Repository, job: CIJob, base: str | None) -> Rev
     if sha is None:
         return RevisionRange(base=None, head=head, reason=f"none: {job.baseline.reason} does not exist")
     chosen = RevisionRange(base=Revision(name=name, sha=sha), head=head, reason=job.baseline.reason)
-    return replace(chosen, moved=_count_moved(repository, sha, name))
+    # A push moves the branch itself: that is no news.
+    return replace(chosen, moved=_count_moved(repository, sha, name)) if job.change else chosen
 
 
 def _find_hinted(repository: Repository, job: CIJob, checked_out: str) -> str | None:

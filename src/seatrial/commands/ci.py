@@ -79,19 +79,21 @@ def run_ci(directory: Path, env: Mapping[str, str], request: CIRequest, tell: Pr
             "this is no CI job that seatrial knows: neither GITHUB_ACTIONS nor GITLAB_CI is set",
             hint="on your own machine, run: seatrial compare",
         )
-    measurement = _measure_job(repository, job, request, tell)
+    measurement = _measure_job(repository, directory, job, request, tell)
     report_dir = directory / request.report_dir
     steps = _plan_deliveries(job, request, measurement, report_dir)
     return CIResult(measurement=measurement, deliveries=deliver(steps))
 
 
-def _measure_job(repository: Repository, job: CIJob, request: CIRequest, tell: Progress) -> Measurement:
+def _measure_job(
+    repository: Repository, directory: Path, job: CIJob, request: CIRequest, tell: Progress
+) -> Measurement:
     revisions = choose_ci_range(repository, job, request.base)
     tell(f"comparing {revisions.head} with {revisions.base or 'nothing'} ({revisions.reason})")
     beside: tuple[Finding, ...] = ()
     if request.reproduce is not Reproduce.NO:
         tell("reproducing the pipeline: dvc repro")
-        beside = check_reproduction(repository, verify=request.reproduce is Reproduce.VERIFY)
+        beside = check_reproduction(repository, directory, verify=request.reproduce is Reproduce.VERIFY)
     if request.reproduce is Reproduce.YES:
         revisions = replace(revisions, head=replace(revisions.head, sha=None))
     config, notes = _choose_policy(repository, revisions, request.config_path)
@@ -133,7 +135,10 @@ def _plan_deliveries(job: CIJob, request: CIRequest, measurement: Measurement, r
     """The ladder: what needs no rights first. The outputs come last, since they tell of the comment."""
     reporter = _Reporter(job=job, request=request, measurement=measurement, report_dir=report_dir)
     steps: list[Step] = [("files", reporter.write_files), ("summary", reporter.write_summary)]
-    if job.token:
+    wants_forge = request.check or (request.comment and job.change is not None)
+    if job.from_fork and job.system is System.GITHUB and wants_forge:
+        steps.append(("comment and check", reporter.miss_rights))
+    elif job.token:
         if request.check:
             steps.append(("check", reporter.conclude_check))
         if request.comment and job.change:
@@ -185,6 +190,10 @@ class _Reporter:
         result = upsert_comment(forge, self.job.change, body, marker)
         self.comment_url = result.url
         return f"{result.outcome.value} {result.url}"
+
+    def miss_rights(self) -> str:
+        """What a fork's job is not asked to try: every attempt would be refused."""
+        return "left out: a pull request from a fork has a read-only token; the job summary shows the report"
 
     def miss_token(self) -> str:
         raise DeliveryError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from seatrial.commands.baseline import walk_back
@@ -55,6 +55,7 @@ def measure(
     Nothing is printed and nothing is sent.
     """
     from seatrial.sources.snapshot import read_snapshot
+    from seatrial.sources.staleness import find_stale
 
     @cache
     def read(revision: Revision) -> Snapshot:
@@ -62,7 +63,7 @@ def measure(
 
     chosen = walk_back(repository, revisions, lambda revision: read(revision).holds_metrics)
     base = read(chosen.base) if chosen.base else None
-    head = read(chosen.head)
+    head = replace(read(chosen.head), stale=find_stale(repository, chosen.head))
     if selection.targets:
         _refuse_unknown_targets(selection.targets, base, head)
     wanted = config.evaluations if selection.intervals else ()

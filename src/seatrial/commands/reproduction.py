@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from seatrial.core.comparison import Change, compare
 from seatrial.core.metrics import State
 from seatrial.core.numbers import spell_change
@@ -10,12 +12,12 @@ from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.git import Repository
 
 
-def check_reproduction(repository: Repository, *, verify: bool) -> tuple[Finding, ...]:
-    """Run the user's `dvc repro`; with `verify`, a finding for every committed metric that came out otherwise."""
+def check_reproduction(repository: Repository, directory: Path, *, verify: bool) -> tuple[Finding, ...]:
+    """Run the user's `dvc repro` in a directory; with `verify`, a finding for each metric that came out otherwise."""
     from seatrial.sources.reproduction import reproduce
     from seatrial.sources.snapshot import read_snapshot
 
-    reproduce(repository.root)
+    reproduce(directory)
     if not verify:
         return ()
     committed = Revision(name="committed", sha=repository.head_sha())

@@ -17,6 +17,7 @@ from seatrial.core.metrics import (
     Problem,
     Snapshot,
     StageRecord,
+    StaleStage,
     State,
     Value,
     guess_direction,
@@ -108,7 +109,7 @@ class SidedProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Everything that two revisions say of each other, in a stable order."""
+    """Everything that two revisions say of each other, in a stable order; `stale` are the candidate's stages."""
 
     range: RevisionRange
     metrics: tuple[Change, ...]
@@ -116,6 +117,7 @@ class Comparison:
     files: tuple[FileChange, ...]
     stages: tuple[StageChange, ...]
     problems: tuple[SidedProblem, ...]
+    stale: tuple[StaleStage, ...] = ()
 
     @property
     def is_first(self) -> bool:
@@ -170,6 +172,7 @@ def compare(
             for side, problems in ((Side.BASE, base_problems), (Side.HEAD, head.problems))
             for problem in problems
         ),
+        stale=head.stale,
     )
 
 

@@ -77,6 +77,17 @@ class StageFacts(Struct, frozen=True, kw_only=True):
     because: tuple[str, ...]
 
 
+class StaleFacts(Struct, frozen=True, kw_only=True):
+    """A stage of the candidate whose record is not of what is there.
+
+    `because` are dependencies and parameters that changed since, `edited` outputs that it did not make.
+    """
+
+    stage: str
+    because: tuple[str, ...]
+    edited: tuple[str, ...]
+
+
 class ProblemFacts(Struct, frozen=True, kw_only=True):
     """Something that could not be read, on which side, and what would mend it."""
 
@@ -105,4 +116,5 @@ class ReportFacts(Struct, frozen=True, kw_only=True):
     params: tuple[ChangeFacts, ...]
     files: tuple[FileFacts, ...]
     stages: tuple[StageFacts, ...]
+    stale: tuple[StaleFacts, ...]
     problems: tuple[ProblemFacts, ...]

@@ -95,6 +95,19 @@ class StageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaleStage:
+    """A stage whose record is not of what is there.
+
+    `because` are the dependencies and parameters that are not what the stage ran with, `edited` the outputs
+    that are not what it made.
+    """
+
+    address: str
+    because: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that one revision says of itself. Files are in the order of their paths."""
 
@@ -103,6 +116,7 @@ class Snapshot:
     params: tuple[MetricSet, ...] = ()
     stages: tuple[StageRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
+    stale: tuple[StaleStage, ...] = ()
 
     @property
     def holds_metrics(self) -> bool:

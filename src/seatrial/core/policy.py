@@ -105,11 +105,13 @@ class Rule:
 class Policy:
     """All rules, and what is done where no rule can answer.
 
-    `on_broken` is what a metrics file or value of the candidate does that is missing, unreadable or not
+    `stale` is what it does that the candidate's metrics were not made by its own code, data and parameters;
+    `on_broken` what a metrics file or value of the candidate does that is missing, unreadable or not
     finite even where no rule names it; `on_inconclusive` what a gate does that can't be judged.
     """
 
     rules: tuple[Rule, ...] = ()
+    stale: Severity = Severity.WARN
     on_broken: Severity = Severity.FAIL
     on_inconclusive: Severity = Severity.FAIL
 
@@ -187,7 +189,7 @@ def evaluate(policy: Policy, comparison: Comparison, *, beside: tuple[Finding, .
     """
     by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
     health = _check_health(policy, comparison, named={finding.id for finding in by_rule})
-    findings = (*by_rule, *health, *beside)
+    findings = (*by_rule, *health, *_check_stale(policy, comparison), *beside)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
 
@@ -322,6 +324,26 @@ def _judge_margin(rule: Rule, change: Change, check: str, margin: Margin) -> tup
         return Outcome.PASSED, ""
     word = {"max_decrease": "fell too far", "max_increase": "rose too far", "max_change": "changed too much"}[check]
     return _breach(rule.severity), word
+
+
+def _check_stale(policy: Policy, comparison: Comparison) -> list[Finding]:
+    """One finding for all stages whose record is not of what is there."""
+    if not comparison.stale:
+        return []
+    edited = [path for stage in comparison.stale for path in stage.edited]
+    count = len(comparison.stale)
+    stages = f"{count} stages are stale" if count > 1 else f"stage {comparison.stale[0].address} is stale"
+    return [
+        Finding(
+            id=MetricId(file="dvc.lock", key=()),
+            check="fresh",
+            limit="made by this revision",
+            outcome=_breach(policy.stale),
+            severity=policy.stale,
+            reason=f"{edited[0]} is not what its stage made" if edited else stages,
+            hint="run `dvc repro`, and commit dvc.lock with the metrics that it makes",
+        )
+    ]
 
 
 def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId]) -> list[Finding]:

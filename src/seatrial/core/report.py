@@ -19,8 +19,9 @@ from seatrial.core.facts import (
     ReportFacts,
     RevisionFacts,
     StageFacts,
+    StaleFacts,
 )
-from seatrial.core.metrics import Interval, Value
+from seatrial.core.metrics import Interval, StaleStage, Value
 from seatrial.core.policy import Finding, Policy, Verdict
 from seatrial.core.revision import Revision
 from seatrial.core.wording import Telling, headline, write_document
@@ -59,6 +60,7 @@ def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         params=tuple(_state_change(change) for change in comparison.params),
         files=tuple(_state_file(change) for change in comparison.files),
         stages=tuple(_state_stage(change) for change in comparison.stages),
+        stale=tuple(_state_stale(stage) for stage in comparison.stale),
         problems=tuple(_state_problem(sided) for sided in comparison.problems),
     )
 
@@ -124,6 +126,10 @@ def _state_file(change: FileChange) -> FileFacts:
 
 def _state_stage(change: StageChange) -> StageFacts:
     return StageFacts(stage=change.address, state=change.state.value, because=change.because)
+
+
+def _state_stale(stage: StaleStage) -> StaleFacts:
+    return StaleFacts(stage=stage.address, because=stage.because, edited=stage.edited)
 
 
 def _state_problem(sided: SidedProblem) -> ProblemFacts:

@@ -95,6 +95,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_fold_metrics(comparison, {finding.id for finding in verdict.findings}, labels, telling),
         *_fold_params(comparison, telling),
         *_fold_pipeline(comparison),
+        *_fold_stale(comparison),
         *_fold_problems(comparison),
         Footnote(line=_tell_origin(comparison, telling)),
     ]
@@ -126,7 +127,7 @@ def _tell_reason(
 def _tell_deciding(worst: Finding, label: str, telling: Telling) -> str:
     """The numbers of the worst finding, or why it has none."""
     change = worst.change
-    if change is None or worst.check in {"present", "readable", "reproducible"}:
+    if change is None or worst.check in {"present", "readable", "reproducible", "fresh"}:
         return f"{label}: {worst.reason}"
     spelled = spell_change(change, precision=telling.precision)
     if change.delta:
@@ -374,6 +375,17 @@ def _list_names(names: Iterable[str]) -> Line:
     for name in names:
         line += [Text(", "), Code(name)] if line else [Code(name)]
     return tuple(line)
+
+
+def _fold_stale(comparison: Comparison) -> list[Block]:
+    if not comparison.stale:
+        return []
+    rows = tuple(
+        ((Code(stage.address),), _list_names(stage.because), _list_names(stage.edited)) for stage in comparison.stale
+    )
+    titles = ("stage", "changed since it ran", "not what it made")
+    table = Table(columns=tuple(Column(title=(Text(title),)) for title in titles), rows=rows)
+    return [Folded(summary=(Text(f"Stale: {_count(len(rows), 'stage')}"),), blocks=(table,))]
 
 
 def _fold_problems(comparison: Comparison) -> list[Block]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from seatrial.core.metrics import FileRecord, StageRecord
+from seatrial.core.metrics import FileRecord, StageRecord, StaleStage
 from seatrial.core.revision import Revision
 from seatrial.git import Repository
 from seatrial.sources import formats
@@ -23,20 +22,22 @@ from seatrial.sources.tree import Tree
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaleStage:
-    """A stage whose record is older than what it depends on: its address, and the paths and parameters that differ."""
-
-    address: str
-    because: tuple[str, ...]
-
-
 def find_stale(repository: Repository, revision: Revision) -> tuple[StaleStage, ...]:
-    """The stages of a revision whose outputs were not made from that revision's dependencies."""
+    """The stages of a revision whose outputs were not made from its dependencies, or are not those that were made.
+
+    Of the outputs only those are looked at that git tracks, as metrics and plots: DVC's cache goes by content.
+    """
     tree, project = open_revision(repository, revision)
     evidence = _Evidence(tree, project)
-    found = ((stage.address, tuple(evidence.list_reasons(stage))) for stage in project.stages)
-    return tuple(StaleStage(address=address, because=because) for address, because in found if because)
+    found = (
+        StaleStage(
+            address=stage.address,
+            because=tuple(evidence.list_reasons(stage)),
+            edited=tuple(out.path for out in stage.outs if evidence.was_edited(out)),
+        )
+        for stage in project.stages
+    )
+    return tuple(stage for stage in found if stage.because or stage.edited)
 
 
 class _Evidence:
@@ -45,7 +46,8 @@ class _Evidence:
     def __init__(self, tree: Tree, project: Project) -> None:
         self._outs = project.outs
         deps = {dep.path for stage in project.stages for dep in stage.deps if dep.path not in project.outs}
-        self._files = {path: tree.expand(path) for path in deps}
+        outs = {out.path for stage in project.stages for out in stage.outs}
+        self._files = {path: tree.expand(path) for path in deps | outs}
         tracked = set(tree.paths())
         wanted = {file for files in self._files.values() for file in files if file in tracked}
         params = {_split(name)[0] for stage in project.stages for name in stage.params or {}}
@@ -64,10 +66,17 @@ class _Evidence:
             if values is not None and _spell_at(values, key) != locked:
                 yield name
 
+    def was_edited(self, out: FileRecord) -> bool:
+        """Whether an output that git tracks has another content than dvc.lock says that the stage made."""
+        return self._content_differs(out)
+
     def _differs(self, dep: FileRecord) -> bool:
         out = self._outs.get(dep.path)
         if out is not None:
             return bool(out.digest and dep.digest and out.digest != dep.digest)
+        return self._content_differs(dep)
+
+    def _content_differs(self, dep: FileRecord) -> bool:
         files = self._files.get(dep.path, ())
         if not dep.digest or not files or any(file not in self._contents for file in files):
             return False

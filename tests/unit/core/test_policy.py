@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.core.comparison import compare
-from seatrial.core.metrics import State
+from seatrial.core.metrics import StaleStage, State
 from seatrial.core.policy import Margin, Outcome, Policy, Rule, Severity, Status, Verdict, evaluate
 from seatrial.errors import ExitCode
 from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
@@ -126,3 +127,23 @@ def test_a_tighter_limit_never_turns_failed_into_passed(
             for amount in (tight, loose)
         ]
         assert verdicts != [Status.PASSED, Status.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("severity", "status"),
+    [(Severity.FAIL, Status.FAILED), (Severity.WARN, Status.WARNED), (Severity.INFO, Status.PASSED)],
+)
+def test_stale_metrics_do_what_the_policy_says(severity: Severity, status: Status) -> None:
+    """Numbers that other code made are told, whatever they are; a policy can refuse them."""
+    stale = (StaleStage(address="train", because=("train.py",)),)
+    head = replace(snapshot(file("m.json", {"a": 2})), stale=stale)
+    verdict = evaluate(Policy(stale=severity), compare(range_of(), snapshot(file("m.json", {"a": 1})), head))
+    assert (verdict.status, verdict.findings[0].reason) == (status, "stage train is stale")
+
+
+def test_an_edited_metric_is_named() -> None:
+    """What matters more than a stale stage."""
+    stale = (StaleStage(address="train", edited=("m.json",)), StaleStage(address="b", because=("x",)))
+    head = replace(snapshot(file("m.json", {"a": 2})), stale=stale)
+    (finding,) = evaluate(Policy(), compare(range_of(), snapshot(file("m.json", {"a": 1})), head)).findings
+    assert finding.reason == "m.json is not what its stage made"

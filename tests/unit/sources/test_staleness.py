@@ -14,6 +14,7 @@ from tests.fakes.git_project import GitProject
 
 HERE = Revision(name=WORK_TREE, sha=None)
 CODE = "print(1)\n"
+METRICS = '{"x": 1}'
 
 
 def _md5(text: str) -> str:
@@ -28,7 +29,7 @@ def _files(**changed: str) -> dict[str, str | bytes | None]:
         f"    - {{path: package, hash: md5, md5: {package}, size: 2, nfiles: 2}}\n"
         f"    - {{path: data.csv, hash: md5, md5: {'ab' * 16}, size: 2}}\n"
         "    params: {params.yaml: {lr: 0.1, deep.list: [1, 2], whole: {1: x, y: z}}}\n"
-        "    outs: [{path: m.json, md5: " + "cd" * 16 + "}]\n"
+        f"    outs: [{{path: m.json, md5: {_md5(METRICS)}}}]\n"
     )
     files = {
         "dvc.yaml": "stages: {train: {cmd: x, metrics: [m.json: {cache: false}]}}",
@@ -38,7 +39,7 @@ def _files(**changed: str) -> dict[str, str | bytes | None]:
         "package/b/c.py": "c",
         "data.csv.dvc": f"outs: [{{path: data.csv, md5: {'ab' * 16}}}]",
         "params.yaml": "lr: 0.1\ndeep: {list: [1, 2]}\nwhole: {y: z, 1: x}\nunused: 1\n",
-        "m.json": '{"x": 1}',
+        "m.json": METRICS,
     }
     return {**files, **{path.replace("__", "/"): text for path, text in changed.items()}}
 
@@ -93,3 +94,10 @@ def test_what_cannot_be_known_is_not_called_stale(project: GitProject) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     project.commit({**_files(), "package/extra.py": "x", "train.py": pointer})
     assert _because(project, project.revision("HEAD")) == []
+
+
+def test_a_metric_that_was_edited_by_hand_is_not_what_its_stage_made(project: GitProject) -> None:
+    """The lock names what the stage wrote; anybody can write a better number."""
+    project.commit(_files(**{"m.json": '{"x": 2}'}))
+    (stage,) = find_stale(project.repository, project.revision("HEAD"))
+    assert (stage.because, stage.edited) == ((), ("m.json",))
