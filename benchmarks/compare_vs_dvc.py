@@ -5,8 +5,9 @@
     python benchmarks/compare_vs_dvc.py --repo PATH A B     a repository of yours
 
 Both read the same metrics; `--no-intervals` leaves out the statistics of predictions, for which DVC has no counterpart.
-Where the repository has a seatrial.yaml, a further row has them. All are started as a user starts them, Python's own start included, in turns, so that a busy machine is unfair to
-neither. A run before the first that counts warms the disk's cache. Numbers are for reading, not for asserting.
+Where the repository has a seatrial.yaml, a further row has them. All are started as a user starts them, Python's own
+start included, in turns, so that a busy machine is unfair to none. A run before the first that counts warms the disk's
+cache. Numbers are for reading, not for asserting.
 """
 
 from __future__ import annotations

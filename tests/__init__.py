@@ -1,0 +1,1 @@
+"""All tests; README.md in this folder says what each kind may touch."""
