@@ -242,3 +242,18 @@ def test_a_hand_edited_metric_is_called_so(scratch: Scratch) -> None:
     assert [finding["reason"] for finding in facts["findings"]] == ["metrics.json is not what its stage made"]
     scratch.write({"seatrial.yaml": "version: 1\nstale: fail\n"})
     assert run_seatrial(scratch.directory, "compare").code == 1
+
+
+@pytest.mark.parametrize("value", ["9" * 30, "-1" + "0" * 25, "1" + "0" * 400, "1e400", "1e-320", "-0.0", "1.7e308"])
+def test_extreme_numbers_are_reported_in_every_format(scratch: Scratch, value: str) -> None:
+    """No number of a metrics file makes a report impossible; what is not finite fails."""
+    scratch.measure(recall=-1.7e308)
+    scratch.git("checkout", "-q", "-b", "extreme")
+    scratch.write({"metrics.json": f'{{"recall": {value}}}'})
+    outputs = [
+        word for name in ("report.json", "report.md", "report.html", "report.xml") for word in ("--output", name)
+    ]
+    answer = run_seatrial(scratch.directory, "compare", *outputs)
+    assert (answer.code, answer.err) == (1 if value in {"1e400", "1" + "0" * 400} else 0, "")
+    facts = json.loads((scratch.directory / "report.json").read_text())
+    assert facts["metrics"][0]["key"] == ["recall"]

@@ -23,6 +23,7 @@ from seatrial.core.metrics import (
     guess_direction,
     is_finite,
     is_number,
+    spell_not_finite,
 )
 from seatrial.core.revision import RevisionRange
 
@@ -268,7 +269,8 @@ def _judge_state(base: _Cell, head: _Cell) -> tuple[State, Side | None, str, str
         if cell.problem:
             return cell.problem.state, side, cell.problem.message, cell.problem.hint
         if cell.present and is_number(cell.value) and not is_finite(cell.value):
-            return State.NOT_FINITE, side, f"the value is {_spell(cell.value)}, not a finite number", ""
+            assert isinstance(cell.value, (int, float))
+            return State.NOT_FINITE, side, f"the value is {spell_not_finite(cell.value)}, not a finite number", ""
     if not base.present:
         return State.ADDED, None, "", ""
     if not head.present:
@@ -286,10 +288,6 @@ def _kind(value: Value) -> str:
     if isinstance(value, bool):
         return "flag"
     return "number" if is_number(value) else "text" if isinstance(value, str) else "null"
-
-
-def _spell(value: Value) -> str:
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
 
 
 def _compare_files(base: Snapshot, head: Snapshot, metric_paths: set[str]) -> tuple[FileChange, ...]:

@@ -146,8 +146,20 @@ def is_number(value: Value) -> bool:
 
 
 def is_finite(value: Value) -> bool:
-    """Whether a value is a number other than NaN and the infinities."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number other than NaN and the infinities, within the range of a float."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False  # an integer of more than 308 digits: no measurement of anything
+
+
+def spell_not_finite(value: float) -> str:
+    """The name of a number that `is_finite` refuses, as JSON writes it."""
+    if value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def _words(text: str) -> frozenset[str]:

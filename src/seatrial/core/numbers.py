@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from seatrial.core.comparison import Change
-from seatrial.core.metrics import Value, is_finite
+from seatrial.core.metrics import Value, is_finite, spell_not_finite
 
 MINUS = "\N{MINUS SIGN}"
 _MOST_DECIMALS = 6
@@ -55,7 +55,7 @@ def spell_value(value: Value, decimals: int | None = None) -> str:
     if isinstance(value, str):
         return value
     if not is_finite(value):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": f"{MINUS}Infinity"}[str(value)]
+        return _sign_minus(spell_not_finite(value))
     if isinstance(value, int):
         return _sign_minus(f"{value:,}") if abs(value) < 10**15 else _sign_minus(f"{value:.3e}")
     return _spell_float(value, decimals if decimals is not None else _decimals_for(value, digits=4))
@@ -89,7 +89,7 @@ def choose_decimals(change: Change) -> int:
 
 
 def _decimals_for(value: float, *, digits: int) -> int:
-    if not value:
+    if not value or not math.isfinite(value):
         return 0
     return max(0, digits - 1 - math.floor(math.log10(abs(value))))
 
@@ -112,10 +112,12 @@ def _spell_interval(change: Change, decimals: int) -> str:
 
 
 def _spell_signed(amount: Decimal, decimals: int) -> str:
+    if abs(amount) >= _SCIENTIFIC_FROM:  # before rounding, which has no more than 28 digits
+        return _sign_minus(f"{amount:+.3e}")
     rounded = round(amount, decimals)
     if amount and not rounded:
         return _sign_minus(f"{float(amount):+.1e}")
-    return _sign_minus(f"{rounded:+,}" if abs(amount) < Decimal(10) ** 12 else f"{float(amount):+.3e}")
+    return _sign_minus(f"{rounded:+,}")
 
 
 def _spell_float(value: float, decimals: int) -> str:

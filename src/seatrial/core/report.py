@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -21,10 +21,12 @@ from seatrial.core.facts import (
     StageFacts,
     StaleFacts,
 )
-from seatrial.core.metrics import Interval, StaleStage, Value
+from seatrial.core.metrics import Interval, StaleStage, Value, is_finite, spell_not_finite
 from seatrial.core.policy import Finding, Policy, Verdict
 from seatrial.core.revision import Revision
 from seatrial.core.wording import Telling, headline, write_document
+
+_JSON_INTEGERS = 2**63
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -70,10 +72,18 @@ def _state_revision(revision: Revision) -> RevisionFacts:
 
 
 def _state_value(value: Value) -> Value:
-    """A value that strict JSON can hold: what is not finite becomes its name."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-    return value
+    """A value that strict JSON can hold: what is not finite becomes its name, what has over 64 bits a float."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return value
+    if not is_finite(value):
+        return spell_not_finite(value)
+    return value if isinstance(value, float) or abs(value) < _JSON_INTEGERS else float(value)
+
+
+def _state_amount(amount: Decimal | None) -> float | None:
+    """A difference or share; None where a float can't hold it, as 1e308 − −1e308."""
+    value = None if amount is None else float(amount)
+    return value if is_finite(value) else None
 
 
 def _state_change(change: Change) -> ChangeFacts:
@@ -84,8 +94,8 @@ def _state_change(change: Change) -> ChangeFacts:
         state=change.state.value,
         base=_state_value(change.base),
         head=_state_value(change.head),
-        absolute=float(delta.absolute) if delta else None,
-        relative=float(delta.relative) if delta and delta.relative is not None else None,
+        absolute=_state_amount(delta.absolute if delta else None),
+        relative=_state_amount(delta.relative if delta else None),
         direction=change.direction.value if change.direction else None,
         effect=change.effect.value,
         interval=_state_interval(change.interval) if change.interval else None,

@@ -136,3 +136,18 @@ def test_swapping_the_sides_turns_the_signs(first: dict[str, Any], second: dict[
             other = back[name].delta
             assert other is not None
             assert change.delta.absolute == -other.absolute
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_an_integer_beyond_every_float_is_not_finite(digits: int) -> None:
+    """A number of more digits than Python spells is a state with a reason, not a crash."""
+    (change,) = compare_values({"a": 1}, {"a": 10**digits}).metrics
+    assert (change.state, change.side) == (State.NOT_FINITE, Side.HEAD)
+    assert change.reason == "the value is Infinity, not a finite number"
+
+
+def test_large_integers_are_compared_exactly() -> None:
+    """What a float would round away is a change all the same."""
+    (change,) = compare_values({"a": 2**70}, {"a": 2**70 + 1}).metrics
+    assert change.delta is not None
+    assert change.delta.absolute == 1

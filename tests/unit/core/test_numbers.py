@@ -36,6 +36,11 @@ def spell(base: Value, head: Value, interval: tuple[float, float] | None = None,
         (None, 0.5, ("–", "0.500", "")),
         (True, False, ("true", "false", "")),
         (-0.5, 0.25, ("−0.500", "0.250", "+0.750")),
+        (0.0, -0.0, ("0.000", "−0.000", "0")),
+        (1e300, 0.5, ("1e+300", "0.500", "−1.000e+300")),
+        (1.7e308, -1.7e308, ("1.7e+308", "−1.7e+308", "−3.400e+308")),
+        (1e-320, 0.0, ("1e-320", "0.000000", "−1.0e-320")),
+        (2**70, 2**70 + 1, ("1.181e+21", "1.181e+21", "+1")),
     ],
 )
 def test_digits_follow_the_difference(base: Value, head: Value, expected: tuple[str, str, str]) -> None:
@@ -68,7 +73,14 @@ def test_a_change_is_never_spelled_as_none(base: float, head: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(float("nan"), "NaN"), (float("-inf"), "−Infinity"), (10**30, "1.000e+30"), (0.25, "0.2500")]
+    ("value", "text"),
+    [
+        (float("nan"), "NaN"),
+        (float("-inf"), "−Infinity"),
+        (10**30, "1.000e+30"),
+        (0.25, "0.2500"),
+        (10**400, "Infinity"),
+    ],
 )
 def test_odd_values_have_names(value: Value, text: str) -> None:
     """What can't be measured can still be spelled."""
