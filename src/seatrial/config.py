@@ -20,6 +20,7 @@ from seatrial.errors import ConfigError
 DEFAULT_NAME = "seatrial.yaml"
 _MOST_BYTES = 1_000_000
 _DEEPEST = 20
+_MOST_DIGITS = 400
 
 Limit = Annotated[int | float, Meta(description="A limit on the candidate's value, in the metric's own unit.")]
 Tolerance = Annotated[
@@ -117,8 +118,9 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         raise document.fault((), "must be a mapping that starts with `version: 1`")
     if "version" not in document.value:
         raise document.fault((), "has no `version`", hint="add `version: 1` as its first line")
-    metrics = document.value.get("metrics") or {}
-    evaluations = document.value.get("evaluations") or []
+    # `metrics:` with nothing below is no gates; `metrics: []` and `metrics: false` are mistakes.
+    metrics = {} if document.value.get("metrics") is None else document.value["metrics"]
+    evaluations = [] if document.value.get("evaluations") is None else document.value["evaluations"]
     if not isinstance(metrics, dict):
         raise document.fault(("metrics",), "`metrics` must map a metric's name to its gates")
     if not isinstance(evaluations, list):
@@ -235,7 +237,12 @@ def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], nam
         return _plain_mapping(loader, node, path, lines, name, seen)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(loader, item, (*path, index), lines, name, seen) for index, item in enumerate(node.value)]
-    return loader.construct_object(node)
+    try:
+        value = loader.construct_object(node)
+        str(value)  # a hexadecimal number is read at any length, and only then found too long to be spelled
+        return value
+    except ValueError:  # `!!int abc`, the thirteenth month, a number of 5,000 digits
+        raise ConfigError(f"{name}:{line}: `{node.value[:40]}` is not the value that it looks like") from None
 
 
 def _plain_mapping(
@@ -257,7 +264,7 @@ def _plain_mapping(
 def _build_rule(document: _Document, pattern: str, value: Any) -> Rule:
     path: Path = ("metrics", pattern)
     raw = document.convert(path, value if value is not None else {}, RawRule)
-    return Rule(
+    rule = Rule(
         pattern=pattern,
         place=f"{document.name}:{document.line(path)}",
         direction=None if raw.direction is UNSET else Direction(raw.direction),
@@ -268,12 +275,16 @@ def _build_rule(document: _Document, pattern: str, value: Any) -> Rule:
         max_change=_read_margin(document, (*path, "max_change"), raw.max_change),
         severity=Severity(raw.severity),
     )
+    if not rule.gates and rule.direction is None:
+        hint = f"add {', '.join((*rule.bounds, *rule.margins))}, or a direction"
+        raise document.fault(path, f"metrics.{pattern}: demands nothing", hint=hint)
+    return rule
 
 
 def _read_limit(document: _Document, path: Path, value: float | UnsetType) -> Decimal | None:
     if value is UNSET:
         return None
-    return _read_decimal(document, path, str(value))
+    return _read_decimal(document, path, value)
 
 
 def _read_margin(document: _Document, path: Path, value: float | str | UnsetType) -> Margin | None:
@@ -281,20 +292,22 @@ def _read_margin(document: _Document, path: Path, value: float | str | UnsetType
         return None
     text = str(value).strip()
     relative = text.endswith("%")
-    amount = _read_decimal(document, path, text.rstrip("%").strip())
+    amount = _read_decimal(document, path, text.removesuffix("%").strip())
     if amount < 0:
         raise document.fault(path, f"`{path[-1]}` is a tolerance and can't be negative: {text}")
     return Margin(amount=amount / 100 if relative else amount, relative=relative)
 
 
-def _read_decimal(document: _Document, path: Path, text: str) -> Decimal:
+def _read_decimal(document: _Document, path: Path, value: float | str) -> Decimal:
     try:
-        amount = Decimal(text)
+        amount = Decimal(str(value))
     except InvalidOperation:
         hint = "write a number (0.002) or a share of the baseline (1%)"
-        raise document.fault(path, f"`{path[-1]}` is not a number: {text}", hint=hint) from None
+        raise document.fault(path, f"`{path[-1]}` is not a number: {value}", hint=hint) from None
     if not amount.is_finite():
-        raise document.fault(path, f"`{path[-1]}` must be a finite number, not {text}")
+        raise document.fault(path, f"`{path[-1]}` must be a finite number, not {value}")
+    if amount and abs(amount.adjusted()) > _MOST_DIGITS:
+        raise document.fault(path, f"`{path[-1]}` has more than {_MOST_DIGITS} digits: no metric is like that")
     return amount
 
 

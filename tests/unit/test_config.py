@@ -41,8 +41,15 @@ def test_a_whole_file_is_understood() -> None:
 
 
 def test_a_file_with_a_version_alone_sets_no_gates() -> None:
-    """The smallest policy."""
+    """The smallest policy, or one whose gates are all commented out."""
     assert parse_config(b"version: 1\n") == Config(source="seatrial.yaml")
+    assert parse_config(b"version: 1\nmetrics:\n  # recall: {at_least: 0.5}\n") == Config(source="seatrial.yaml")
+
+
+def test_a_rule_may_name_a_direction_alone() -> None:
+    """It demands nothing, but tells better from worse."""
+    (rule,) = parse_config(b"version: 1\nmetrics:\n  a: {direction: lower}\n").policy.rules
+    assert not rule.gates
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,16 @@ def test_a_file_with_a_version_alone_sets_no_gates() -> None:
         (b"version: 1\nversion: 1", "seatrial.yaml:2: `version` stands twice", "keep one"),
         (b"version: 1\nmetric: {}", "seatrial.yaml:2: the file has no key `metric`", "did you mean `metrics`?"),
         (b"version: 1\nmetrics: [a]", "seatrial.yaml:2: `metrics` must map", ""),
+        (b"version: 1\nmetrics: []", "seatrial.yaml:2: `metrics` must map", ""),
+        (b"version: 1\nmetrics: false", "seatrial.yaml:2: `metrics` must map", ""),
+        (b"version: 1\nevaluations: {}", "seatrial.yaml:2: `evaluations` must be a list", ""),
+        (b"version: 1\nmetrics:\n  a:\n", "seatrial.yaml:3: metrics.a: demands nothing", "add at_least"),
+        (b"version: 1\nmetrics:\n  a: {severity: warn}", "seatrial.yaml:3: metrics.a: demands nothing", "direction"),
+        (b"version: 1\nmetrics:\n  a: {at_least: !!int b}", "seatrial.yaml:3: `b` is not the value", ""),
+        (b"version: 1\nmetrics:\n  a: {max_change: 2001-99-99}", "seatrial.yaml:3: `2001-99-99` is not", ""),
+        (b"version: 1\nmetrics:\n  a: {at_least: " + b"9" * 5000 + b"}", "seatrial.yaml:3: `999", ""),
+        (b"version: 1\nmetrics:\n  a: {at_least: 0x" + b"f" * 5000 + b"}", "seatrial.yaml:3: `0xfff", ""),
+        (b"version: 1\nmetrics:\n  a: {max_change: 1e9999999%}", "seatrial.yaml:3: `max_change` has more than", ""),
         (b"version: 1\nmetrics:\n  a: 3", "seatrial.yaml:3: metrics.a: expected `object`", ""),
         (b"version: 1\nmetrics:\n  a:\n    at_leest: 3", "seatrial.yaml:4: metrics.a has no key `at_leest`", "least"),
         (b"version: 1\nmetrics:\n  a:\n    at_least: x", "seatrial.yaml:4: metrics.a.at_least: expected", ""),
