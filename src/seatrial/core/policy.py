@@ -10,7 +10,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 
 from seatrial.core.comparison import Change, Comparison, Side
-from seatrial.core.metrics import Direction, MetricId, State, is_finite
+from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
 from seatrial.errors import ExitCode
 
 
@@ -179,6 +179,7 @@ def _rank(finding: Finding) -> int:
     return _WORST_FIRST.index(finding.outcome)
 
 
+_HARDEST_FIRST = (Severity.FAIL, Severity.WARN, Severity.INFO)
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
 
 
@@ -188,7 +189,9 @@ def evaluate(policy: Policy, comparison: Comparison, *, beside: tuple[Finding, .
     A tighter limit never turns failed into passed.
     """
     by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
-    health = _check_health(policy, comparison, named={finding.id for finding in by_rule})
+    # A rule that only warns does not soften what the policy says of broken values.
+    named = {finding.id for finding in by_rule if _HARDEST_FIRST.index(finding.severity) <= _hardness(policy)}
+    health = [*_check_health(policy, comparison, named=named), *_check_lost(policy, comparison, by_rule)]
     findings = (*by_rule, *health, *_check_stale(policy, comparison), *beside)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
@@ -213,6 +216,10 @@ def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
     return Status.WARNED if undecided or Outcome.WARNED in outcomes else Status.PASSED
 
 
+def _hardness(policy: Policy) -> int:
+    return _HARDEST_FIRST.index(policy.on_broken)
+
+
 def _breach(severity: Severity) -> Outcome:
     return {Severity.FAIL: Outcome.FAILED, Severity.WARN: Outcome.WARNED, Severity.INFO: Outcome.NOTED}[severity]
 
@@ -235,10 +242,13 @@ def _apply(rule: Rule, policy: Policy, changes: tuple[Change, ...]) -> list[Find
     return findings
 
 
+_MOST_GUESSED = 2_000  # comparing a name with a million others would take minutes
+
+
 def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
     file, _, key = rule.pattern.rpartition(":")
     names = [str(change.id) for change in changes] if file else [change.id.dotted for change in changes]
-    near = get_close_matches(rule.pattern, names, n=1)
+    near = get_close_matches(rule.pattern, names[:_MOST_GUESSED], n=1)
     return Finding(
         id=MetricId(file=file, key=(key,)),
         check="present",
@@ -360,7 +370,7 @@ def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId
             change=change,
         )
         for change in comparison.metrics
-        if change.state in BROKEN and change.side is Side.HEAD and change.id not in named
+        if _is_broken(change) and change.id not in named
     ]
     unread = [
         Finding(
@@ -376,3 +386,36 @@ def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId
         if sided.side is Side.HEAD
     ]
     return broken + unread
+
+
+def _is_broken(change: Change) -> bool:
+    """Whether a candidate's value can't be taken for what the baseline has: absent, unreadable, no number any more."""
+    if change.state is State.TYPE_CHANGED:
+        return is_number(change.base)
+    return change.state in BROKEN and change.side is Side.HEAD
+
+
+def _check_lost(policy: Policy, comparison: Comparison, by_rule: list[Finding]) -> list[Finding]:
+    """One finding for each file whose values the candidate has given up although no rule names them.
+
+    Taking a metric out can be meant, so that is a warning; a candidate that measures nothing at all any more is broken.
+    """
+    named = {finding.id for finding in by_rule}
+    lost: dict[str, list[str]] = {}
+    for change in comparison.metrics:
+        if change.state is State.REMOVED and change.id not in named:
+            lost.setdefault(change.id.file, []).append(change.id.dotted or "its value")
+    measures = any(change.head is not None for change in comparison.metrics)
+    severity = Severity.WARN if measures and policy.on_broken is Severity.FAIL else policy.on_broken
+    return [
+        Finding(
+            id=MetricId(file=file, key=()),
+            check="kept",
+            limit="kept",
+            outcome=_breach(severity),
+            severity=severity,
+            reason=f"no longer has {', '.join(keys[:3])}{f' and {len(keys) - 3:,} more' if len(keys) > 3 else ''}",
+            hint="declare and write them again" if measures else "restore dvc.yaml and the metrics that it declares",
+        )
+        for file, keys in lost.items()
+    ]

@@ -89,6 +89,37 @@ def test_a_broken_candidate_fails_though_no_gate_names_it() -> None:
     assert evaluate(Policy(on_broken=Severity.WARN), comparison).status is Status.WARNED
 
 
+@pytest.mark.parametrize("value", ["0.9", True])
+def test_a_number_that_became_something_else_fails_though_no_gate_names_it(value: object) -> None:
+    """What can't be compared is not passed over; that a text became a number is fine."""
+    assert judge({"recall": 0.8}, {"recall": value}).status is Status.FAILED
+    assert judge({"recall": value}, {"recall": 0.8}).status is Status.PASSED
+
+
+def test_a_rule_that_warns_does_not_soften_what_is_broken() -> None:
+    """`on_broken` holds for gated metrics too."""
+    limits = {"at_least": Decimal(0), "severity": Severity.WARN}
+    assert judge({"recall": 0.8}, {"recall": float("nan")}, rule(**limits)).status is Status.FAILED
+    softened = judge({"recall": 0.8}, {"recall": float("nan")}, rule(**limits), on_broken=Severity.WARN)
+    assert softened.status is Status.WARNED
+
+
+def test_metrics_that_are_gone_are_warned_of_though_no_gate_names_them() -> None:
+    """One finding a file; taking a metric out may be meant."""
+    verdict = judge({"recall": 0.8, "b": 1, "c": 1, "d": 1, "e": 1}, {"recall": 0.8}, rule(at_least=Decimal(0)))
+    assert verdict.status is Status.WARNED
+    assert verdict.findings[-1].reason == "no longer has b, c, d and 1 more"
+    assert judge({"recall": 0.8, "b": 1}, {"recall": 0.8}, on_broken=Severity.INFO).status is Status.PASSED
+
+
+def test_a_candidate_that_measures_nothing_any_more_fails() -> None:
+    """Deleting dvc.yaml is no way to a verdict that passes, with or without gates."""
+    comparison = compare(range_of(), snapshot(file("metrics.json", {"recall": 0.8})), snapshot())
+    verdict = evaluate(Policy(), comparison)
+    assert verdict.status is Status.FAILED
+    assert [finding.hint for finding in verdict.findings] == ["restore dvc.yaml and the metrics that it declares"]
+
+
 def test_a_broken_baseline_is_inconclusive() -> None:
     """The candidate is not blamed, and does not pass either."""
     base = snapshot(file("metrics.json", broken=State.UNREADABLE))
