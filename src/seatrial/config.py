@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from seatrial.core.metrics import Direction
 from seatrial.core.policy import Margin, Policy, Rule, Severity
@@ -34,7 +33,7 @@ Pattern = Annotated[
 ]
 
 
-class RawRule(msgspec.Struct, forbid_unknown_fields=True):
+class RawRule(Struct, forbid_unknown_fields=True):
     """Gates on a scalar metric."""
 
     direction: Annotated[
@@ -49,13 +48,13 @@ class RawRule(msgspec.Struct, forbid_unknown_fields=True):
     severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
 
 
-class RawThreshold(msgspec.Struct, forbid_unknown_fields=True):
+class RawThreshold(Struct, forbid_unknown_fields=True):
     """A threshold that is a parameter of the project, read on each side."""
 
     param: Annotated[str, Meta(description="`FILE:KEY` of the parameter, such as params.yaml:evaluate.threshold.")]
 
 
-class RawEvaluation(msgspec.Struct, forbid_unknown_fields=True):
+class RawEvaluation(Struct, forbid_unknown_fields=True):
     """Per-sample predictions of a binary classifier, from which the uncertainty of its metrics is known."""
 
     predictions: Annotated[str, Meta(description="Path of the predictions table (parquet, CSV or JSON lines).")]
@@ -72,7 +71,7 @@ class RawEvaluation(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
 
 
-class RawConfig(msgspec.Struct, forbid_unknown_fields=True):
+class RawConfig(Struct, forbid_unknown_fields=True):
     """What a seatrial.yaml may say."""
 
     version: Annotated[Literal[1], Meta(description="Version of this file's format.")]
@@ -89,8 +88,7 @@ class RawConfig(msgspec.Struct, forbid_unknown_fields=True):
     on_inconclusive: Annotated[Level, Meta(description="What a gate does that can't be judged.")] = "fail"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True, kw_only=True):
     """Where the per-sample predictions of a metrics file are, and how they are read."""
 
     predictions: str
@@ -102,8 +100,7 @@ class Evaluation:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """A checked seatrial.yaml; `source` is its name, None where there is none and the defaults hold."""
 
     source: str | None = None
@@ -151,8 +148,7 @@ _AT = re.compile(r" - at `\$(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>.*)`")
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """A YAML file as plain values, with the line of every key."""
 
     name: str

@@ -19,10 +19,12 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from seatrial.errors import CompareError, UsageError
 
@@ -55,21 +57,38 @@ class GitError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """A git repository with a work tree; `root` is the top directory, absolute."""
+class Repository(Struct, frozen=True):
+    """A git repository; `root` is the top directory of its work tree, absolute.
+
+    `git_dir` is set where the repository was named instead of found. A bare one has no work tree: `root` is then the
+    repository itself.
+    """
 
     root: Path
+    git_dir: Path | None = None
+    bare: bool = False
 
     @classmethod
-    def discover(cls, path: Path) -> Repository:
-        """The repository that holds `path`; UsageError where there is none, or where git refuses it."""
+    def discover(cls, path: Path, git_dir: Path | None = None) -> Repository:
+        """The repository that holds `path`; UsageError where there is none, or where git refuses it.
+
+        `git_dir` names one instead, as git's own option does: its work tree is the one that it is configured with, else
+        `path`, else (in a bare one) none.
+        """
         directory = path if path.is_dir() else path.parent
         try:
-            root = _run(directory, "rev-parse", "--show-toplevel")
+            if git_dir is not None:
+                return cls._open(directory, Path(os.path.realpath(directory / git_dir)))
+            return cls(Path(_run(directory, "rev-parse", "--show-toplevel").removesuffix("\n")))
         except GitError as error:
-            raise _explain_no_repository(directory, error.message) from None
-        return cls(Path(root.rstrip("\n")))
+            raise _explain_no_repository(git_dir or directory, error.message) from None
+
+    @classmethod
+    def _open(cls, directory: Path, git_dir: Path) -> Repository:
+        if _run(directory, "rev-parse", "--is-bare-repository", git_dir=git_dir).strip() == "true":
+            return cls(git_dir, git_dir, bare=True)
+        root = _run(directory, "rev-parse", "--show-toplevel", git_dir=git_dir)
+        return cls(Path(root.removesuffix("\n")), git_dir)
 
     # -- revisions
 
@@ -136,7 +155,7 @@ class Repository:
 
     def count_between(self, old: str, new: str) -> int:
         """How many commits `new` has that `old` has not."""
-        return int(_checked(self, "rev-list", "--count", "--end-of-options", f"^{old}", new, "--"))
+        return int(self._checked("rev-list", "--count", "--end-of-options", f"^{old}", new, "--"))
 
     def is_shallow(self) -> bool:
         """Whether history was cut off when this repository was cloned."""
@@ -185,18 +204,50 @@ class Repository:
 
     def list_tree(self, sha: str) -> Mapping[str, str]:
         """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out."""
-        listed = _run_bytes(self.root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha)
+        listed = self._checked("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha)
         tree: dict[str, str] = {}
-        for entry in os.fsdecode(listed).split("\0"):
+        for entry in listed.split("\0"):
             meta, _, path = entry.partition("\t")
             if path and not meta.startswith(_SYMLINK_OR_SUBMODULE):
                 tree[path] = meta.split(" ", 3)[2]
         return tree
 
     def list_files(self) -> tuple[str, ...]:
-        """The work tree's files that git tracks, or would track: neither ignored nor inside submodules."""
-        listed = _run_bytes(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        return tuple(dict.fromkeys(path for path in os.fsdecode(listed).split("\0") if path))
+        """The work tree's files that git tracks, or would track: neither ignored nor inside submodules.
+
+        UsageError in a bare repository.
+        """
+        if self.bare:
+            raise UsageError(
+                f"{self.root} is a bare repository: there is no work tree to compare",
+                hint="name two commits: seatrial --git-dir DIR compare BASE HEAD",
+            )
+        listed = self._checked("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return tuple(dict.fromkeys(path for path in listed.split("\0") if path))
+
+    def fetch_missing(self, sha: str, oids: Collection[str]) -> None:
+        """Bring those of a commit's blobs that a partial clone left at its remote, by one fetch.
+
+        git would fetch each by itself when it is read. CompareError where the remote does not give them.
+        """
+        remote = _find_promisor(self)
+        if remote is None or not oids:
+            return
+        listed = self._checked(
+            "rev-list", "--objects", "--no-walk", "--missing=print", "--no-object-names", "--end-of-options", sha
+        )
+        missing = {line[1:] for line in listed.split("\n") if line.startswith("?")}.intersection(oids)
+        if not missing:
+            return
+        # The command that git itself runs for a missing object, with more than one of them.
+        options = ("--no-tags", "--recurse-submodules=no", "--filter=blob:none", "--stdin")
+        problem = self._fetch(*options, names=(remote,), wanted=sorted(missing))
+        if problem:
+            raise CompareError(
+                f"{len(missing)} files of {sha[:7]} are not in this partial clone, and {remote} does not give them: "
+                f"{problem}",
+                hint=f"git fetch --refetch {remote}, where that remote can be reached",
+            )
 
     def read_blobs(self, oids: Iterable[str], *, limit: int | None = None) -> dict[str, bytes]:
         """The content of blobs, from one process.
@@ -204,16 +255,26 @@ class Repository:
         Missing ones are absent; one longer than `limit` bytes is cut to `limit` + 1, so that its reader sees that it
         is too long without holding it.
         """
-        objects = _open_objects(self.root)
+        objects = _open_objects(self)
         answers = objects.ask(list(dict.fromkeys(oids)), limit)
         return {asked: content for asked, kind, _, content in answers if kind == "blob"}
 
     # -- inside
 
+    def _run(self, *arguments: str, seconds: float | None = None, given: str = "") -> str:
+        return _run(self.root, *arguments, git_dir=self.git_dir, seconds=seconds, given=given)
+
+    def _checked(self, *arguments: str) -> str:
+        """What git answers; a failure is one of the comparison, because the commits were resolved before."""
+        try:
+            return self._run(*arguments)
+        except GitError as error:
+            raise CompareError(str(error), hint="git fsck tells whether the repository is whole") from None
+
     def _try(self, *arguments: str) -> str | None:
         """What git answers, without its last newline; None where it has no answer."""
         try:
-            return _run(self.root, *arguments).rstrip("\n") or None
+            return self._run(*arguments).rstrip("\n") or None
         except GitError:
             return None
 
@@ -221,7 +282,7 @@ class Repository:
         # A name of several lines would be several questions.
         if not revision or revision.startswith("-") or set(revision) & {"\0", "\n"}:
             return None
-        answers = _open_objects(self.root).ask([f"{revision}^{{commit}}"], 0)
+        answers = _open_objects(self).ask([f"{revision}^{{commit}}"], 0)
         return next((oid for _, kind, oid, _ in answers if kind == "commit"), None)
 
     def _find_remote_branch(self, name: str) -> str | None:
@@ -249,7 +310,7 @@ class Repository:
 
     def _show_commit(self, sha: str) -> str:
         try:
-            return _run(self.root, "cat-file", "--end-of-options", "commit", sha)
+            return self._run("cat-file", "--end-of-options", "commit", sha)
         except GitError:
             raise UsageError(f"unknown commit '{sha}'", hint="git fetch brings commits that are not here") from None
 
@@ -275,11 +336,11 @@ class Repository:
         if problem:
             raise _explain_shallow(wanted, problem)
 
-    def _fetch(self, *options: str, names: tuple[str, ...] = ()) -> str:
-        """Empty where the fetch worked, else what git said, in one line."""
+    def _fetch(self, *options: str, names: tuple[str, ...] = (), wanted: Iterable[str] = ()) -> str:
+        """Empty where the fetch worked, else what git said, in one line. `wanted` goes with `--stdin`."""
         command = ("fetch", "--quiet", "--no-write-fetch-head", *options, "--end-of-options", *names)
         try:
-            _run(self.root, *command, seconds=_FETCH_SECONDS)
+            self._run(*command, seconds=_FETCH_SECONDS, given="".join(f"{oid}\n" for oid in wanted))
         except GitError as error:
             return error.message.split("\n")[0]
         return ""
@@ -295,16 +356,19 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _command(directory: Path, *arguments: str) -> list[str]:
-    return ["git", "-C", str(directory), "--no-pager", *arguments]
+def _command(directory: Path, git_dir: Path | None, *arguments: str) -> list[str]:
+    named = [] if git_dir is None else [f"--git-dir={git_dir}"]
+    return ["git", "-C", str(directory), *named, "--no-pager", *arguments]
 
 
-def _run_bytes(directory: Path, *arguments: str, seconds: float | None = None) -> bytes:
-    """What git prints; GitError where it fails, UsageError where there is no git."""
+def _run(
+    directory: Path, *arguments: str, git_dir: Path | None = None, seconds: float | None = None, given: str = ""
+) -> str:
+    """What git prints, `given` being its input; GitError where it fails, UsageError where there is no git."""
     try:
         done = subprocess.run(
-            _command(directory, *arguments),
-            stdin=subprocess.DEVNULL,
+            _command(directory, git_dir, *arguments),
+            input=given.encode(),
             capture_output=True,
             env=_environment(),
             timeout=seconds,
@@ -316,19 +380,20 @@ def _run_bytes(directory: Path, *arguments: str, seconds: float | None = None) -
         raise GitError(arguments, f"no answer within {seconds:g} seconds") from None
     if done.returncode != 0:
         raise GitError(arguments, done.stderr.decode(errors="replace").strip())
-    return done.stdout
+    return os.fsdecode(done.stdout)
 
 
-def _run(directory: Path, *arguments: str, seconds: float | None = None) -> str:
-    return os.fsdecode(_run_bytes(directory, *arguments, seconds=seconds))
-
-
-def _checked(repository: Repository, *arguments: str) -> str:
-    """What git answers; a failure is one of the comparison, because the commits were resolved before."""
-    try:
-        return _run(repository.root, *arguments)
-    except GitError as error:
-        raise CompareError(str(error), hint="git fsck tells whether the repository is whole") from None
+@lru_cache(maxsize=4)
+def _find_promisor(repository: Repository) -> str | None:
+    """The remote that holds what a partial clone left out, or None for a complete clone."""
+    listed = repository._try("config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$")
+    for line in (listed or "").split("\n"):
+        name, _, value = line.partition(" ")
+        if name == "extensions.partialclone":
+            return value
+        if name and value.lower() in {"true", "yes", "on", "1", ""}:
+            return name.removeprefix("remote.").removesuffix(".promisor")
+    return None
 
 
 class _Objects:
@@ -337,11 +402,11 @@ class _Objects:
     It is started once for a repository: starting git costs more than most of its answers.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, repository: Repository) -> None:
         self._lock = threading.Lock()
         try:
             self._process = subprocess.Popen(
-                _command(root, "cat-file", "--batch"),
+                _command(repository.root, repository.git_dir, "cat-file", "--batch"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -387,12 +452,12 @@ class _Objects:
             self._process.kill()
 
 
-def _open_objects(root: Path) -> _Objects:
+def _open_objects(repository: Repository) -> _Objects:
     """The process that answers for a repository; only the last repository's is kept."""
-    if root not in _running or not _running[root].is_alive():
+    if repository not in _running or not _running[repository].is_alive():
         _close_objects()
-        _running[root] = _Objects(root)
-    return _running[root]
+        _running[repository] = _Objects(repository)
+    return _running[repository]
 
 
 def _close_objects() -> None:
@@ -401,7 +466,7 @@ def _close_objects() -> None:
         objects.close()
 
 
-_running: dict[Path, _Objects] = {}
+_running: dict[Repository, _Objects] = {}
 atexit.register(_close_objects)
 
 
@@ -442,9 +507,14 @@ def _explain_no_repository(directory: Path, message: str) -> UsageError:
             hint=f"if you trust it: git config --global --add safe.directory {directory.resolve()}",
         )
     if "must be run in a work tree" in message:
-        return UsageError(f"{directory} has no work tree", hint="run seatrial in a clone, not in a bare repository")
+        return UsageError(
+            f"{directory} has no work tree",
+            hint="run seatrial in a clone, or compare two commits: seatrial --git-dir DIR compare BASE HEAD",
+        )
     if "cannot change to" in message:
         return UsageError(f"there is no directory {directory}")
+    if "not a git repository: " in message:
+        return UsageError(f"{directory} is not a git repository", hint="--git-dir names a repository, such as x.git")
     return UsageError(
         f"{directory} is not inside a git repository",
         hint="run seatrial inside a clone of your project, or make it one: git init",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.errors import CompareError, UsageError
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
 _MOST_OLDER = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class Ends(Struct, frozen=True, kw_only=True):
     """The two revisions as a user wrote them; None is "choose for me" for base, the work tree for head."""
 
     base: str | None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial import ci
 from seatrial.ci import CIJob, System
@@ -42,8 +45,7 @@ class Reproduce(str, Enum):
     YES = "yes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CIRequest:
+class CIRequest(Struct, frozen=True, kw_only=True):
     """The options of `seatrial ci`."""
 
     config_path: Path | None = None
@@ -56,8 +58,7 @@ class CIRequest:
     show_all: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CIResult:
+class CIResult(Struct, frozen=True, kw_only=True):
     """The verdict, and how each delivery went."""
 
     measurement: Measurement
@@ -70,9 +71,11 @@ class CIResult:
         return ExitCode.NOT_DELIVERED if require_delivery and undelivered and code is ExitCode.PASSED else code
 
 
-def run_ci(directory: Path, env: Mapping[str, str], request: CIRequest, tell: Progress) -> CIResult:
+def run_ci(
+    directory: Path, env: Mapping[str, str], request: CIRequest, tell: Progress, git_dir: Path | None = None
+) -> CIResult:
     """Measure the change that this CI job is about, judge it, and report wherever the job allows."""
-    repository = Repository.discover(directory)
+    repository = Repository.discover(directory, git_dir)
     job = ci.detect(env, checked_out=repository.head_sha())
     if job is None:
         raise UsageError(

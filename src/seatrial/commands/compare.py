@@ -6,8 +6,9 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from seatrial.commands.baseline import Ends, choose_range
 from seatrial.commands.measure import Measurement, Selection, measure
@@ -18,8 +19,7 @@ from seatrial.git import Repository
 from seatrial.render import RENDERERS, RenderOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(Struct, frozen=True, kw_only=True):
     """One rendering of the report; `path` None is standard output."""
 
     format: str
@@ -27,10 +27,16 @@ class Destination:
 
 
 def compare_revisions(
-    directory: Path, *, base: str | None, head: str | None, config_path: Path | None, selection: Selection
+    directory: Path,
+    *,
+    base: str | None,
+    head: str | None,
+    config_path: Path | None,
+    selection: Selection,
+    git_dir: Path | None = None,
 ) -> Measurement:
-    """Compare and judge as on a laptop. The policy is the work tree's."""
-    repository = Repository.discover(directory)
+    """Compare and judge as on a laptop. The policy is the work tree's; in a bare repository, that of its HEAD."""
+    repository = Repository.discover(directory, git_dir)
     config = load_config(repository, config_path)
     revisions = choose_range(repository, Ends.parse(base, head))
     return measure(repository, revisions, config, selection)
@@ -38,6 +44,8 @@ def compare_revisions(
 
 def load_config(repository: Repository, path: Path | None) -> Config:
     """The policy of the work tree: the file that was named, else seatrial.yaml at the root, else the defaults."""
+    if path is None and repository.bare:
+        return load_config_at(repository, Revision(name="HEAD", sha=repository.head_sha()), None) or Config()
     chosen = path or repository.root / DEFAULT_NAME
     if path is None and not chosen.is_symlink() and not chosen.exists():
         return Config()

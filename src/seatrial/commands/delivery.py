@@ -15,12 +15,19 @@ from seatrial.git import Repository
 
 
 def plan_delivery(
-    directory: Path, *, artifact: str, root: Path, base: str | None, config_path: Path | None, override: str
+    directory: Path,
+    *,
+    artifact: str,
+    root: Path,
+    base: str | None,
+    config_path: Path | None,
+    override: str,
+    git_dir: Path | None = None,
 ) -> tuple[DeploymentPlan, Target]:
     """Plan the delivery of an artifact of the checked-out commit to a local directory; nothing is written yet."""
     from seatrial.sources.snapshot import locate_out, read_declarations
 
-    repository = Repository.discover(directory)
+    repository = Repository.discover(directory, git_dir)
     revisions = choose_merged_range(repository, base)
     measurement = measure(repository, revisions, load_config(repository, config_path), Selection())
     head = revisions.head

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from seatrial.charts.pipeline import draw_pipeline
 from seatrial.commands.baseline import walk_back
 from seatrial.commands.uncertainty import Uncertainty, estimate_uncertainty
 from seatrial.config import Config
 from seatrial.core.comparison import Comparison, compare
+from seatrial.core.document import Diagram
 from seatrial.core.metrics import Snapshot
 from seatrial.core.policy import Finding, Verdict, evaluate
 from seatrial.core.report import Report, build_report
@@ -21,8 +25,7 @@ from seatrial.git import Repository
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """Which files count, and how much of them is told."""
 
     targets: tuple[str, ...] = ()
@@ -31,8 +34,7 @@ class Selection:
     intervals: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class Measurement(Struct, frozen=True, kw_only=True):
     """A judged comparison, with its report."""
 
     comparison: Comparison
@@ -76,9 +78,17 @@ def measure(
         policy_source=config.source,
         run_url=run_url,
         notes=(*notes, *uncertainty.notes),
+        pipeline=_draw_pipeline(head, comparison),
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:
+    if not comparison.stages:
+        return None
+    source = draw_pipeline(head.stages, {change.address for change in comparison.stages})
+    return Diagram(title="The pipeline, with the stages that changed marked", source=source) if source else None
 
 
 def _refuse_unknown_targets(targets: tuple[str, ...], base: Snapshot | None, head: Snapshot) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from seatrial.config import Evaluation
 from seatrial.core.metrics import Interval, MetricId, Snapshot, Value, is_finite
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 _AGREEMENT = 1e-4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uncertainty:
+class Uncertainty(Struct, frozen=True, kw_only=True):
     """Intervals by metric, and what the report has to say of those that could not be had."""
 
     intervals: Mapping[MetricId, Interval] = field(default_factory=dict)
@@ -86,8 +86,7 @@ def _estimate(
     return intervals, remarks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
+class _Side(Struct, frozen=True, kw_only=True):
     """One side of an evaluation: the values that its metrics file tells, and the predictions that they come from."""
 
     values: Mapping[str, Value]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+
+from msgspec import Struct
 
 from seatrial.core.metrics import (
     Direction,
@@ -45,16 +46,14 @@ class Effect(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
+class Delta(Struct, frozen=True, kw_only=True):
     """Candidate − baseline, exact in decimal; `relative` is divided by |baseline|, None where that is 0."""
 
     absolute: Decimal
     relative: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One value on both sides. `side` says where the trouble is when the state is one of trouble."""
 
     id: MetricId
@@ -81,8 +80,7 @@ class Change:
         return Effect.BETTER if rose == (self.direction is Direction.HIGHER) else Effect.WORSE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
+class FileChange(Struct, frozen=True, kw_only=True):
     """A dependency or output whose digest differs between the two lock files."""
 
     path: str
@@ -91,8 +89,7 @@ class FileChange:
     head: FileRecord | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageChange:
+class StageChange(Struct, frozen=True, kw_only=True):
     """A stage whose record differs; `because` names what it depends on that differs."""
 
     address: str
@@ -100,16 +97,14 @@ class StageChange:
     because: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SidedProblem:
+class SidedProblem(Struct, frozen=True, kw_only=True):
     """A problem, and the side it is on."""
 
     side: Side
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """Everything that two revisions say of each other, in a stable order; `stale` are the candidate's stages."""
 
     range: RevisionRange
@@ -223,8 +218,7 @@ def _merge_keys(base: MetricSet | None, head: MetricSet | None) -> tuple[Key, ..
     return tuple(keys)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
+class _Cell(Struct, frozen=True, kw_only=True):
     """A value on one side, or why there is none."""
 
     present: bool

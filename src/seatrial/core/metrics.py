@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from seatrial.core.revision import Revision
 
@@ -35,8 +36,7 @@ class Direction(str, Enum):
     LOWER = "lower"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class MetricId:
+class MetricId(Struct, frozen=True, kw_only=True, order=True):
     """One value's address: the file's path from the repository's root, and the keys down to the leaf."""
 
     file: str
@@ -51,8 +51,7 @@ class MetricId:
         return f"{self.file}:{self.dotted}" if self.key else self.file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """Something that can't be read on one side: where, why, and what would mend it."""
 
     state: State
@@ -61,8 +60,7 @@ class Problem:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSet:
+class MetricSet(Struct, frozen=True, kw_only=True):
     """The leaves of one metrics or parameters file, or the problem that kept them from being read.
 
     Lists are spread by index (`key.0`, `key.1`); a file that is one scalar has the empty key.
@@ -73,8 +71,7 @@ class MetricSet:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
+class FileRecord(Struct, frozen=True, kw_only=True):
     """What `dvc.lock` says of a dependency or output: digest (`md5` hex, `.dir` for directories), bytes, files."""
 
     path: str
@@ -83,8 +80,7 @@ class FileRecord:
     files: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageRecord:
+class StageRecord(Struct, frozen=True, kw_only=True):
     """What `dvc.lock` says of one stage; `address` is `path/to/dvc.yaml:name`, or the name alone at the root."""
 
     address: str
@@ -94,8 +90,7 @@ class StageRecord:
     params: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaleStage:
+class StaleStage(Struct, frozen=True, kw_only=True):
     """A stage whose record is not of what is there.
 
     `because` are the dependencies and parameters that are not what the stage ran with, `edited` the outputs
@@ -107,8 +102,7 @@ class StaleStage:
     edited: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """All that one revision says of itself. Files are in the order of their paths."""
 
     revision: Revision
@@ -129,8 +123,7 @@ class Snapshot:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Interval(Struct, frozen=True, kw_only=True):
     """A confidence interval of a difference (candidate − baseline), in the metric's own unit."""
 
     low: float

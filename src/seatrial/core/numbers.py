@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from seatrial.core.comparison import Change
 from seatrial.core.metrics import Value, is_finite, spell_not_finite
@@ -15,8 +16,7 @@ _SCIENTIFIC_BELOW = 1e-3
 _SCIENTIFIC_FROM = 1e12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spelling:
+class Spelling(Struct, frozen=True, kw_only=True):
     """A change in words: both values, the difference, and its interval where there is one."""
 
     base: str

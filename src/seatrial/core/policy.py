@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from seatrial.core.comparison import Change, Comparison, Side
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
@@ -43,8 +44,7 @@ class Status(str, Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Margin:
+class Margin(Struct, frozen=True, kw_only=True):
     """A tolerance: an amount in the metric's unit, or a share of the absolute baseline value."""
 
     amount: Decimal
@@ -58,8 +58,7 @@ class Margin:
         return f"{(self.amount * 100).normalize():f}%" if self.relative else f"{self.amount:f}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """The gates of the metrics that `pattern` names: `file:key`, or a key in any file; `*` and `?` match.
 
     `place` is where the rule stands (`seatrial.yaml:7`).
@@ -101,8 +100,7 @@ class Rule:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """All rules, and what is done where no rule can answer.
 
     `stale` is what it does that the candidate's metrics were not made by its own code, data and parameters;
@@ -120,8 +118,7 @@ class Policy:
         return next((r.direction for r in self.rules if r.direction and r.matches(identity)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What one rule, or the health check of the candidate's files, says of one metric."""
 
     id: MetricId
@@ -135,8 +132,7 @@ class Finding:
     change: Change | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """All that one rule demands of one metric, the worst answer first."""
 
     findings: tuple[Finding, ...]
@@ -147,8 +143,7 @@ class Gate:
         return self.findings[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The answer to "may it merge?", with everything that it rests on, in the order of the policy."""
 
     status: Status

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 WORK_TREE = "work tree"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
+class Revision(Struct, frozen=True, kw_only=True):
     """A commit, or the work tree where `sha` is None; `name` is what people call it (`main`, `v1.2`).
 
     `shown` is the commit that people know it by where that is another one: a CI job measures a passing
@@ -33,8 +32,7 @@ class Revision:
         return f"{self.name} {self.short}".strip()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionRange:
+class RevisionRange(Struct, frozen=True, kw_only=True):
     """The two sides of a comparison.
 
     `base` is None where there is nothing to compare with: the first measurement of all.

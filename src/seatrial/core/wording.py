@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from seatrial.core.comparison import Change, Comparison, Effect, FileChange, Side
 from seatrial.core.document import (
@@ -12,6 +13,7 @@ from seatrial.core.document import (
     Block,
     Code,
     Column,
+    Diagram,
     Document,
     Folded,
     Footnote,
@@ -32,12 +34,11 @@ from seatrial.core.policy import Finding, Gate, Outcome, Policy, Status, Verdict
 from seatrial.core.revision import RevisionRange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class Telling(Struct, frozen=True, kw_only=True):
     """What the report should say beside the numbers, and how much of them.
 
     `show_all` lists unchanged values too; `precision` is a fixed number of decimals; `policy_source` names
-    the policy and where it came from; `notes` are remarks of the run for the small print.
+    the policy and where it came from; `notes` are remarks of the run for the small print; `pipeline` is its drawing.
     """
 
     show_all: bool = False
@@ -45,6 +46,7 @@ class Telling:
     policy_source: str | None = None
     run_url: str | None = None
     notes: tuple[str, ...] = ()
+    pipeline: Diagram | None = None
 
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -94,7 +96,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_table_gates(gates, comparison.range, labels, telling),
         *_fold_metrics(comparison, {finding.id for finding in verdict.findings}, labels, telling),
         *_fold_params(comparison, telling),
-        *_fold_pipeline(comparison),
+        *_fold_pipeline(comparison, telling.pipeline),
         *_fold_stale(comparison),
         *_fold_problems(comparison),
         Footnote(line=_tell_origin(comparison, telling)),
@@ -325,7 +327,7 @@ def _word_change(change: Change) -> str:
     return f"{change.state.value}: {where}{change.reason}" if change.reason else change.state.value
 
 
-def _fold_pipeline(comparison: Comparison) -> list[Block]:
+def _fold_pipeline(comparison: Comparison, drawing: Diagram | None) -> list[Block]:
     if not (comparison.files or comparison.stages):
         return []
     ran = [change.address for change in comparison.stages if change.state is State.CHANGED]
@@ -337,7 +339,7 @@ def _fold_pipeline(comparison: Comparison) -> list[Block]:
     return [
         Folded(
             summary=(Text(f"Data and pipeline: {'; '.join(parts) or 'stages were added or removed'}"),),
-            blocks=tuple(_tables_pipeline(comparison)),
+            blocks=(*([drawing] if drawing else []), *_tables_pipeline(comparison)),
         )
     ]
 

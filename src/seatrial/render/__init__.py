@@ -6,16 +6,16 @@ document's business (`seatrial.core.document`). To add a format, write one file 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from seatrial.core.report import Report
 
 Flavour = Literal["github", "gitlab"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderOptions:
+class RenderOptions(Struct, frozen=True, kw_only=True):
     """What a renderer may need to know of the place where its text will stand.
 
     `width` is in terminal cells (None: as wide as the text), `budget` in UTF-8 bytes (None: no limit).

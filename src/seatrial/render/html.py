@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import takewhile
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
+from msgspec import Struct
 
 from seatrial.core.document import (
     Block,
@@ -114,8 +114,7 @@ def _short(side: RevisionFacts) -> str:
 # --- Blocks as values that the template shows -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
+class _Cell(Struct, frozen=True, kw_only=True):
     content: Markup
     label: str
     align: str
@@ -123,14 +122,12 @@ class _Cell:
     short: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _Row(Struct, frozen=True, kw_only=True):
     mark: str
     cells: tuple[_Cell, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class _View(Struct, frozen=True, kw_only=True):
     """A block for the template: its kind, and of the rest what that kind has."""
 
     kind: str

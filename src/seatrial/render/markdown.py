@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.core.document import (
     Align,
@@ -184,22 +186,19 @@ def _as_line_start(match: re.Match[str]) -> str:
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
+class _Words(Struct, frozen=True, kw_only=True):
     """A part that always stays."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawing:
+class _Drawing(Struct, frozen=True, kw_only=True):
     """A part that goes before any number goes."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
+class _Rows(Struct, frozen=True, kw_only=True):
     """A table with its rows apart, so that fewer of them can be written."""
 
     head: str
@@ -207,8 +206,7 @@ class _Rows:
     keep: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fold:
+class _Fold(Struct, frozen=True, kw_only=True):
     """A closed part; `name` is its summary as escaped text."""
 
     name: str
@@ -286,8 +284,7 @@ def _join_number(value: str) -> str:
 # --- Fitting ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
+class _Room(Struct, frozen=True, kw_only=True):
     """How much of each kind of part is written; None means all of it."""
 
     fold_rows: int | None = None

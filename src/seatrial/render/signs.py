@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from seatrial.core.document import Mark
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignStyle:
+class SignStyle(Struct, frozen=True, kw_only=True):
     """A mark as a word, as an emoji (Markdown), as one plain character (terminal) and as a terminal colour."""
 
     word: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import zip_longest
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -198,8 +198,7 @@ def _lead_with_sign(titles: list[RichText], rows: list[list[RichText]]) -> None:
         cells[0] = sign.append_text(cells[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measure:
+class _Measure(Struct, frozen=True, kw_only=True):
     """The cells a column takes: with nothing broken, with its title broken, and at the very least."""
 
     align: Align
@@ -208,8 +207,7 @@ class _Measure:
     least: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
+class _Layout(Struct, frozen=True, kw_only=True):
     """How wide each column is, and how many cells are between two."""
 
     widths: list[int]

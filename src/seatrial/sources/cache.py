@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from seatrial.errors import CompareError
 
@@ -18,8 +19,7 @@ _DEFAULT = "cache"
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedFile:
+class CachedFile(Struct, frozen=True, kw_only=True):
     """One file of an output: its path below the output (empty where it is the output), its md5, and where it lies."""
 
     path: str
@@ -27,8 +27,7 @@ class CachedFile:
     location: Path | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedOut:
+class CachedOut(Struct, frozen=True, kw_only=True):
     """An output as its digest names it; files without a location are not on this machine."""
 
     path: str
@@ -41,8 +40,7 @@ class CachedOut:
         return tuple(file for file in self.files if file.location is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """The caches of a repository's DVC projects; content is the same wherever it lies."""
 
     directories: tuple[Path, ...]

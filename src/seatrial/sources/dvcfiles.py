@@ -9,8 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
 from seatrial.sources import dvcignore, formats
@@ -24,24 +25,21 @@ _SUFFIXES = (".dvc", "dvc.yaml", "dvc.lock", "Dvcfile", dvcignore.FILE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParamsFile:
+class ParamsFile(Struct, frozen=True, kw_only=True):
     """A parameters file; `keys` are the dotted keys that are declared, None where the whole file is."""
 
     path: str
     keys: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
+class Plot(Struct, frozen=True, kw_only=True):
     """A declared plot: its file or directory, or the name of one that is drawn from several files (`y` names them)."""
 
     path: str
     properties: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Struct, frozen=True, kw_only=True):
     """An entry of `artifacts:` in the dvc.yaml at `file`; the path is from the repository's root."""
 
     name: str
@@ -51,8 +49,7 @@ class Artifact:
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """Everything that one side declares. Paths are from the repository's root.
 
     `metrics` may name files and directories; those in `uncached` are declared with `cache: false` and belong in git.

@@ -8,14 +8,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 FILE = ".dvcignore"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rule:
+class _Rule(Struct, frozen=True, kw_only=True):
     """One line: the directory it stands in, its parts, whether it brings back, whether it is for directories alone."""
 
     base: str
@@ -24,8 +24,7 @@ class _Rule:
     directories: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(Struct, frozen=True):
     """The rules of all `.dvcignore` files of a tree; of several that fit, the last one decides."""
 
     rules: tuple[_Rule, ...] = ()

@@ -11,11 +11,11 @@ import difflib
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from seatrial.errors import CompareError
@@ -25,8 +25,7 @@ _LABEL, _SCORE, _GROUP = "label", "score", "group"
 _TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionColumns:
+class PredictionColumns(Struct, frozen=True, kw_only=True):
     """Which columns of a predictions file hold what; several key columns identify a row together."""
 
     key: tuple[str, ...]
@@ -41,8 +40,7 @@ class PredictionColumns:
         return tuple(dict.fromkeys((*self.key, self.label, self.score, *group)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Predictions:
+class Predictions(Struct, frozen=True, kw_only=True, eq=False):
     """One side's checked rows."""
 
     path: str
@@ -59,8 +57,7 @@ class Predictions:
         return self.table[_SCORE].to_numpy()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PairedPredictions:
+class PairedPredictions(Struct, frozen=True, kw_only=True, eq=False):
     """The rows that both sides hold, in the order of their keys; arrays are (n_common,).
 
     `label` is the candidate's where the sides differ (in `labels_changed` rows), so that both models are
@@ -187,8 +184,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Check:
+class _Check(Struct, frozen=True, kw_only=True, eq=False):
     path: str
     raw: pl.DataFrame
     columns: PredictionColumns

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import product
+
+from msgspec import Struct, field
 
 from seatrial.core.metrics import Key
 
@@ -23,8 +24,7 @@ class TemplateError(Exception):
     """A template that can't be resolved; the message says which part of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A scalar, a list of nodes or a mapping to nodes, with its place in a file (None: in dvc.yaml itself)."""
 
     value: object
@@ -32,8 +32,7 @@ class Node:
     path: Key = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The names that a template may use. `used` collects which values of which files were."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
@@ -104,8 +103,7 @@ class Scope:
         return _text(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(Struct, frozen=True, kw_only=True):
     """A stage as DVC names it, with its template and the names that the template may use."""
 
     name: str

@@ -48,6 +48,7 @@ class CommitTree:
 
     def __init__(self, repository: Repository, sha: str) -> None:
         self._repository = repository
+        self._sha = sha
         self._blobs = dict(sorted(repository.list_tree(sha).items()))
         self._sorted = list(self._blobs)
 
@@ -58,6 +59,7 @@ class CommitTree:
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that the commit holds."""
         wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
+        self._repository.fetch_missing(self._sha, frozenset(wanted.values()))
         contents = self._repository.read_blobs(wanted.values(), limit=MAX_BYTES)
         absent = [path for path, oid in wanted.items() if oid not in contents]
         if absent:
