@@ -162,7 +162,7 @@ def compare(
         metrics=metrics,
         params=params,
         files=_compare_files(base, head, metric_paths) if base else (),
-        stages=_compare_stages(base, head) if base else (),
+        stages=_compare_stages(base, head, _list_changed(params)) if base else (),
         problems=tuple(
             SidedProblem(side=side, problem=problem)
             for side, problems in ((Side.BASE, base_problems), (Side.HEAD, head.problems))
@@ -302,26 +302,33 @@ def _presence(base: object, head: object) -> State:
     return State.ADDED if base is None else State.REMOVED if head is None else State.CHANGED
 
 
-def _compare_stages(base: Snapshot, head: Snapshot) -> tuple[StageChange, ...]:
+def _list_changed(params: tuple[Change, ...]) -> tuple[str, ...]:
+    """The parameters that differ, spelled as dvc.lock names them."""
+    return tuple(f"{c.id.file}:{'.'.join(c.id.key)}" for c in params if c.state is not State.UNCHANGED)
+
+
+def _compare_stages(base: Snapshot, head: Snapshot, params: tuple[str, ...]) -> tuple[StageChange, ...]:
     before = {stage.address: stage for stage in base.stages}
     after = {stage.address: stage for stage in head.stages}
     return tuple(
-        StageChange(address=address, state=_presence(old, new), because=_explain_stage(old, new))
+        StageChange(address=address, state=_presence(old, new), because=_explain_stage(old, new, params))
         for address in sorted(before.keys() | after.keys())
         for old, new in [(before.get(address), after.get(address))]
         if old != new
     )
 
 
-def _explain_stage(base: StageRecord | None, head: StageRecord | None) -> tuple[str, ...]:
+def _explain_stage(base: StageRecord | None, head: StageRecord | None, changed: tuple[str, ...]) -> tuple[str, ...]:
     if base is None or head is None:
         return ()
     causes = ["command"] if base.command != head.command else []
     old_params, new_params = dict(base.params or {}), dict(head.params or {})
     causes += [
-        f"parameter {name}"
+        f"parameter {inner}"
         for name in sorted(old_params.keys() | new_params.keys())
         if old_params.get(name) != new_params.get(name)
+        # A stage may depend on a whole group; what changed in it says more than its name.
+        for inner in [one for one in changed if one.startswith(f"{name}.")] or [name]
     ]
     old_deps = {record.path: record.digest for record in base.deps}
     new_deps = {record.path: record.digest for record in head.deps}

@@ -151,3 +151,17 @@ def test_large_integers_are_compared_exactly() -> None:
     (change,) = compare_values({"a": 2**70}, {"a": 2**70 + 1}).metrics
     assert change.delta is not None
     assert change.delta.absolute == 1
+
+
+def test_a_stage_that_depends_on_a_group_of_parameters_names_the_one_that_changed() -> None:
+    """`boosting` has ten parameters; one of them was the reason."""
+    stages = [
+        StageRecord(address="train", command="x", params={"params.yaml:boosting": text})
+        for text in ("{a: 1}", "{a: 2}")
+    ]
+    sides = [
+        snapshot(file("m.json", {"x": 1}), params={"boosting": {"a": number, "b": 0}}, stages=(stage,))
+        for number, stage in enumerate(stages)
+    ]
+    (changed,) = compare(range_of(), *sides).stages
+    assert changed.because == ("parameter params.yaml:boosting.a",)
