@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -47,7 +50,8 @@ _EXAMPLE_SERVE = """\b
 Examples:
   seatrial serve /srv/models
   curl localhost:8080/v2/models/flights-delay"""
-_FORMATS = ("terminal", "markdown", "json", "html", "junit")
+_FORMATS = ("terminal", "markdown", "json", "html", "junit", "dvc-json", "dvc-markdown")
+_GIT_DIR = "seatrial.git_dir"
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
 
 
@@ -76,14 +80,20 @@ all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_AL
     default=Path(),
     help="Run as if started in this directory.",
 )
+@click.option(
+    "--git-dir",
+    type=click.Path(path_type=Path),
+    help="The repository, where it is not the one around this directory: a bare one, to compare two commits.",
+)
 @click.pass_context
-def cli(context: click.Context, directory: Path) -> None:
+def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
     """Continuous delivery for machine-learning models in DVC projects.
 
     Compare a change's metrics with those of the main branch, judge them by the gates in seatrial.yaml,
     report, and deliver the model that was judged.
     """
     context.obj = directory
+    context.meta[_GIT_DIR] = git_dir
 
 
 @cli.command(epilog=_EXAMPLE_COMPARE)
@@ -111,6 +121,10 @@ def cli(context: click.Context, directory: Path) -> None:
 @click.option(
     "--intervals/--no-intervals", default=True, help="Read the predictions too, where seatrial.yaml names them."
 )
+@click.option("--json", "shape", flag_value="dvc-json", help="The shape of `dvc metrics diff --json`.")
+@click.option("--md", "shape", flag_value="dvc-markdown", help="The table of `dvc metrics diff --md`.")
+@click.option("--params", is_flag=True, help="Parameters in DVC's shapes, as `dvc params diff` has them.")
+@click.option("--no-path", is_flag=True, help="No column of paths in the table of --md.")
 @config_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
 @click.pass_obj
@@ -124,6 +138,9 @@ def compare(
     targets: tuple[str, ...],
     precision: int | None,
     intervals: bool,
+    shape: str | None,
+    params: bool,
+    no_path: bool,
     config_path: Path | None,
     quiet: bool,
 ) -> None:
@@ -134,7 +151,10 @@ def compare(
     """
     from seatrial.commands.compare import Destination, compare_revisions, write_outputs
     from seatrial.commands.measure import Selection
+    from seatrial.render import RenderOptions
 
+    if shape:
+        formats = (*formats, shape)
     destinations = tuple(
         Destination(format=name, path=None if path in {None, "-"} else directory / (path or ""))
         for name, path in _pair_outputs(formats, outputs)
@@ -145,10 +165,14 @@ def compare(
         head=head,
         config_path=config_path,
         selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals),
+        git_dir=_named_git_dir(),
     )
-    text = write_outputs(measurement, destinations, {"terminal": _terminal_options()})
+    in_dvc_shape = RenderOptions(params=params, no_path=no_path, show_all=show_all, precision=precision)
+    options = dict.fromkeys(("dvc-json", "dvc-markdown"), in_dvc_shape) | {"terminal": _terminal_options()}
+    text = write_outputs(measurement, destinations, options)
     if not quiet:
-        click.echo(text, nl=False, color=True)
+        printed = {destination.format for destination in destinations if destination.path is None}
+        _print(_disarm(text) if printed <= {"terminal", "markdown"} else text)
     sys.exit(measurement.verdict.exit_code)
 
 
@@ -219,8 +243,10 @@ def ci(
         report_dir=report_dir,
         show_all=show_all,
     )
-    result = run_ci(directory, os.environ, request, lambda line: click.echo(f"seatrial: {line}", err=True))
-    click.echo(RENDERERS["terminal"](result.measurement.report, RenderOptions()), nl=False)
+    result = run_ci(
+        directory, os.environ, request, lambda line: click.echo(f"seatrial: {line}", err=True), _named_git_dir()
+    )
+    _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))
     for delivery in result.deliveries:
         _show_delivery(delivery)
     sys.exit(result.exit_code(require_delivery=require_delivery))
@@ -254,7 +280,13 @@ def deploy(
     from seatrial.commands.deploy import apply, describe_deployment, describe_plan
 
     plan, target = plan_delivery(
-        directory, artifact=artifact, root=root, base=base, config_path=config_path, override=override
+        directory,
+        artifact=artifact,
+        root=root,
+        base=base,
+        config_path=config_path,
+        override=override,
+        git_dir=_named_git_dir(),
     )
     for line in describe_plan(plan):
         click.echo(line, err=not dry_run)
@@ -276,9 +308,15 @@ def serve(root: Path, host: str, port: int) -> None:
     run_server(root, host=host, port=port, announce=click.echo)
 
 
+def _named_git_dir() -> Path | None:
+    """What the global option `--git-dir` named."""
+    named: Path | None = click.get_current_context().meta[_GIT_DIR]
+    return named
+
+
 def _show_delivery(delivery: Delivery) -> None:
     if delivery.ok:
-        click.echo(f"{delivery.step}: {delivery.detail or 'done'}", err=True)
+        _tell(f"{delivery.step}: {delivery.detail or 'done'}")
     else:
         _show_error(f"{delivery.step}: {delivery.problem}", delivery.hint)
 
@@ -311,14 +349,46 @@ def _terminal_options() -> RenderOptions:
     """Colour and width of a terminal, plain text for anything else."""
     from seatrial.render import RenderOptions
 
-    if not sys.stdout.isatty():
+    if not (sys.stdout and sys.stdout.isatty()):  # None where a script has closed it
         return RenderOptions()
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return RenderOptions(colour=colour, width=shutil.get_terminal_size().columns)
 
 
+def _print(text: str) -> None:
+    """The text for standard output, as it is; UsageError where the disk behind it is full."""
+    try:
+        click.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"standard output can't be written: {error.strerror}") from None
+
+
+def _tell(text: str) -> None:
+    """One line on standard error, whoever wrote its words."""
+    from seatrial.render.characters import readable
+
+    with contextlib.suppress(OSError):  # that nobody can be told does not change the exit code
+        click.echo(_disarm(readable(text)), err=True)
+
+
+def _disarm(text: str) -> str:
+    """Text for a log of GitHub Actions in which no line is a command to its runner (`::add-mask::`, `##[group]`).
+
+    Names out of a pull request stand in it, and the runner obeys whatever a step prints.
+    """
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    return re.sub(r"(?m)^(\s*:)(?=:)", r"\1 ", text).replace("##[", "## [")
+
+
 def main() -> NoReturn:
     """Run the command line and exit; every error becomes one message, one hint and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another character set still gets the verdict; its signs are spelled as codes there.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = cli.main(prog_name="seatrial", standalone_mode=False)
     except SeatrialError as error:
@@ -340,12 +410,17 @@ def main() -> NoReturn:
     sys.exit(result if isinstance(result, int) else 0)
 
 
+def _head(word: str, colour: str) -> None:
+    with contextlib.suppress(OSError):
+        click.secho(word, fg=colour, bold=True, err=True, nl=False)
+
+
 def _show_error(message: str, hint: str) -> None:
-    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(message, err=True)
+    _head("error: ", "red")
+    _tell(message)
     if hint:
-        click.secho("next:  ", fg="cyan", bold=True, err=True, nl=False)
-        click.echo(hint, err=True)
+        _head("next:  ", "cyan")
+        _tell(hint)
 
 
 def _show_defect(error: Exception) -> None:
@@ -358,4 +433,7 @@ def _show_defect(error: Exception) -> None:
         "please report it at https://github.com/seatrial/seatrial/issues with the lines below",
     )
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    click.echo(f"seatrial {__version__}, {python}\n{''.join(traceback.format_exception(error))}", err=True)
+    _tell(f"seatrial {__version__}, {python}")
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        click.echo(" " * (len(line) - len(line.lstrip())), nl=False, err=True)
+        _tell(line.lstrip())

@@ -98,6 +98,9 @@ def write_outputs(
 
 def write_whole(path: Path, text: str) -> None:
     """Write beside, then rename; UsageError where that can't be done."""
+    if _is_special(path):
+        _write_through(path, text)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -110,4 +113,21 @@ def write_whole(path: Path, text: str) -> None:
         Path(beside).replace(path)
     except OSError as error:
         Path(beside).unlink(missing_ok=True)
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path is a pipe or a device, such as /dev/stdout: renaming over it would remove it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # it is not there, or can't be: the attempt to write tells which
+    return path.parent == Path("/dev") or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_through(path: Path, text: str) -> None:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
