@@ -154,7 +154,8 @@ def compare(
     from seatrial.render import RenderOptions
 
     if shape:
-        formats = (*formats, shape)
+        # DVC's shapes have no room for intervals: what would not be shown is not computed.
+        formats, intervals = (*formats, shape), intervals and bool(formats)
     destinations = tuple(
         Destination(format=name, path=None if path in {None, "-"} else directory / (path or ""))
         for name, path in _pair_outputs(formats, outputs)

@@ -19,7 +19,8 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     """What a renderer may need to know of the place where its text will stand.
 
     `width` is in terminal cells (None: as wide as the text), `budget` in UTF-8 bytes (None: no limit).
-    `full_report_url` is where a reader finds what a short report had to leave out.
+    `full_report_url` is where a reader finds what a short report had to leave out. The last four are for the shapes
+    of DVC's own diffs: parameters in the place of metrics, no column of paths, unchanged values too, decimals.
     """
 
     colour: bool = False
@@ -27,6 +28,10 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     budget: int | None = None
     flavour: Flavour = "github"
     full_report_url: str | None = None
+    params: bool = False
+    no_path: bool = False
+    show_all: bool = False
+    precision: int | None = None
 
 
 class Renderer(Protocol):
@@ -67,6 +72,18 @@ def _junit(report: Report, options: RenderOptions) -> str:
     return junit.render(report, options)
 
 
+def _dvc_json(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import dvc
+
+    return dvc.render_json(report, options)
+
+
+def _dvc_markdown(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import dvc
+
+    return dvc.render_markdown(report, options)
+
+
 # Each is imported when it is called: `seatrial compare` must not wait for a format that nobody asked for.
 RENDERERS: dict[str, Renderer] = {
     "terminal": _terminal,
@@ -74,4 +91,6 @@ RENDERERS: dict[str, Renderer] = {
     "json": _json,
     "html": _html,
     "junit": _junit,
+    "dvc-json": _dvc_json,
+    "dvc-markdown": _dvc_markdown,
 }
