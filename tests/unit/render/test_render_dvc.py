@@ -20,8 +20,8 @@ def report_on(base: dict[str, Any], head: dict[str, Any]) -> Report:
     return build_report(comparison, evaluate(policy, comparison), policy, Telling())
 
 
-def as_json(base: dict[str, Any], head: dict[str, Any], **options: bool) -> Any:
-    return json.loads(RENDERERS["dvc-json"](report_on(base, head), RenderOptions(**options)))
+def as_json(base: dict[str, Any], head: dict[str, Any], *, show_all: bool = False) -> Any:
+    return json.loads(RENDERERS["dvc-json"](report_on(base, head), RenderOptions(show_all=show_all)))
 
 
 @pytest.mark.parametrize(
