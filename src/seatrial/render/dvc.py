@@ -1,7 +1,7 @@
 """The shapes of `dvc metrics diff` and `dvc params diff`, so that a script which reads them can read us.
 
-Differences from DVC: the JSON is strict (a value that is not finite is null), differences are exact in decimal, a number
-is never rounded to 0, the order is stable, and signs that would break the table are escaped.
+Differences from DVC: the JSON is strict (a value that is not finite is null), differences are exact in decimal, a
+number is never rounded to 0, the order is stable, and signs that would break the table are escaped.
 """
 
 from __future__ import annotations
