@@ -257,3 +257,53 @@ def test_extreme_numbers_are_reported_in_every_format(scratch: Scratch, value: s
     assert (answer.code, answer.err) == (1 if value in {"1e400", "1" + "0" * 400} else 0, "")
     facts = json.loads((scratch.directory / "report.json").read_text())
     assert facts["metrics"][0]["key"] == ["recall"]
+
+
+def test_no_name_is_a_command_to_the_runner(scratch: Scratch) -> None:
+    """GitHub's runner obeys what a step prints at the start of a line, on either stream."""
+    names = {"::add-mask::0": 1, "::stop-commands::x": 1, "##[add-mask]0": 1}
+    scratch.measure(**names)
+    scratch.git("checkout", "-q", "-b", "hostile")
+    scratch.write({"metrics.json": json.dumps(dict.fromkeys(names, 2))})
+    env = {"GITHUB_ACTIONS": "true"}
+    report = run_seatrial(scratch.directory, "compare", "--all", env=env)
+    assert report.out.count("add-mask") == 2
+    scratch.write({"seatrial.yaml": 'version: 1\nmetrics: {"a\\n::add-mask::0\\e[31m": {at_leest: 1}}\n'})
+    wrong = run_seatrial(scratch.directory, "compare", env=env)
+    assert wrong.code == 2
+    assert "\x1b" not in wrong.err
+    for line in (report.out + wrong.err).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+
+
+def test_another_character_set_does_not_hide_the_verdict(scratch: Scratch) -> None:
+    """Signs that it lacks are spelled as codes."""
+    scratch.measure(recall=0.8)
+    scratch.git("checkout", "-q", "-b", "same")
+    answer = run_seatrial(scratch.directory, "compare", env={"PYTHONIOENCODING": "iso8859-2"})
+    assert answer.code == 0
+    assert answer.out.startswith("\\u2713 No change")
+
+
+def test_pipes_and_devices_are_written_not_replaced(scratch: Scratch) -> None:
+    """`--output /dev/stdout` prints; a pipe stays a pipe."""
+    scratch.measure(recall=0.8)
+    scratch.git("checkout", "-q", "-b", "same")
+    answer = run_seatrial(scratch.directory, "compare", "--format", "terminal", "--output", "/dev/stdout")
+    assert (answer.code, answer.out.partition(":")[0]) == (0, "✓ No change")
+    assert Path("/dev/stdout").is_symlink()
+    full = run_seatrial(scratch.directory, "compare", "--format", "json", "--output", "/dev/full")
+    assert (full.code, full.err.partition("\n")[0]) == (
+        2,
+        "error: /dev/full can't be written: No space left on device",
+    )
+    assert Path("/dev/full").is_char_device()
+
+
+def test_an_output_that_can_not_be_is_one_error(scratch: Scratch) -> None:
+    """A directory, a file below a file, a name that is too long."""
+    scratch.measure(recall=0.8)
+    for output in (".", "metrics.json/report.json", f"{'x' * 300}.json"):
+        answer = run_seatrial(scratch.directory, "compare", "HEAD", "--format", "json", "--output", output)
+        assert (answer.code, "can't be written" in answer.err) == (2, True)
