@@ -173,7 +173,7 @@ class _Reader:
             directories |= self._read_stages(path, str(name), definition, scope)
         if values.get("stages") is not None and not isinstance(values["stages"], Mapping):
             self._note(path, f"{path}: 'stages' is not a mapping")
-        self._read_top_level(path, values, scope)
+        self._read_top_level(path, values, scope.forget())
         self._read_locked(path, directories, lock)
         self._note_used(scope)
 

@@ -195,11 +195,19 @@ def _select_keys(params: MetricSet, keys: tuple[str, ...] | None) -> MetricSet:
 
 
 def _matches(key: Key, wanted: str) -> bool:
+    """Whether a declared key is this one, or a mapping above it.
+
+    It is compared part by part, where `**` stands for any number of parts, and as a whole for keys that have dots.
+    """
     dotted = ".".join(key)
     if dotted == wanted or dotted.startswith(f"{wanted}."):
         return True
-    parts = wanted.split(".")
-    return "*" in wanted and len(parts) <= len(key) and all(map(fnmatchcase, key, parts))
+    parts = wanted.lstrip(".").split(".")
+    if "**" not in parts:
+        return len(parts) <= len(key) and all(map(fnmatchcase, key, parts))
+    before = parts.index("**")
+    spread = (parts[:before] + ["*"] * number + parts[before + 1 :] for number in range(len(key) + 1))
+    return any(len(several) <= len(key) and all(map(fnmatchcase, key, several)) for several in spread)
 
 
 def _in_order(sets: Iterable[list[MetricSet]]) -> tuple[MetricSet, ...]:

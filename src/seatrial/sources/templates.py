@@ -17,7 +17,7 @@ from seatrial.core.metrics import Key
 MAX_STAGES = 100_000
 
 _TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>.*?)\}")
-_EXPRESSION = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\])*")
+_EXPRESSION = re.compile(r"[^.\[\]]+(?:\s*\.[^.\[\]]+|\s*\[[^.\[\]]+\])*\s*")
 
 
 class TemplateError(Exception):
@@ -46,6 +46,10 @@ class Scope(Struct, frozen=True):
     def hold(self, nodes: Mapping[str, Node]) -> Scope:
         """A scope in which `item` and `key` stand for one round of a loop."""
         return Scope({**self.nodes, **nodes}, self.used)
+
+    def forget(self) -> Scope:
+        """The same names, where their use makes no parameter: in the data of a loop, and outside of stages."""
+        return Scope(self.nodes, {})
 
     def resolve(self, data: object, key: str = "") -> object:
         """`data` with every template in it filled in.
@@ -115,12 +119,12 @@ def expand_stage(name: str, definition: Mapping[object, object], scope: Scope) -
     """The stages that one entry of `stages` stands for: itself, or one for every round of its loop."""
     if "matrix" in definition:
         template = {key: value for key, value in definition.items() if key != "matrix"}
-        yield from _expand_matrix(name, template, scope, scope.resolve_node(definition["matrix"]))
+        yield from _expand_matrix(name, template, scope, scope.forget().resolve_node(definition["matrix"]))
     elif "foreach" in definition:
         body = definition.get("do")
         if not isinstance(body, Mapping):
             raise TemplateError("'do' is not a mapping")
-        yield from _expand_foreach(name, body, scope, scope.resolve_node(definition["foreach"]))
+        yield from _expand_foreach(name, body, scope, scope.forget().resolve_node(definition["foreach"]))
     else:
         yield Instance(name=name, definition=definition, scope=scope)
 

@@ -201,6 +201,26 @@ def test_params_are_cut_to_their_declared_keys(project: GitProject) -> None:
     assert values == {("a", "b", "c"): 1, ("a", "b", "d"): 2, ("x.y",): 4, ("list", "0"): 6, ("list", "1"): 7}
 
 
+@pytest.mark.parametrize(
+    ("declared", "chosen"),
+    [
+        ("a", ["a.b.c", "a.b.d", "a.e"]),
+        (".a.b", ["a.b.c", "a.b.d"]),
+        ("?.e", ["a.e"]),
+        ("[ab].b.[!c]", ["a.b.d"]),
+        ("**.d", ["a.b.d"]),
+        ("a.**.c", ["a.b.c"]),
+        ("a.**.e", ["a.e"]),
+        ("a.e.deeper", []),
+    ],
+)
+def test_declared_keys_are_patterns_part_by_part(project: GitProject, declared: str, chosen: list[str]) -> None:
+    """`*`, `?`, `[…]` and `**` mean what they mean to DVC."""
+    text = '{"a": {"b": {"c": 1, "d": 2}, "e": 3}, "z": 5}'
+    project.commit({"dvc.yaml": f"stages: {{s: {{cmd: x, params: [p.json: ['{declared}']]}}}}", "p.json": text})
+    assert [".".join(key) for key in _only(_read(project).params).values] == chosen
+
+
 def test_read_text_takes_one_file_of_either_side(project: GitProject) -> None:
     """The policy is read from the base branch, not from the disk."""
     project.commit({"seatrial.yaml": "a"})

@@ -31,6 +31,7 @@ def scope() -> Scope:
         ("${ deep.list[1].x }", "y"),
         ("${deep.list[0]}", 1),
         ("${deep[list][0]}", 1),
+        ("${ deep . list [1] .x }", "y"),
         ("rate ${lr}, flag ${on}", "rate 0.1, flag true"),
         (r"\${lr} is ${lr}", "${lr} is 0.1"),
         ("no template", "no template"),
@@ -82,8 +83,18 @@ def test_used_values_of_files_are_remembered(scope: Scope) -> None:
     """Which values of which files were used, lists as a whole, inline values not at all."""
     inline = scope.extend({"inline": 1}, None)
     inline.resolve("${lr} ${inline} ${deep.list[1].x}")
-    inline.resolve_node("${names}")
+    inline.resolve("${names}")
+    inline.forget().resolve("${on}")
     assert inline.used == {"params.yaml": {("lr",): None, ("deep", "list", "1", "x"): None, ("names",): None}}
+
+
+def test_what_a_loop_goes_over_is_no_parameter_unless_a_round_uses_it(scope: Scope) -> None:
+    """The list of a loop decides which stages there are; only what the stages then use of it are parameters."""
+    rounds = list(expand_stage("s", {"foreach": ["${lr}", "x-${on}", {"k": "${none}"}], "do": {}}, scope))
+    assert not scope.used
+    rounds[0].scope.resolve("${item}")
+    rounds[1].scope.resolve("${item}")
+    assert scope.used == {"params.yaml": {("lr",): None}}
 
 
 def _names(definition: dict[object, object], scope: Scope) -> list[str]:
