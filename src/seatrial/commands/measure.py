@@ -12,7 +12,7 @@ from seatrial.charts.pipeline import draw_pipeline
 from seatrial.commands.baseline import walk_back
 from seatrial.commands.uncertainty import Uncertainty, estimate_uncertainty
 from seatrial.config import Config
-from seatrial.core.comparison import Comparison, compare
+from seatrial.core.comparison import Comparison, add_contents, compare
 from seatrial.core.document import Diagram
 from seatrial.core.metrics import Snapshot
 from seatrial.core.policy import Finding, Verdict, evaluate
@@ -71,6 +71,7 @@ def measure(
     wanted = config.evaluations if selection.intervals else ()
     uncertainty = estimate_uncertainty(repository, wanted, base, head) if base else Uncertainty()
     comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
+    comparison = _look_into_directories(repository, comparison)
     verdict = evaluate(config.policy, comparison, beside=beside)
     telling = Telling(
         show_all=selection.show_all,
@@ -82,6 +83,17 @@ def measure(
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _look_into_directories(repository: Repository, comparison: Comparison) -> Comparison:
+    """Tell file by file how directories differ, where DVC's lists of them are on this machine."""
+    pairs = [(file.base, file.head) for file in comparison.files if file.base and file.head]
+    digests = {record.digest for pair in pairs for record in pair if record.digest.endswith(".dir")}
+    if not digests:
+        return comparison
+    from seatrial.sources.listings import list_directories
+
+    return add_contents(comparison, list_directories(repository, comparison.range.head, digests))
 
 
 def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.core.metrics import (
     Direction,
@@ -80,13 +81,25 @@ class Change(Struct, frozen=True, kw_only=True):
         return Effect.BETTER if rose == (self.direction is Direction.HIGHER) else Effect.WORSE
 
 
+class Contents(Struct, frozen=True, kw_only=True):
+    """How two versions of a directory differ, by the paths of their files."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    modified: tuple[str, ...]
+
+
 class FileChange(Struct, frozen=True, kw_only=True):
-    """A dependency or output whose digest differs between the two lock files."""
+    """A dependency or output whose digest differs between the two lock files, or that has another path.
+
+    `contents` is known of directories whose lists of files are on this machine on both sides.
+    """
 
     path: str
     state: State
     base: FileRecord | None
     head: FileRecord | None
+    contents: Contents | None = None
 
 
 class StageChange(Struct, frozen=True, kw_only=True):
@@ -282,6 +295,28 @@ def _kind(value: Value) -> str:
     if isinstance(value, bool):
         return "flag"
     return "number" if is_number(value) else "text" if isinstance(value, str) else "null"
+
+
+def compare_listings(base: Mapping[str, str], head: Mapping[str, str]) -> Contents:
+    """Compare two directories, each a mapping of path to digest."""
+    return Contents(
+        added=tuple(sorted(head.keys() - base.keys())),
+        removed=tuple(sorted(base.keys() - head.keys())),
+        modified=tuple(sorted(path for path in base.keys() & head.keys() if base[path] != head[path])),
+    )
+
+
+def add_contents(comparison: Comparison, listings: Mapping[str, Mapping[str, str]]) -> Comparison:
+    """A comparison whose directories tell what is in them; `listings` maps a digest to paths and digests."""
+    return replace(
+        comparison,
+        files=tuple(
+            replace(file, contents=compare_listings(listings[file.base.digest], listings[file.head.digest]))
+            if file.base and file.head and file.base.digest in listings and file.head.digest in listings
+            else file
+            for file in comparison.files
+        ),
+    )
 
 
 def _compare_files(base: Snapshot, head: Snapshot, metric_paths: set[str]) -> tuple[FileChange, ...]:

@@ -59,7 +59,10 @@ class FindingFacts(Struct, frozen=True, kw_only=True):
 
 
 class FileFacts(Struct, frozen=True, kw_only=True):
-    """A dependency or output of the pipeline whose content differs."""
+    """A dependency or output of the pipeline whose content differs.
+
+    `added`, `removed` and `modified` count files of a directory, null where their lists are not at hand.
+    """
 
     path: str
     state: str
@@ -67,6 +70,9 @@ class FileFacts(Struct, frozen=True, kw_only=True):
     head_size: int | None
     base_files: int | None
     head_files: int | None
+    added: int | None
+    removed: int | None
+    modified: int | None
 
 
 class StageFacts(Struct, frozen=True, kw_only=True):

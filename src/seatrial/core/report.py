@@ -123,7 +123,7 @@ def _state_finding(finding: Finding) -> FindingFacts:
 
 
 def _state_file(change: FileChange) -> FileFacts:
-    base, head = change.base, change.head
+    base, head, inside = change.base, change.head, change.contents
     return FileFacts(
         path=change.path,
         state=change.state.value,
@@ -131,6 +131,9 @@ def _state_file(change: FileChange) -> FileFacts:
         head_size=head.size if head else None,
         base_files=base.files if base else None,
         head_files=head.files if head else None,
+        added=len(inside.added) if inside else None,
+        removed=len(inside.removed) if inside else None,
+        modified=len(inside.modified) if inside else None,
     )
 
 

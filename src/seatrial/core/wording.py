@@ -369,7 +369,16 @@ def _row_file(change: FileChange) -> tuple[Line, ...]:
     sizes = [
         spell_bytes(record.size) if record and record.size is not None else "–" for record in (change.base, change.head)
     ]
-    return ((Code(change.path),), (Text(change.state.value),), (Text(sizes[0]),), (Text(sizes[1]),))
+    return ((Code(change.path),), (Text(_word_file(change)),), (Text(sizes[0]),), (Text(sizes[1]),))
+
+
+def _word_file(change: FileChange) -> str:
+    """The state, and of a directory how many of its files it is about."""
+    if change.contents is None:
+        return change.state.value
+    counts = {name: len(getattr(change.contents, name)) for name in ("added", "removed", "modified")}
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{change.state.value}: {told}" if told else change.state.value
 
 
 def _list_names(names: Iterable[str]) -> Line:
