@@ -7,6 +7,7 @@ bounded, and whatever can't be read is a `FormatError` with a reason, never a cr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from seatrial.core.metrics import Key, MetricSet, Problem, State, Value
@@ -15,6 +16,13 @@ MAX_BYTES = 64 << 20
 MAX_DEPTH = 100
 MAX_LEAVES = 1_000_000
 _MAX_TEXT = 4096
+# What the parsers make of a text is far larger than the text, and made before it can be counted. A value costs at least
+# one of these signs; YAML's nodes are the largest.
+_MAX_JSON_SIGNS, _MAX_YAML_SIGNS = 2_000_000, 1_000_000
+_MAX_TOML, _MAX_PYTHON = 4 << 20, 1 << 18
+_MAX_DOTS = 1000  # in one dotted key, of which tomllib's cost grows with the square
+# Decimal integers are bounded by Python; these are fast to read and can't be written down again.
+_HUGE_INTEGER = re.compile(r"0[xXoObB][0-9a-fA-F_]{4000}")
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture"}
@@ -51,6 +59,8 @@ def load(path: str, data: bytes) -> object:
         raise FormatError("is a table, not a file of named values")
     text = _decode(data)
     _refuse_conflict(text)
+    if _HUGE_INTEGER.search(text):
+        raise FormatError("holds an integer of too many digits")
     parse = _PARSERS.get(suffix, _parse_yaml)
     try:
         return parse(text)
@@ -129,6 +139,7 @@ def _mend(error: FormatError) -> str:
 def _parse_json(text: str) -> object:
     import json
 
+    _refuse_many(text, ",[{", _MAX_JSON_SIGNS)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -146,6 +157,9 @@ def _parse_toml(text: str) -> object:
         import tomllib
     else:
         import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+    _refuse_long(text, _MAX_TOML)
+    if any(part.count(".") > _MAX_DOTS for part in re.split(r"[=,\n]", text)):
+        raise FormatError("is nested too deeply")
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
     except ValueError as error:
@@ -153,6 +167,16 @@ def _parse_toml(text: str) -> object:
 
 
 def _parse_yaml(text: str) -> object:
+    from seatrial.sources import blockyaml
+
+    _refuse_many(text, ",[{:\n", _MAX_YAML_SIGNS)
+    try:
+        return blockyaml.load(text)
+    except blockyaml.NotPlainError:
+        return _parse_any_yaml(text)
+
+
+def _parse_any_yaml(text: str) -> object:
     from seatrial.sources import yaml12
 
     try:
@@ -166,12 +190,25 @@ def _parse_yaml(text: str) -> object:
 def _parse_python(text: str) -> object:
     from seatrial.sources import literals
 
+    _refuse_long(text, _MAX_PYTHON)
     try:
         return literals.load(text)
     except SyntaxError as error:
         raise FormatError(f"is not Python: {error.msg}", line=error.lineno) from None
     except ValueError as error:
         raise FormatError(f"is not Python: {error}") from None
+
+
+def _refuse_many(text: str, signs: str, limit: int) -> None:
+    """FormatError for a text of which a parser would make too many values."""
+    if len(text) > limit and sum(map(text.count, signs)) > limit:
+        raise FormatError(f"has more than {MAX_LEAVES} values")
+
+
+def _refuse_long(text: str, limit: int) -> None:
+    """FormatError for a text of a format that is costly to read."""
+    if len(text) > limit:
+        raise FormatError(f"is larger than {limit >> 10} KB, the most that is read of this format")
 
 
 def _refuse_conflict(text: str) -> None:

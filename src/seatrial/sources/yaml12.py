@@ -1,43 +1,26 @@
 """YAML 1.2 as DVC reads it, by libyaml, within limits.
 
-PyYAML speaks YAML 1.1, where `1e-5` is a string, `010` is 8 and `yes` is true. Here plain scalars follow the core
-schema of 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), with the underscores in numbers that DVC's reader,
-ruamel.yaml, accepts too. Dates stay text. Values are built straight from libyaml's nodes, which is faster than
-PyYAML's constructor, and bounded: an alias counts as often as it would be written out, so that a small file can't
-unfold into a huge one.
-Duplicate keys are an error, and `.5e3` without a sign in its exponent is text, as in DVC.
+PyYAML speaks YAML 1.1, where `1e-5` is a string, `010` is 8 and `yes` is true. Here plain scalars are those of 1.2
+(`scalars`). Values are built straight from libyaml's nodes, which is faster than PyYAML's constructor, and bounded: an
+alias counts as often as it would be written out, so that a small file can't unfold into a huge one. Duplicate keys are
+an error, as in DVC.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import yaml
+
+from seatrial.sources.scalars import BUILDERS, MAP, MERGE, SEQ, STR, resolve
 
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 # libyaml recurses in C and would end the process; a column or a bracket is at most two levels.
 _MAX_COLUMNS = 500
 
-_STR, _SEQ, _MAP = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"
-_INT, _FLOAT, _BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
-_NULL, _MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
-_TEXT_TAGS = frozenset({_STR, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
-
-_WORDS = dict.fromkeys(("true", "True", "TRUE", "false", "False", "FALSE"), _BOOL)
-_WORDS |= dict.fromkeys(("", "~", "null", "Null", "NULL"), _NULL)
-_WORDS |= dict.fromkeys((".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"), _FLOAT)
-_WORDS |= {sign + word: _FLOAT for word in (".inf", ".Inf", ".INF") for sign in "+-"}
-_WORDS["<<"] = _MERGE
-
-_FLOAT_FORM = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+][0-9]+)?)"
-)
-_INT_FORM = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)")
-_NUMBER_STARTS = frozenset("+-.0123456789")
-_BASES = {"0b": 2, "0o": 8, "0x": 16}
+_TEXT_TAGS = frozenset({STR, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
 _DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)
 
 
@@ -75,19 +58,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def resolve(self, kind: type, value: str | None, implicit: Any) -> str:
         if kind is yaml.ScalarNode:
-            return _resolve_plain(value or "") if implicit[0] else _STR
-        return _SEQ if kind is yaml.SequenceNode else _MAP
-
-
-def _resolve_plain(value: str) -> str:
-    if value in _WORDS:
-        return _WORDS[value]
-    if value[0] in _NUMBER_STARTS:
-        if _FLOAT_FORM.fullmatch(value):
-            return _FLOAT
-        if _INT_FORM.fullmatch(value):
-            return _INT
-    return _STR
+            return resolve(value or "") if implicit[0] else STR
+        return SEQ if kind is yaml.SequenceNode else MAP
 
 
 class _Builder:
@@ -106,7 +78,7 @@ class _Builder:
             return self._built[identity]
         if identity in self._open:
             raise _fail(node, "an alias refers to what it is part of")
-        if node.tag not in {_SEQ, _MAP}:
+        if node.tag not in {SEQ, MAP}:
             raise _fail(node, f"unknown tag '{node.tag}'")
         if depth >= MAX_DEPTH:
             raise _fail(node, f"is nested more than {MAX_DEPTH} levels deep")
@@ -124,7 +96,7 @@ class _Builder:
         own: dict[object, object] = {}
         merged: dict[object, object] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
+            if key_node.tag == MERGE:
                 merged = self._merge(value_node, depth) | merged
                 continue
             key = self.build(key_node, depth + 1)
@@ -147,37 +119,14 @@ class _Builder:
 
 def _build_scalar(node: yaml.ScalarNode) -> object:
     tag, text = node.tag, str(node.value)
-    if tag in _TEXT_TAGS or tag == _MERGE:
+    if tag in _TEXT_TAGS or tag == MERGE:
         return text
     try:
-        return _SCALARS[tag](text)
+        return BUILDERS[tag](text)
     except KeyError:
         raise _fail(node, f"unknown tag '{tag}', or a value that does not fit it") from None
     except ValueError as error:
         raise _fail(node, str(error)) from None
-
-
-def _build_int(text: str) -> int:
-    digits = text.replace("_", "").lower()
-    sign, digits = (-1 if digits.startswith("-") else 1), digits.lstrip("+-")
-    base = _BASES.get(digits[:2])
-    return sign * (int(digits[2:], base) if base else int(digits))
-
-
-def _build_float(text: str) -> float:
-    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-def _build_bool(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-_SCALARS: dict[str, Callable[[str], object]] = {
-    _INT: _build_int,
-    _FLOAT: _build_float,
-    _BOOL: _build_bool,
-    _NULL: lambda text: None,
-}
 
 
 def _fail(node: yaml.Node, message: str) -> YAMLError:
