@@ -216,7 +216,7 @@ def _row_gate(gate: Gate, labels: Mapping[MetricId, str], telling: Telling) -> t
         (Text(spelled.base if spelled else "–"),),
         (_weigh(spelled.head if spelled else "–", finding.outcome),),
         (Text(_cell_delta(spelled)),),
-        (Text(", ".join(each.limit for each in gate.findings)),),
+        (Text(", ".join(each.limit.replace(" ", _NO_BREAK) for each in gate.findings)),),
         (Text(_word_finding(finding)),),
     )
 

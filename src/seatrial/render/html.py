@@ -17,6 +17,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from seatrial.core.document import (
+    Align,
     Block,
     Code,
     Diagram,
@@ -153,6 +154,12 @@ def _view(block: Block) -> _View:
             return _View(kind="folded", content=_write_line(summary), blocks=tuple(_view(b) for b in blocks))
 
 
+def _is_short(text: str, align: Align) -> bool:
+    """Whether a cell needs no room of its own; limits, and a number with its interval, may stand below one another."""
+    parted = align is Align.RIGHT and (", " in text or " (" in text)
+    return len(text) <= _SHORT and not parted
+
+
 def _view_table(table: Table) -> _View:
     labels = [_plain(column.title) for column in table.columns]
     header = next((at for at, label in enumerate(labels) if label), 0)
@@ -164,7 +171,7 @@ def _view_table(table: Table) -> _View:
                 label=label,
                 align=column.align.value,
                 heads_row=at == header,
-                short=len(_plain(line)) <= _SHORT,
+                short=_is_short(_plain(line), column.align),
             )
             for at, (line, label, column) in enumerate(zip(lines, labels, table.columns, strict=True))
         )
