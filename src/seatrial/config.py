@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
-import yaml
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from seatrial.core.metrics import Direction
 from seatrial.core.policy import Margin, Policy, Rule, Severity
 from seatrial.errors import ConfigError
+
+if TYPE_CHECKING:
+    import yaml
 
 DEFAULT_NAME = "seatrial.yaml"
 _MOST_BYTES = 1_000_000
@@ -157,12 +158,14 @@ class _Document(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: bytes, name: str) -> _Document:
+        import yaml
+
         if len(text) > _MOST_BYTES:
             raise ConfigError(f"{name}: is larger than 1 MB", hint="a policy is a short file; is this the right one?")
         try:
             words = text.decode("utf-8-sig")
             _refuse_depth(words, name)
-            loader = _Loader(words)
+            loader = _choose_loader()(words)
             node = loader.get_single_node()
             lines: dict[Path, int] = {(): 1}
             value = None if node is None else _plain(loader, node, (), lines, name, set())
@@ -194,6 +197,8 @@ class _Document(Struct, frozen=True):
             raise self._explain(path, str(error), kind) from error
 
     def _explain(self, path: Path, message: str, kind: type) -> ConfigError:
+        from difflib import get_close_matches
+
         within = _AT.search(message)
         inner = tuple(part for part in within["path"].strip(".").split(".") if part) if within else ()
         where = ".".join(str(part) for part in (*path, *inner)) or "the file"
@@ -206,14 +211,19 @@ class _Document(Struct, frozen=True):
         return self.fault((*path, *inner), f"{where}: {words[0].lower()}{words[1:]}")
 
 
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """libyaml where it is built in, else the same in Python."""
+def _choose_loader() -> type[Any]:
+    """The loader of libyaml where that is built in, else its twin in Python."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _refuse_depth(words: str, name: str) -> None:
     """Refuse deep nesting before composing: libyaml's composer recurses in C and would end the process."""
+    import yaml
+
     depth = 0
-    for event in yaml.parse(words, Loader=_Loader):
+    for event in yaml.parse(words, Loader=_choose_loader()):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -224,6 +234,8 @@ def _refuse_depth(words: str, name: str) -> None:
 
 def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], name: str, seen: set[int]) -> Any:
     """Turn nodes into values, keeping lines; aliases are refused, since a policy must read as it stands."""
+    import yaml
+
     line = node.start_mark.line + 1
     if id(node) in seen:
         raise ConfigError(f"{name}:{line}: is used again by an alias", hint="write the value out where it is meant")

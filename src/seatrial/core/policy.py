@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import Enum
 from fnmatch import fnmatchcase
 
@@ -243,6 +242,8 @@ _MOST_GUESSED = 2_000  # comparing a name with a million others would take minut
 def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
     file, _, key = rule.pattern.rpartition(":")
     names = [str(change.id) for change in changes] if file else [change.id.dotted for change in changes]
+    from difflib import get_close_matches
+
     near = get_close_matches(rule.pattern, names[:_MOST_GUESSED], n=1)
     return Finding(
         id=MetricId(file=file, key=(key,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -26,7 +27,12 @@ def render(report: Report, options: RenderOptions) -> str:
 
 def dump(facts: ReportFacts) -> str:
     """The facts as text that `parse` gives back unchanged (code points that UTF-8 can't hold become U+FFFD)."""
-    encoded = msgspec.json.encode(_checked(msgspec.to_builtins(facts), "report"))
+    plain = msgspec.to_builtins(facts)
+    try:
+        json.dumps(plain, allow_nan=False)  # msgspec would write null for what is not finite
+        encoded = msgspec.json.encode(plain)
+    except ValueError:
+        encoded = msgspec.json.encode(_checked(plain, "report"))
     return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
