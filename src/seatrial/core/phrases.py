@@ -13,10 +13,12 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 gate`, `4,812 samples`."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def join_names(names: list[str], most: int = 4) -> str:
+    """Names in a row, the rest of a long row counted."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
@@ -43,6 +45,7 @@ def gather_stages(stages: Iterable[str]) -> list[str]:
 
 
 def list_names(names: Iterable[str]) -> Line:
+    """Names set as code, with commas between them."""
     line: list[Inline] = []
     for name in names:
         line += [Text(", "), Code(name)] if line else [Code(name)]
@@ -50,12 +53,14 @@ def list_names(names: Iterable[str]) -> Line:
 
 
 def arrow(change: Change | None) -> str:
+    """Which way is better, as a sign that stays on the line of the name."""
     if change is None or change.direction is None:
         return ""
     return f"{NO_BREAK}↑" if change.direction is Direction.HIGHER else f"{NO_BREAK}↓"
 
 
 def cell_delta(spelled: Spelling | None) -> str:
+    """The difference, with its interval where there is one."""
     if spelled is None or not spelled.delta:
         return ""
     return f"{spelled.delta} ({spelled.interval})" if spelled.interval else spelled.delta
@@ -72,6 +77,7 @@ def word_effect(change: Change) -> str:
 
 
 def word_change(change: Change) -> str:
+    """What became of a value: better or worse, or its state with the reason."""
     if change.state in {State.CHANGED, State.UNCHANGED}:
         return word_effect(change)
     where = f"{change.side.value}: " if change.side is Side.BASE else ""

@@ -95,6 +95,7 @@ def table_changes(
     labels: Mapping[MetricId, str],
     spell: Spell,
 ) -> Table:
+    """One row for each value."""
     rows = []
     for change in changes:
         spelled = spell(change)
@@ -119,6 +120,7 @@ def table_changes(
 
 
 def table_pipeline(comparison: Comparison) -> Iterable[Block]:
+    """The stages that differ and why, then the files that differ."""
     if comparison.stages:
         yield Table(
             columns=(Column(title=(Text("stage"),)), Column(title=()), Column(title=(Text("because of"),))),
