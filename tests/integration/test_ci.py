@@ -301,3 +301,37 @@ def test_a_commit_on_top_of_the_change_is_measured(tmp_path: Path, forge: GitHub
     answer = pull.run(GITHUB_SHA=merge)
     assert answer.code == 1
     assert "merge base with main" in answer.out
+
+
+def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Path) -> None:
+    """`git checkout main` in a job of GitLab's measures nothing; a commit of a merge train is measured."""
+    scratch = Scratch.create(tmp_path / "project")
+    scratch.write({"seatrial.yaml": GATED})
+    base = scratch.measure(recall=0.8)
+    scratch.git("checkout", "-q", "-b", "feature")
+    head = scratch.measure(recall=0.1)
+    job = {
+        "GITLAB_CI": "true",
+        "CI_API_V4_URL": UNREACHABLE,
+        "CI_SERVER_URL": UNREACHABLE,
+        "CI_PROJECT_ID": "1",
+        "CI_PIPELINE_ID": "10",
+        "CI_JOB_ID": "20",
+        "CI_JOB_URL": UNREACHABLE,
+        "CI_COMMIT_SHA": head,
+        "CI_MERGE_REQUEST_IID": "7",
+        "CI_MERGE_REQUEST_PROJECT_ID": "1",
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+    }
+    scratch.git("checkout", "-q", "main")
+    for _ in range(2):
+        answer = run_seatrial(scratch.directory, "ci", "--no-comment", "--no-check", env=job)
+        assert answer.code == 2
+        assert "it was not measured" in answer.err
+        scratch.commit({})
+    scratch.git("checkout", "-q", "--detach")
+    scratch.measure(recall=0.1)
+    answer = run_seatrial(scratch.directory, "ci", "--no-comment", "--no-check", env=job)
+    assert answer.code == 1

@@ -105,17 +105,32 @@ def _find_hinted(repository: Repository, job: CIJob, checked_out: str) -> str | 
 def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> None:
     """UsageError where the checkout is not of the change: main measured against main would pass anything.
 
-    GitLab is left out: its merge trains test commits that are made anew from the change.
+    GitLab's merge trains test commits that are made anew from the change: there only a commit of the target is refused.
     """
-    if job.change is None or job.system.value != "github" or job.baseline.rule == "first-parent":
+    if job.change is None or job.baseline.rule == "first-parent":
         return  # the first parent is asked for where GitHub's own merge of the change is checked out
     if job.head in (checked_out, *repository.parents(checked_out)):
         return
-    if repository.find_merge_base(repository.ensure_commit(job.head), checked_out) != job.head:
+    if job.system.value == "github":
+        held = repository.find_merge_base(repository.ensure_commit(job.head), checked_out) == job.head
+    else:
+        held = not _is_of_target(repository, job, checked_out)
+    if not held:
         raise UsageError(
             f"the checked-out commit {checked_out[:7]} does not hold the change {job.head[:7]}: it was not measured",
-            hint="leave `ref:` out of actions/checkout, or name what to compare with: --base",
+            hint="check the change itself out, or name what to compare with: --base",
         )
+
+
+def _is_of_target(repository: Repository, job: CIJob, checked_out: str) -> bool:
+    """Whether a commit is the baseline, or lies on the branch that the change is for, as far as that is here."""
+    if checked_out == job.baseline.sha:
+        return True
+    try:
+        tip = repository.resolve(job.base_name or "")
+    except UsageError:
+        return False  # a merge request's own clone need not have the branch
+    return repository.merge_base(tip, checked_out) == checked_out
 
 
 def walk_back(

@@ -68,6 +68,7 @@ class _Builder:
     def __init__(self) -> None:
         self._built: dict[int, object] = {}
         self._open: set[int] = set()
+        self._merged = 0
 
     def build(self, node: yaml.Node, depth: int = 0) -> object:
         """The value of a node."""
@@ -113,6 +114,10 @@ class _Builder:
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
                 raise _fail(node, "only mappings can be merged")
+            # Every merge copies: a chain of them would grow with the square of its length.
+            self._merged += len(source)
+            if self._merged > MAX_VALUES:
+                raise _fail(node, f"merges more than {MAX_VALUES} values")
             merged = source | merged
         return merged
 

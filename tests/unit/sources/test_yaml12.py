@@ -134,3 +134,13 @@ def test_any_text_is_a_value_or_a_yaml_error(text: str) -> None:
     """No text ends in anything but a value or a reason."""
     with contextlib.suppress(YAMLError):
         yaml12.load(text)
+
+
+def test_a_chain_of_merges_is_bounded() -> None:
+    """Each merge copies what it brings in, so that 1 MB of them would fill 14 GB."""
+    chain = [f"a{number}: &a{number} {{<<: *a{number - 1}, k{number}: 1}}" for number in range(1, 2000)]
+    with pytest.raises(YAMLError, match="merges more than"):
+        yaml12.load("\n".join(["a0: &a0 {x: 1}", *chain]))
+    value = yaml12.load("\n".join(["a0: &a0 {x: 1}", *chain[:100]]))
+    assert isinstance(value, dict)
+    assert len(value["a100"]) == 101
