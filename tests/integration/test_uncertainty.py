@@ -101,3 +101,19 @@ def test_fewer_samples_on_one_side_are_said(scratch: Scratch) -> None:
     """The interval is that of the samples in common."""
     scratch.write(files(table(0.2)[: ROWS // 2], 0.5))
     assert f"paired on the {ROWS // 2} samples that both sides hold" in run_seatrial(scratch.directory, "compare").out
+
+
+def test_the_same_predictions_need_not_be_read(scratch: Scratch) -> None:
+    """Equal digests in dvc.lock say that nothing differs, though the bytes are on neither side."""
+    lock = (
+        "schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n    - path: p.csv\n      md5: " + "a" * 32 + "\n"
+    )
+    outs = PROJECT.replace("    metrics:\n", "    outs: [p.csv]\n    metrics:\n")
+    before = files(table(0.2), 0.5) | {"dvc.yaml": outs, "dvc.lock": lock, "p.csv": ""}
+    scratch.commit(before | {"seatrial.yaml": POLICY, ".gitignore": "/p.csv\n"})
+    scratch.git("rm", "--quiet", "--cached", "p.csv")
+    scratch.commit({"notes.md": "nothing that counts"})
+    scratch.commit({"notes.md": "nothing again"})
+    answer = run_seatrial(scratch.directory, "compare", "HEAD~1", "HEAD")
+    assert "p.csv: the same on both sides" in answer.out
+    assert "no interval" not in answer.out

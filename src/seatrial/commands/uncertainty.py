@@ -51,12 +51,14 @@ def estimate_uncertainty(
 def _estimate(
     repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot
 ) -> tuple[dict[MetricId, Interval], list[str]]:
+    if any(file.problem for side in (base, head) for file in side.metrics if file.path == evaluation.metrics):
+        return {}, []  # the file itself is what the report speaks of
+    if _is_untouched(repository, evaluation, base, head):
+        return {}, [f"{evaluation.predictions}: the same on both sides"]
     from seatrial.sources.predictions import pair_predictions
     from seatrial.stats.differences import estimate_differences
     from seatrial.stats.paired import Estimate
 
-    if any(file.problem for side in (base, head) for file in side.metrics if file.path == evaluation.metrics):
-        return {}, []  # the file itself is what the report speaks of
     before, after = (_Side.read(repository, evaluation, side) for side in (base, head))
     names = [name for name in before.determined if name in after.determined]
     if not names:
@@ -84,6 +86,21 @@ def _estimate(
         else:
             remarks.append(f"no interval for {identity.dotted}: {estimate.reason}")
     return intervals, remarks
+
+
+def _is_untouched(repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot) -> bool:
+    """Whether values, threshold and predictions are the same: every difference is 0 then, and certain.
+
+    That is seen from digests, without the numbers and the second that importing polars takes.
+    """
+    from seatrial.sources.snapshot import locate_out
+
+    if _read_values(base, evaluation.metrics) != _read_values(head, evaluation.metrics):
+        return False
+    if _read_threshold(evaluation, base) != _read_threshold(evaluation, head):
+        return False
+    before, after = (locate_out(repository, side.revision, evaluation.predictions) for side in (base, head))
+    return before is not None and after is not None and bool(before.digest) and before.digest == after.digest
 
 
 class _Side(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from seatrial.core.metrics import Key, MetricSet, Problem, State, Value
 
@@ -42,8 +43,12 @@ class FormatError(Exception):
         return f"{path}:{self.line}: {self.message}" if self.line else f"{path}: {self.message}"
 
 
+@lru_cache(maxsize=1 << 14)
 def read_values(path: str, data: bytes) -> MetricSet:
-    """The leaves of one file, or the problem that keeps them from being read."""
+    """The leaves of one file, or the problem that keeps them from being read.
+
+    Most files are the same on both sides, and are read once; nobody may change the values.
+    """
     try:
         values = flatten(load(path, data))
     except FormatError as error:
