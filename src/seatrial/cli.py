@@ -371,8 +371,16 @@ def _tell(text: str) -> None:
     """One line on standard error, whoever wrote its words."""
     from seatrial.render.characters import readable
 
+    _tell_lines(readable(text))
+
+
+def _tell_lines(text: str) -> None:
+    """The same for a text whose lines and indents are ours, such as a piece of YAML to copy."""
+    from seatrial.render.characters import readable
+
+    lines = [" " * (len(line) - len(line.lstrip())) + readable(line.lstrip()) for line in text.splitlines()]
     with contextlib.suppress(OSError):  # that nobody can be told does not change the exit code
-        click.echo(_disarm(readable(text)), err=True)
+        click.echo(_disarm("\n".join(lines)), err=True)
 
 
 def _disarm(text: str) -> str:
@@ -424,7 +432,7 @@ def _show_error(message: str, hint: str) -> None:
     _tell(message)
     if hint:
         _head("next:  ", "cyan")
-        _tell(hint)
+        _tell_lines(hint)
 
 
 def _show_defect(error: Exception) -> None:
@@ -438,6 +446,4 @@ def _show_defect(error: Exception) -> None:
     )
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     _tell(f"seatrial {__version__}, {python}")
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        click.echo(" " * (len(line) - len(line.lstrip())), nl=False, err=True)
-        _tell(line.lstrip())
+    _tell_lines("".join(traceback.format_exception(error)))

@@ -307,3 +307,10 @@ def test_an_output_that_can_not_be_is_one_error(scratch: Scratch) -> None:
     for output in (".", "metrics.json/report.json", f"{'x' * 300}.json"):
         answer = run_seatrial(scratch.directory, "compare", "HEAD", "--format", "json", "--output", output)
         assert (answer.code, "can't be written" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize("target", ["metrics.json", "./metrics.json", ".", "sub/../metrics.json"])
+def test_a_target_is_known_however_it_is_spelled(scratch: Scratch, target: str) -> None:
+    """What a shell completes is taken."""
+    scratch.measure(recall=0.8)
+    assert run_seatrial(scratch.directory, "compare", "HEAD", "--targets", target).code == 0

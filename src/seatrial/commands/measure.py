@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from functools import cache
 
@@ -106,6 +107,7 @@ def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:
 def _refuse_unknown_targets(targets: tuple[str, ...], base: Snapshot | None, head: Snapshot) -> None:
     known = {file.path for side in (base, head) if side for file in side.metrics}
     for target in targets:
-        if target not in known and not any(path.startswith(f"{target.rstrip('/')}/") for path in known):
+        wanted = posixpath.normpath(target) if target else target
+        if wanted not in {".", *known} and not any(path.startswith(f"{wanted}/") for path in known):
             listed = ", ".join(sorted(known)[:8]) or "none are declared"
             raise UsageError(f"--targets {target}: no metrics file of either side", hint=f"metrics files: {listed}")
