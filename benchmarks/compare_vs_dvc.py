@@ -1,6 +1,7 @@
 """Wall time and memory of `seatrial compare` beside `dvc metrics diff`, on the same two revisions.
 
     python benchmarks/compare_vs_dvc.py                     a toy project made on the spot
+    python benchmarks/compare_vs_dvc.py --projects 200      200 directories, each with a dvc.yaml of its own
     python benchmarks/compare_vs_dvc.py --stages 1000       one stage and one metrics file for each of 1,000 models
     python benchmarks/compare_vs_dvc.py --repo PATH A B     a repository of yours
 
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         if options.repo is None:
-            print(f"making a project with {options.stages} stage(s) ...", flush=True)
-            root, base, head = _make_project(Path(scratch) / "project", options.stages)
+            print(f"making {options.projects} dvc.yaml with {options.stages} stage(s) each ...", flush=True)
+            root, base, head = make_repository(Path(scratch) / "project", options.projects, options.stages)
         else:
             root, (base, head) = options.repo, options.revisions
         report = Path(scratch) / "report.json"
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--stages", type=int, default=1, metavar="N", help="stages of the project that is made [1]")
+    parser.add_argument("--projects", type=int, default=1, metavar="N", help="dvc.yaml files that are made [1]")
+    parser.add_argument("--stages", type=int, default=1, metavar="N", help="stages of each of them [1]")
     parser.add_argument("--repo", type=Path, metavar="PATH", help="measure in this repository instead")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of each command that count [5]")
     parser.add_argument("revisions", nargs="*", metavar="A B", help="two revisions, with --repo")
@@ -82,14 +84,15 @@ def _measure(commands: Mapping[str, Sequence[str]], root: Path, scratch: Path, c
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(count + 1):
         for name, command in commands.items():
-            run = _run(command, root, scratch, _ACCEPTED[name])
+            run = execute(command, root, scratch, _ACCEPTED[name])
             if turn:
                 runs[name].append(run)
                 print(f"  {name:<9} {run.seconds:7.3f} s", flush=True)
     return runs
 
 
-def _run(command: Sequence[str], root: Path, scratch: Path, accepted: set[int]) -> Run:
+def execute(command: Sequence[str], root: Path, scratch: Path, accepted: set[int]) -> Run:
+    """Run a module as a user would, installed and compiled; SystemExit where its exit code is not accepted."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
         "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),  # compiled once, as in an installed package
         "DVC_NO_ANALYTICS": "1",
@@ -112,45 +115,62 @@ def _run(command: Sequence[str], root: Path, scratch: Path, accepted: set[int]) 
     return Run(seconds=seconds, processor=processor, megabytes=usage.ru_maxrss / unit)
 
 
-def _make_project(root: Path, stages: int) -> tuple[Path, str, str]:
-    """A DVC project of two commits; a third of its metrics differ."""
+def make_repository(root: Path, projects: int, stages: int, values: int = 4) -> tuple[Path, str, str]:
+    """A git repository with a baseline and a candidate; a third of its metrics files differ.
+
+    One dvc.yaml stands at the root, several in directories of their own. Each has one `foreach` of so many stages,
+    and each stage a metrics file of so many values.
+    """
     root.mkdir(parents=True)
     _git(root, "init", "--quiet", "--initial-branch=main")
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=root, check=True)
+    directories = [root] if projects == 1 else [root / f"project{number}" for number in range(projects)]
     names = [f"model{number}" for number in range(stages)]
+    commits = []
+    for rate in (0.1, 0.2):
+        for number, directory in enumerate(directories):
+            _write_project(directory, names, rate, values, first=number)
+        _git(root, "add", "--all")
+        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+        _git(root, *identity, "commit", "--quiet", f"--message=learning rate {rate}")
+        commits.append(_git(root, "rev-parse", "HEAD"))
+    return root, commits[0], commits[1]
+
+
+def _write_project(directory: Path, names: Sequence[str], rate: float, values: int, *, first: int) -> None:
+    """One dvc.yaml with everything that its stages read and have made."""
+    (directory / "metrics").mkdir(parents=True, exist_ok=True)
+    (directory / "train.py").write_text("", encoding="utf-8")
+    (directory / "params.yaml").write_text(f"learning_rate: {rate}\n", encoding="utf-8")
     pipeline = (
         f"stages:\n  train:\n    foreach: {json.dumps(names)}\n    do:\n"
         "      cmd: python train.py ${item}\n      deps: [train.py]\n      params: [learning_rate]\n"
         "      metrics:\n        - metrics/${item}.json: {cache: false}\n"
     )
-    (root / "dvc.yaml").write_text(pipeline, encoding="utf-8")
-    (root / "train.py").write_text("", encoding="utf-8")
-    (root / "metrics").mkdir()
-    return root, _commit(root, names, 0.1), _commit(root, names, 0.2)
-
-
-def _commit(root: Path, names: Sequence[str], rate: float) -> str:
-    (root / "params.yaml").write_text(f"learning_rate: {rate}\n", encoding="utf-8")
+    (directory / "dvc.yaml").write_text(pipeline, encoding="utf-8")
     lock = ["schema: '2.0'", "stages:"]
-    empty = hashlib.md5(b"", usedforsecurity=False).hexdigest()
-    for number, name in enumerate(names):
-        score = 0.9 - number / 1e4 + (rate / 10 if number % 3 == 0 else 0)
-        text = json.dumps({"auc": score, "loss": 1 - score, "by": {"AA": score / 2, "UA": score / 3}})
-        (root / "metrics" / f"{name}.json").write_text(text, encoding="utf-8")
-        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-        lock += [
-            f"  train@{name}:",
-            f"    cmd: python train.py {name}",
-            f"    deps:\n    - path: train.py\n      hash: md5\n      md5: '{empty}'\n      size: 0",
-            f"    params:\n      params.yaml:\n        learning_rate: {rate}",
-            f"    outs:\n    - path: metrics/{name}.json\n      hash: md5",
-            f"      md5: '{digest}'\n      size: {len(text)}",
-        ]
-    (root / "dvc.lock").write_text("\n".join(lock) + "\n", encoding="utf-8")
-    _git(root, "add", "--all")
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    _git(root, *identity, "commit", "--quiet", f"--message=learning rate {rate}")
-    return _git(root, "rev-parse", "HEAD")
+    for number, name in enumerate(names, start=first):
+        text = _spell_metrics(0.9 - number / 1e5 + (rate / 10 if number % 3 == 0 else 0), values)
+        (directory / "metrics" / f"{name}.json").write_text(text, encoding="utf-8")
+        lock += _lock_stage(name, rate, text)
+    (directory / "dvc.lock").write_text("\n".join(lock) + "\n", encoding="utf-8")
+
+
+def _spell_metrics(score: float, values: int) -> str:
+    slices = {f"carrier{number:02}": score / number for number in range(2, values)}
+    return json.dumps({"auc": score, "loss": 1 - score, "by": slices})
+
+
+def _lock_stage(name: str, rate: float, metrics: str) -> list[str]:
+    empty, digest = (hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in ("", metrics))
+    return [
+        f"  train@{name}:",
+        f"    cmd: python train.py {name}",
+        f"    deps:\n    - path: train.py\n      hash: md5\n      md5: '{empty}'\n      size: 0",
+        f"    params:\n      params.yaml:\n        learning_rate: {rate}",
+        f"    outs:\n    - path: metrics/{name}.json\n      hash: md5",
+        f"      md5: '{digest}'\n      size: {len(metrics)}",
+    ]
 
 
 def _git(root: Path, *arguments: str) -> str:
@@ -168,8 +188,17 @@ def _print(runs: Mapping[str, Sequence[Run]], found: int) -> None:
         processor = statistics.median(run.processor for run in of_name)
         times = f"{statistics.median(seconds):.3f} | {min(seconds):.3f} | {processor:.3f}"
         print(f"| `{_SHOWN[name]}` | {times} | {peak:.0f} |")
-    ours, theirs = (statistics.median(run.seconds for run in runs[name]) for name in ("seatrial", "dvc"))
-    print(f"\nseatrial takes 1/{theirs / ours:.1f} of the wall time of dvc metrics diff")
+    shares = {
+        "wall time": _divide(runs, lambda run: run.seconds),
+        "CPU time": _divide(runs, lambda run: run.processor),
+        "memory": _divide(runs, lambda run: run.megabytes),
+    }
+    print(f"\nseatrial takes {', '.join(f'1/{share:.1f} of the {what}' for what, share in shares.items())}")
+
+
+def _divide(runs: Mapping[str, Sequence[Run]], measure: Callable[[Run], float]) -> float:
+    """How many times as much dvc takes, by medians."""
+    return statistics.median(map(measure, runs["dvc"])) / statistics.median(map(measure, runs["seatrial"]))
 
 
 if __name__ == "__main__":
