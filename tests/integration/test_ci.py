@@ -336,3 +336,19 @@ def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Pat
     scratch.measure(recall=0.1)
     answer = run_seatrial(scratch.directory, "ci", "--no-comment", "--no-check", env=job)
     assert answer.code == 1
+
+
+def test_a_baseline_whose_policy_is_a_link_is_not_without_policy(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """Else the candidate's own policy would judge it."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    scratch = pull.scratch
+    scratch.git("checkout", "-q", pull.base)
+    (scratch.directory / "seatrial.yaml").unlink()
+    (scratch.directory / "seatrial.yaml").symlink_to("gates.yaml")
+    base = scratch.commit({"gates.yaml": GATED})
+    head = scratch.commit({"gates.yaml": "version: 1\n", "metrics.json": '{"recall": 0.1}'})
+    changed = PullRequest(scratch=scratch, head=head, base=base, forge=forge, work=pull.work)
+    answer = changed.run("--no-comment", "--no-check")
+    assert answer.code == 2
+    assert "is a symbolic link" in answer.err
+    assert changed.run("--config", "gates.yaml", "--no-comment", "--no-check").code == 1

@@ -63,7 +63,15 @@ def load_config_at(repository: Repository, revision: Revision, path: Path | None
     from seatrial.sources.snapshot import read_text
 
     name = locate_config(repository, path) if path else DEFAULT_NAME
-    text = read_text(repository, revision, name) if name else None
+    if name is None:
+        return None
+    text = read_text(repository, revision, name)
+    if text is None and repository.read_blobs([f"{revision.sha}:{name}"]):
+        # A link is no file of a commit; to call it absent would let the candidate's own policy judge.
+        raise UsageError(
+            f"{name} of {revision} is a symbolic link, and a policy is read from files alone",
+            hint="name the file that it leads to: --config",
+        )
     return None if text is None else parse_config(text, str(path) if path else DEFAULT_NAME)
 
 
