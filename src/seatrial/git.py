@@ -386,6 +386,8 @@ def _run(
 @lru_cache(maxsize=4)
 def _find_promisor(repository: Repository) -> str | None:
     """The remote that holds what a partial clone left out, or None for a complete clone."""
+    if not _may_be_partial(repository.root):
+        return None
     listed = repository._try("config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$")
     for line in (listed or "").split("\n"):
         name, _, value = line.partition(" ")
@@ -394,6 +396,15 @@ def _find_promisor(repository: Repository) -> str | None:
         if name and value.lower() in {"true", "yes", "on", "1", ""}:
             return name.removeprefix("remote.").removesuffix(".promisor")
     return None
+
+
+def _may_be_partial(root: Path) -> bool:
+    """False where the clone's own settings name no promisor, as most do not: that saves a process."""
+    try:
+        settings = (root / ".git" / "config").read_text(encoding="utf-8", errors="replace").lower()
+    except OSError:
+        return True  # a worktree, a submodule or a bare repository: git knows where its settings are
+    return any(word in settings for word in ("promisor", "partialclone", "[include"))
 
 
 class _Objects:
