@@ -1,7 +1,7 @@
 """The YAML that programs write and most people too: block mappings and lists of plain and simply quoted scalars.
 
 libyaml makes several objects of every scalar, and a dvc.lock holds tens of thousands. Such files are read here line by
-line, about seven times faster and without importing PyYAML. Whatever is not plainly understood (flow style, anchors,
+line, several times faster and without importing PyYAML. Whatever is not plainly understood (nested flow style, anchors,
 tags, block scalars, escapes, anything beyond ASCII, every fault) is `NotPlainError`: `yaml12` reads it, or says what is
 wrong. Where this reader has an answer it is that of `yaml12`.
 """
@@ -23,6 +23,10 @@ _LINE = re.compile(r"( *)((?:- )*)(?:([A-Za-z0-9_./][!-9;-~]*):(?: +(.+)|)|(.*))
 # No space before a `#`, none behind a `:`, and a start that nothing else begins with.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_./~+$]|-(?=[!-~]))(?:[!-9;-~]| +(?![# ])|:(?=[!-~]))*")
 _QUOTED = re.compile(r"""'[ -&(-~]*'|"[ !#-\[\]-~]*\"""")
+_ITEM = r"""(?:[A-Za-z0-9_./][A-Za-z0-9_./@+-]*|'[ -&(-~]*'|"[ !#-\[\]-~]*")"""
+_FLOW_LIST = re.compile(rf"\[(?:{_ITEM}(?:, {_ITEM})*)?\]")
+_FLOW_MAPPING = re.compile(rf"\{{(?:{_ITEM}: {_ITEM}(?:, {_ITEM}: {_ITEM})*)?\}}")
+_ITEMS = re.compile(_ITEM)
 _FOLDED = re.compile(r"(?:[!-9;-~]| +(?![# ])|:(?=[!-~]))+")
 
 _Container = dict[Any, Any] | list[Any]
@@ -119,7 +123,7 @@ class _Reader:
             text, remark, _ = text.partition(" #")
         container, key, column = self._awaited
         text = text.rstrip(" ")
-        value, plain = _read_scalar(text)
+        value, plain = (_read_flow(text), False) if text.startswith(("[", "{")) else _read_scalar(text)
         container[key] = value
         self._awaited = None
         self._unfolded = (container, key, column, text) if plain and not remark else None
@@ -144,6 +148,17 @@ class _Reader:
                 break
             self._open.pop()
         raise NotPlainError
+
+
+def _read_flow(text: str) -> object:
+    """A list or mapping of scalars on one line: `[train.py, 1]`, `{cache: false}`."""
+    items = [_read_scalar(item)[0] for item in _ITEMS.findall(text)]
+    if _FLOW_LIST.fullmatch(text):
+        return items
+    values = dict(zip(items[::2], items[1::2], strict=False))
+    if _FLOW_MAPPING.fullmatch(text) is None or len(values) * 2 != len(items):
+        raise NotPlainError
+    return values
 
 
 @lru_cache(maxsize=1 << 16)

@@ -33,6 +33,8 @@ stages:
     - path: models/a.json
       md5: '1234e567890123456789012345678901'
   evaluate@a-b.1:   # by hand
+    deps: [train.py, "b c"]
+    plots: {cache: false}
     cmd: echo "a#b" && true
 """
 _FRAGMENTS = st.sampled_from(
@@ -44,6 +46,10 @@ _FRAGMENTS = st.sampled_from(
         "a:  c ", "a: -", "a: - b", "a: .5e3", "2024-01-01", "a: 010", "é", "a: é", "\ta", "a: \tb", "a:\r", "a: ?b",
         "a: b:", "a,b: c", "a: `b", "a: +", "a: 12:30", "a: 1_0", "a: _", "a: 0x_", "a: '' ''", "a: ~/x", ".inf: 1",
         "a: =", "a: <<", "a: %b", "- # c", "a: # c",
+        "a: [b, 'c', 1e3]", "a: {b: 1, c: 'x, y'}", '- ["a", 2]', "a: []", "a: [b,c]", "a: [b, [c]]", "a: {b: 1, b: 2}",
+        "a: {b: 1} # c", "a: [b] c", 'a: {"b": true}', "a: [b, ]", "a: [b", "a: {b}", "a: {b:1}", 'a: ["b #c", d]',
+        "[a]: b",        "{a: 1}: b", "- {a: b}", "a: ['b' 'c']", "a: [null, ~]", "a: {null: 1}", "a: {1: a, true: b}",
+        "a: [-1]", "a: [b: c]",
     ]
 )  # fmt: skip
 _LINES = st.tuples(st.integers(0, 6), _FRAGMENTS).map(lambda line: " " * line[0] + line[1])
@@ -84,7 +90,7 @@ def test_a_lock_is_read_without_libyaml() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "# remark", "0.5", "a: [1]", "a: 1\na: 2", "a: &x 1", "a: |\n  b", "é: 1", "\ta: 1"]
+    "text", ["", "# remark", "0.5", "a: [1, [2]]", "a: 1\na: 2", "a: &x 1", "a: |\n  b", "é: 1", "\ta: 1"]
 )
 def test_what_is_not_plain_is_left_to_libyaml(text: str) -> None:
     """Nothing is guessed."""
