@@ -34,7 +34,7 @@ _SYMLINK_OR_SUBMODULE = ("120000", "160000")
 _CHUNK = 1 << 20
 _PIPE = 1 << 12  # what every pipe holds, wherever we run
 
-_Answer = tuple[str, str, str, bytes]
+_Answer = tuple[str, str, str, "bytes | None"]
 
 # What `git rev-parse --local-env-vars` lists, without the settings (GIT_CONFIG_*) and without the object
 # directories, which a server-side hook needs to see the pushed objects.
@@ -182,6 +182,16 @@ class Repository(Struct, frozen=True):
             raise CompareError(f"{wanted} is not here, and no remote gives it", hint=f"git fetch origin {sha}")
         return found
 
+    def fetch_branch(self, name: str) -> str | None:
+        """The tip of a branch as its remote has it now, else as it is known here; None where it is not known."""
+        remote = "".join(self._remote())
+        if remote:
+            depth = ("--depth=1",) if self.is_shallow() else ()
+            self._fetch("--no-tags", *depth, names=(remote, f"+refs/heads/{name}:refs/remotes/{remote}/{name}"))
+            if tip := self._find_commit(f"refs/remotes/{remote}/{name}"):
+                return tip
+        return self._find_commit(f"refs/heads/{name}")
+
     def deepen_until(self, find: Callable[[], str | None], *, wanted: str, commits: tuple[str, ...] = ()) -> str | None:
         """What `find` finds, deepening a shallow clone (50, 100, 200 … commits) until it does.
 
@@ -252,12 +262,13 @@ class Repository(Struct, frozen=True):
     def read_blobs(self, oids: Iterable[str], *, limit: int | None = None) -> dict[str, bytes]:
         """The content of blobs, from one process.
 
-        Missing ones are absent; one longer than `limit` bytes is cut to `limit` + 1, so that its reader sees that it
-        is too long without holding it.
+        Missing ones are absent. One longer than `limit` bytes is `limit` + 1 zeros, the same object for all of them: a
+        reader sees that it is too long, and nobody holds it.
         """
         objects = _open_objects(self)
         answers = objects.ask(list(dict.fromkeys(oids)), limit)
-        return {asked: content for asked, kind, _, content in answers if kind == "blob"}
+        found = {asked: content for asked, kind, _, content in answers if kind == "blob"}
+        return {asked: _too_long(limit) if content is None else content for asked, content in found.items()}
 
     # -- inside
 
@@ -427,7 +438,7 @@ class _Objects:
             raise _explain_no_git() from None
 
     def ask(self, names: list[str], limit: int | None) -> list[_Answer]:
-        """Name, kind, full name and content of each object that there is; content is cut at `limit` + 1 bytes."""
+        """Name, kind, full name and content of each object that there is; no content where it is beyond the limit."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         questions = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
@@ -493,10 +504,17 @@ def _read_answer(pipe: IO[bytes], name: str, limit: int | None) -> _Answer | Non
     *_, oid, kind, size = ("", "", *pipe.readline().decode("utf-8", "surrogateescape").rstrip("\n").split(" "))
     if not size.isdigit():
         return None
-    kept = int(size) if limit is None else min(int(size), limit + 1)
-    content = pipe.read(kept)
-    _skip(pipe, int(size) - kept + 1)
+    if limit is not None and int(size) > limit:
+        _skip(pipe, int(size) + 1)
+        return name, kind, oid, None
+    content = pipe.read(int(size))
+    _skip(pipe, 1)
     return name, kind, oid, content
+
+
+@lru_cache(maxsize=1)
+def _too_long(limit: int) -> bytes:
+    return bytes(limit + 1)
 
 
 def _skip(pipe: IO[bytes], count: int) -> None:

@@ -352,3 +352,20 @@ def test_a_baseline_whose_policy_is_a_link_is_not_without_policy(tmp_path: Path,
     assert answer.code == 2
     assert "is a symbolic link" in answer.err
     assert changed.run("--config", "gates.yaml", "--no-comment", "--no-check").code == 1
+
+
+def test_an_old_branch_is_judged_by_the_policy_that_holds_now(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """Its metrics are held against where it left main; its gates are those of main's tip."""
+    scratch = Scratch.create(tmp_path / "project")
+    scratch.write({"seatrial.yaml": "version: 1\n"})
+    left = scratch.measure(recall=0.8)
+    strict = scratch.commit({"seatrial.yaml": "version: 1\nmetrics:\n  recall: {at_least: 0.7}\n"})
+    scratch.git("checkout", "-q", "-b", "feature", left)
+    head = scratch.measure(recall=0.1)
+    work = tmp_path / "work"
+    work.mkdir()
+    pull = PullRequest(scratch=scratch, head=head, base=strict, forge=forge, work=work)
+    forge.records.changes[7].head_sha = head
+    assert pull.run().code == 1
+    assert f"policy: seatrial.yaml of main {strict[:7]}" in pull.body()
+    assert f"main {left[:7]}" in pull.body()

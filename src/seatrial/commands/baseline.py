@@ -102,6 +102,19 @@ def _find_hinted(repository: Repository, job: CIJob, checked_out: str) -> str | 
     return repository.ensure_commit(hint.sha) if hint.sha else None
 
 
+def find_policy_commit(repository: Repository, job: CIJob, base: Revision | None) -> Revision | None:
+    """The commit whose policy judges: the tip of the branch that a change is for, else the baseline.
+
+    The metrics of a change are held against the commit that it left; its gates are those that hold now, or an old
+    branch would be judged by rules that have been given up.
+    """
+    if base is None or job.change is None or job.base_name is None or job.baseline.rule == "first-parent":
+        return base  # the first parent of a test merge is the tip that it was made with
+    at_event = job.baseline.sha if job.baseline.rule == "merge-base" else None
+    tip = repository.ensure_commit(at_event) if at_event else repository.fetch_branch(job.base_name)
+    return Revision(name=job.base_name, sha=tip) if tip else base
+
+
 def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> None:
     """UsageError where the checkout is not of the change: main measured against main would pass anything.
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from seatrial import ci
 from seatrial.ci import CIJob, System
-from seatrial.commands.baseline import choose_ci_range
+from seatrial.commands.baseline import choose_ci_range, find_policy_commit
 from seatrial.commands.compare import Destination, load_config, load_config_at, locate_config, write_outputs
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.reproduction import check_reproduction
@@ -99,7 +99,8 @@ def _measure_job(
         beside = check_reproduction(repository, directory, verify=request.reproduce is Reproduce.VERIFY)
     if request.reproduce is Reproduce.YES:
         revisions = replace(revisions, head=replace(revisions.head, sha=None))
-    config, notes = _choose_policy(repository, revisions, request.config_path)
+    lawgiver = find_policy_commit(repository, job, revisions.base)
+    config, notes = _choose_policy(repository, revisions, lawgiver, request.config_path)
     return measure(
         repository,
         revisions,
@@ -112,16 +113,15 @@ def _measure_job(
 
 
 def _choose_policy(
-    repository: Repository, revisions: RevisionRange, path: Path | None
+    repository: Repository, revisions: RevisionRange, base: Revision | None, path: Path | None
 ) -> tuple[Config, tuple[str, ...]]:
-    """The baseline's policy, so that a change can't loosen the gates that judge it.
+    """The policy of the base branch, so that a change can't loosen the gates that judge it.
 
     The candidate's own policy is read as well: a broken one must not reach the main branch.
     """
     own = load_config(repository, path)
     if path is not None and locate_config(repository, path) is None:
         return own, ()  # a file of the job's own, which no change can reach
-    base = revisions.base
     settled = load_config_at(repository, base, path) if base else None
     if base is None or settled is None:
         return _credit(own, revisions.head), ()
