@@ -7,7 +7,6 @@ import gc
 import io
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -349,6 +348,8 @@ def _guess_format(output: str) -> str:
 
 def _terminal_options() -> RenderOptions:
     """Colour and width of a terminal, plain text for anything else."""
+    import shutil
+
     from seatrial.render import RenderOptions
 
     if not (sys.stdout and sys.stdout.isatty()):  # None where a script has closed it
