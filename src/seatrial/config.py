@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "seatrial.yaml"
 _MOST_BYTES = 1_000_000
+_SIXTIES = re.compile(r"[-+]?[0-9_]+(:[0-9_.]+)+")
 _DEEPEST = 20
 _MOST_DIGITS = 400
 
-Limit = Annotated[int | float, Meta(description="A limit on the candidate's value, in the metric's own unit.")]
+Limit = Annotated[int | float | str, Meta(description="A limit on the candidate's value, in the metric's own unit.")]
 Tolerance = Annotated[
     int | float | str,
     Meta(description="A tolerance: 0.002 is in the metric's own unit, 1% is a share of the baseline's value."),
@@ -245,6 +246,8 @@ def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], nam
         return _plain_mapping(loader, node, path, lines, name, seen)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(loader, item, (*path, index), lines, name, seen) for index, item in enumerate(node.value)]
+    if _SIXTIES.fullmatch(node.value):
+        return node.value  # YAML 1.1 would read 1:30 as 90
     try:
         value = loader.construct_object(node)
         str(value)  # a hexadecimal number is read at any length, and only then found too long to be spelled
@@ -289,7 +292,7 @@ def _build_rule(document: _Document, pattern: str, value: Any) -> Rule:
     return rule
 
 
-def _read_limit(document: _Document, path: Path, value: float | UnsetType) -> Decimal | None:
+def _read_limit(document: _Document, path: Path, value: float | str | UnsetType) -> Decimal | None:
     if value is UNSET:
         return None
     return _read_decimal(document, path, value)

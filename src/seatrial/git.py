@@ -147,12 +147,6 @@ class Repository(Struct, frozen=True):
         parents = self.parents(sha)
         return parents[0] if parents else None
 
-    def first_parents(self, sha: str, limit: int) -> tuple[str, ...]:
-        """Up to `limit` commits before `sha` along first parents, nearest first, as far as history is here."""
-        limits = ("--first-parent", "--skip=1", f"--max-count={limit}")
-        listed = self._try("rev-list", *limits, "--end-of-options", sha, "--")
-        return tuple(listed.split("\n")) if listed else ()
-
     def count_between(self, old: str, new: str) -> int:
         """How many commits `new` has that `old` has not."""
         return int(self._checked("rev-list", "--count", "--end-of-options", f"^{old}", new, "--"))

@@ -107,6 +107,9 @@ def _take(name: str, step: Callable[[], str | None]) -> Delivery:
         return Delivery(step=name, ok=False, problem=error.message, hint=error.hint)
     except OSError as error:
         return Delivery(step=name, ok=False, problem=str(error), hint="Is the file's folder there and writable?")
+    except Exception as error:  # noqa: BLE001 - posting is not judging: not even a defect of ours takes the verdict away
+        problem = f"a defect of seatrial: {type(error).__name__}: {error}"
+        return Delivery(step=name, ok=False, problem=problem, hint="Please report it; the verdict stands.")
 
 
 def _find(forge: Forge, change: int, key: str, author: str | None) -> list[Comment]:

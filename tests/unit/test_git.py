@@ -132,8 +132,6 @@ def test_merge_base_and_parents_are_those_of_a_merge(project: GitProject) -> Non
     assert repository.merge_base(side, main) == base
     assert repository.parents(repository.head_sha()) == (main, side)
     assert repository.first_parent(repository.head_sha()) == main
-    assert repository.first_parents(repository.head_sha(), 5) == (main, base)
-    assert repository.first_parents(repository.head_sha(), 1) == (main,)
     assert repository.count_between(base, repository.head_sha()) == 3
     assert repository.first_parent(base) is None
 

@@ -80,7 +80,7 @@ def test_every_step_is_taken_whatever_became_of_the_others() -> None:
     )
 
 
-def test_a_defect_is_not_taken_for_a_failed_delivery() -> None:
-    """A programming error ends the run as such, instead of hiding among deliveries."""
-    with pytest.raises(ZeroDivisionError):
-        deliver([("check", lambda: str(1 / 0))])
+def test_a_defect_in_a_delivery_does_not_take_the_verdict_away() -> None:
+    """Posting is not judging; the defect is named as one."""
+    (delivery,) = deliver([("comment", lambda: str(1 / 0))])
+    assert (delivery.ok, delivery.problem) == (False, "a defect of seatrial: ZeroDivisionError: division by zero")

@@ -163,6 +163,8 @@ class _Reporter:
     forge: Forge | None = None
 
     def write_files(self) -> str:
+        if self.report_dir.is_symlink():
+            raise DeliveryError(f"{self.report_dir} is a symbolic link", hint="choose another --report-dir")
         destinations = tuple(Destination(format=name, path=self.report_dir / file) for name, file in _FILES.items())
         try:
             write_outputs(self.measurement, destinations, {"markdown": RenderOptions(flavour=self._flavour)})

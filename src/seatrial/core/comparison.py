@@ -168,7 +168,9 @@ def compare(
         direction_of=lambda identity: chosen(identity) or guess_direction(identity.key),
         intervals=known,
     )
-    params = _compare_sets(base.params if base else (), head.params, direction_of=lambda _: None, intervals={})
+    params = _compare_sets(
+        base.params if base else (), head.params, direction_of=lambda _: None, intervals={}, nullable=True
+    )
     metric_paths = {file.path for file in head.metrics} | {file.path for file in (base.metrics if base else ())}
     return Comparison(
         range=revisions,
@@ -205,7 +207,9 @@ def _compare_sets(
     intervals: Mapping[MetricId, Interval],
     base_blind: Problem | None = None,
     head_blind: Problem | None = None,
+    nullable: bool = False,
 ) -> tuple[Change, ...]:
+    """Compare file by file and key by key; `nullable` values may be null, as parameters are and metrics are not."""
     before, after = {file.path: file for file in base}, {file.path: file for file in head}
     return tuple(
         _compare_value(
@@ -214,6 +218,7 @@ def _compare_sets(
             _Cell.of(after.get(path), key, blind=head_blind),
             direction_of=direction_of,
             intervals=intervals,
+            nullable=nullable,
         )
         for path in sorted(before.keys() | after.keys())
         for key in _merge_keys(before.get(path), after.get(path))
@@ -255,8 +260,9 @@ def _compare_value(
     *,
     direction_of: DirectionOf,
     intervals: Mapping[MetricId, Interval],
+    nullable: bool,
 ) -> Change:
-    state, side, reason, hint = _judge_state(base, head)
+    state, side, reason, hint = _judge_state(base, head, nullable=nullable)
     return Change(
         id=identity,
         state=state,
@@ -271,20 +277,19 @@ def _compare_value(
     )
 
 
-def _judge_state(base: _Cell, head: _Cell) -> tuple[State, Side | None, str, str]:
+def _judge_state(base: _Cell, head: _Cell, *, nullable: bool) -> tuple[State, Side | None, str, str]:
     for side, cell in ((Side.HEAD, head), (Side.BASE, base)):
         if cell.problem:
             return cell.problem.state, side, cell.problem.message, cell.problem.hint
         if cell.present and is_number(cell.value) and not is_finite(cell.value):
             assert isinstance(cell.value, (int, float))
             return State.NOT_FINITE, side, f"the value is {spell_not_finite(cell.value)}, not a finite number", ""
+        if cell.present and cell.value is None and not nullable:
+            return State.MISSING, side, "the value is null", ""
     if not base.present:
         return State.ADDED, None, "", ""
     if not head.present:
         return State.REMOVED, None, "", ""
-    for side, cell, other in ((Side.HEAD, head, base), (Side.BASE, base, head)):
-        if cell.value is None and other.value is not None:
-            return State.MISSING, side, "the value is null", ""
     if _kind(base.value) != _kind(head.value):
         reason = f"was a {_kind(base.value)}, is a {_kind(head.value)}"
         return State.TYPE_CHANGED, None, reason, ""

@@ -15,7 +15,8 @@ from seatrial.core.metrics import Key, MetricSet, Problem, State, Value
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 100
-MAX_LEAVES = 1_000_000
+_KEPT_BYTES = 1 << 14
+MAX_LEAVES = 100_000
 _MAX_TEXT = 4096
 # What the parsers make of a text is far larger than the text, and made before it can be counted. A value costs at least
 # one of these signs; YAML's nodes are the largest.
@@ -43,12 +44,20 @@ class FormatError(Exception):
         return f"{path}:{self.line}: {self.message}" if self.line else f"{path}: {self.message}"
 
 
-@lru_cache(maxsize=1 << 14)
 def read_values(path: str, data: bytes) -> MetricSet:
     """The leaves of one file, or the problem that keeps them from being read.
 
-    Most files are the same on both sides, and are read once; nobody may change the values.
+    Most files are the same on both sides, and are read once; nobody may change the values. Large ones are not kept.
     """
+    return _read_once(path, data) if len(data) <= _KEPT_BYTES else _read(path, data)
+
+
+@lru_cache(maxsize=1 << 12)
+def _read_once(path: str, data: bytes) -> MetricSet:
+    return _read(path, data)
+
+
+def _read(path: str, data: bytes) -> MetricSet:
     try:
         values = flatten(load(path, data))
     except FormatError as error:

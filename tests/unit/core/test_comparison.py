@@ -32,6 +32,8 @@ def only(base: dict[str, Any] | None, head: dict[str, Any]) -> Change:
         ({}, {"a": 1}, State.ADDED),
         ({"a": 1}, {}, State.REMOVED),
         ({"a": 1}, {"a": None}, State.MISSING),
+        ({"a": None}, {"a": None}, State.MISSING),
+        ({}, {"a": None}, State.MISSING),
         ({"a": 1}, {"a": NAN}, State.NOT_FINITE),
         ({"a": float("inf")}, {"a": 1}, State.NOT_FINITE),
         ({"a": 1}, {"a": "1"}, State.TYPE_CHANGED),
@@ -165,3 +167,9 @@ def test_a_stage_that_depends_on_a_group_of_parameters_names_the_one_that_change
     ]
     (changed,) = compare(range_of(), *sides).stages
     assert changed.because == ("parameter params.yaml:boosting.a",)
+
+
+def test_a_parameter_may_be_null() -> None:
+    """`class_weight: null` is a choice, not a missing value."""
+    sides = [snapshot(file("m.json", {"x": 1}), params={"a": None, "b": value}) for value in (None, 1)]
+    assert [change.state for change in compare(range_of(), *sides).params] == [State.UNCHANGED, State.TYPE_CHANGED]

@@ -98,7 +98,7 @@ def test_a_number_that_became_something_else_fails_though_no_gate_names_it(value
 
 def test_a_rule_that_warns_does_not_soften_what_is_broken() -> None:
     """`on_broken` holds for gated metrics too."""
-    limits = {"at_least": Decimal(0), "severity": Severity.WARN}
+    limits: dict[str, Any] = {"at_least": Decimal(0), "severity": Severity.WARN}
     assert judge({"recall": 0.8}, {"recall": float("nan")}, rule(**limits)).status is Status.FAILED
     softened = judge({"recall": 0.8}, {"recall": float("nan")}, rule(**limits), on_broken=Severity.WARN)
     assert softened.status is Status.WARNED
