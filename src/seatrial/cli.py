@@ -348,12 +348,12 @@ def _guess_format(output: str) -> str:
 
 def _terminal_options() -> RenderOptions:
     """Colour and width of a terminal, plain text for anything else."""
-    import shutil
-
     from seatrial.render import RenderOptions
 
     if not (sys.stdout and sys.stdout.isatty()):  # None where a script has closed it
         return RenderOptions()
+    import shutil
+
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return RenderOptions(colour=colour, width=shutil.get_terminal_size().columns)
 

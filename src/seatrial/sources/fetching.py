@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 
@@ -51,6 +50,8 @@ def fetch_command(revision: Revision, paths: Sequence[str]) -> list[str]:
 
 
 def _run_dvc(repository: Repository, root: str, command: list[str]) -> None:
+    import shutil
+
     dvc = shutil.which("dvc")
     if dvc is None:
         raise UsageError(
