@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
-from seatrial.core.metrics import MetricSet, Snapshot
+from seatrial.core.metrics import Problem, Snapshot, State
 from seatrial.core.revision import WORK_TREE, Revision
 from seatrial.errors import CompareError
 from seatrial.sources.fetching import fetch_outs, list_missing
 from seatrial.sources.snapshot import locate_out, read_snapshot
 from seatrial.sources.staleness import find_stale
 from tests.fakes.git_project import GitProject
-
-Files = Mapping[str, "str | bytes | None"]
-Table = dict[tuple[str, str], object]
+from tests.integration.parity.differences import DIFFERENCES, Difference
+from tests.integration.parity.generated import Generated, projects
+from tests.integration.parity.oracle import (
+    Answer,
+    Oracle,
+    Table,
+    drop_silent,
+    list_all,
+    read_table,
+    spread_lists,
+    tabulate,
+)
+from tests.integration.parity.projects import PROJECTS, Case
 
 pytestmark = pytest.mark.slow
+
+CONFIG = "[core]\n    analytics = false\n    check_update = false\n"
+INITIAL = {".dvc/config": CONFIG, ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n"}
+GENERATED = 250
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "dvc-differences.md"
+THROUGH_THE_EXECUTABLE = ("json", "default params", "cached metrics", "matrix", "foreach over a mapping")
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """DVC, started once for all questions."""
+    started = Oracle(tmp_path_factory.mktemp("dvc-site"))
+    yield started
+    started.close()
 
 
 @pytest.fixture
@@ -33,8 +58,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitProject:
     """A DVC project without stages, and the `dvc` of this environment on PATH."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     created = GitProject.create(tmp_path / "project")
-    _dvc(created, "init", "--quiet")
-    created.commit({".gitattributes": ""}, "init")
+    created.commit({**INITIAL, ".gitattributes": ""}, "init")
     return created
 
 
@@ -46,230 +70,194 @@ def _dvc(project: GitProject, *arguments: str) -> str:
     return done.stdout
 
 
-def _ask_dvc(project: GitProject, what: str, base: str, head: str | None) -> Table:
-    """`dvc WHAT diff` as {(file, dotted key): (old, new)}; what DVC calls None or leaves out is left out."""
-    answer = _dvc(project, what, "diff", "--all", "--json", base, *([head] if head else []))
-    table: Table = {}
-    for file, keys in json.loads(answer or "{}").items():
-        for key, change in keys.items():
-            table[file, key] = (_plain(change.get("old")), _plain(change.get("new")))
-    return table
+def _snapshots(project: GitProject, *names: str | None) -> tuple[Snapshot, Snapshot]:
+    """Two sides; None is the work tree."""
+    revisions = [Revision(name=WORK_TREE, sha=None) if name is None else project.revision(name) for name in names]
+    base, head = (read_snapshot(project.repository, revision) for revision in revisions)
+    return base, head
 
 
-def _plain(value: object) -> object:
-    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+def _problems(*sides: Snapshot) -> list[Problem]:
+    """All that is said to be wrong, of the project and of its files."""
+    files = [file.problem for side in sides for file in (*side.metrics, *side.params) if file.problem]
+    return [*(problem for side in sides for problem in side.problems), *files]
 
 
-def _ask_seatrial(project: GitProject, what: str, base: str, head: str | None) -> Table:
-    """The same table, out of two snapshots."""
-    sides = []
-    for name in (base, head):
-        revision = Revision(name=WORK_TREE, sha=None) if name is None else project.revision(name)
-        snapshot = read_snapshot(project.repository, revision)
-        sides.append(dict(_leaves(snapshot.metrics if what == "metrics" else snapshot.params, what)))
-    table: Table = {}
-    for address in {**sides[0], **sides[1]}:
-        table[address] = (sides[0].get(address), sides[1].get(address))
-    return table
+def _create(root: Path, case: Case) -> tuple[GitProject, str, str]:
+    """A project of a case, and its two commits; the second one is checked out."""
+    project = GitProject.create(root)
+    top = f"{case.inside}/" if case.inside else ""
+    project.write({f"{top}.dvc/cache/{path}": content for path, content in case.objects.items()})
+    first = project.commit({f"{top}{path}": text for path, text in INITIAL.items()} | dict(case.before))
+    return project, first, project.commit(case.after)
 
 
-def _leaves(sets: tuple[MetricSet, ...], what: str) -> Iterator[tuple[tuple[str, str], object]]:
-    for one in sets:
-        lists: dict[tuple[str, ...], list[object]] = {}
-        for key, value in one.values.items():
-            index = next((number for number, part in enumerate(key) if part.isdigit()), None)
-            if index is None or (key[index] != "0" and key[:index] not in lists):  # an item that a template uses
-                if value is not None or what == "params":  # DVC drops nulls from metrics
-                    yield (one.path, ".".join(key)), _plain(value)
-            else:
-                lists.setdefault(key[:index], []).append(value)
-        # DVC drops lists from metrics, and writes those of parameters as text.
-        if what == "params":
-            yield from (((one.path, ".".join(key)), str(values)) for key, values in lists.items())
-
-
-def _assert_equal(project: GitProject, base: str, head: str | None) -> None:
+def _assert_equal(oracle: Oracle, project: GitProject, case: Case, base: str, head: str | None) -> None:
+    sides = _snapshots(project, base, head)
     for what in ("metrics", "params"):
-        wanted = _ask_dvc(project, what, base, head)
-        assert wanted, f"DVC has no {what} here: the test proves nothing"
-        assert _ask_seatrial(project, what, base, head) == wanted
-
-
-PROJECTS: dict[str, tuple[Files, Files]] = {
-    "formats": (
-        {
-            "dvc.yaml": (
-                "stages:\n"
-                "  train:\n"
-                "    cmd: python train.py\n"
-                "    params:\n"
-                "      - lr\n"
-                "      - conf/options.toml:\n"
-                "          - train.epochs\n"
-                "      - settings.py:\n"
-                "          - Train.seed\n"
-                "          - layers\n"
-                "      - more.json:\n"
-                "    metrics:\n"
-                "      - eval.json:\n"
-                "          cache: false\n"
-                "      - eval.yaml: {cache: false}\n"
-                "      - eval.toml: {cache: false}\n"
-                "      - plain.metric: {cache: false}\n"
-            ),
-            "params.yaml": "lr: 1e-5\nyes: on\nold: 010\nnest: {deep: [1, 2], flag: true}\nnothing:\n",
-            "conf/options.toml": "[train]\nepochs = 5\nother = 1\n",
-            "settings.py": "import os\nlayers = [1, 2]\nclass Train:\n    seed = 7\n    other = 8\n",
-            "more.json": '{"a": {"b": "text"}, "c": false}',
-            "eval.json": '{"auc": 0.5, "by": {"AA": 0.1, "UA": 0.2}, "n": 10, "name": "x", "ok": true, "none": null}',
-            "eval.yaml": "loss: 1e-5\nbig: 1_000\n",
-            "eval.toml": "f1 = 0.25\n[inner]\nvalue = 1\n",
-            "plain.metric": "0.75\n",
-        },
-        {
-            "params.yaml": "lr: 2e-5\nyes: on\nold: 010\nnest: {deep: [1, 3], flag: false}\nadded: 1\n",
-            "conf/options.toml": "[train]\nepochs = 6\nother = 2\n",
-            "settings.py": "import os\nlayers = [1, 2, 3]\nclass Train:\n    seed = 8\n    other = 9\n",
-            "eval.json": '{"auc": 0.625, "by": {"AA": 0.1, "DL": 0.3}, "n": 12, "name": "y", "ok": false, "nan": NaN}',
-            "eval.yaml": "loss: 2e-5\nbig: 1_001\n",
-            "eval.toml": "f1 = 0.5\n[inner]\nvalue = 2\n",
-            "plain.metric": "0.5\n",
-        },
-    ),
-    "templates": (
-        {
-            "dvc.yaml": (
-                "vars:\n"
-                "  - models: [linear, boosted]\n"
-                "  - conf/vars.yaml\n"
-                "  - conf/part.json:chosen\n"
-                "stages:\n"
-                "  each:\n"
-                "    foreach: ${models}\n"
-                "    do:\n"
-                "      cmd: python each.py ${item} ${depth}\n"
-                "      metrics:\n"
-                "        - out/${item}.json: {cache: false}\n"
-                "  named:\n"
-                "    foreach: ${sets}\n"
-                "    do:\n"
-                "      cmd: python named.py ${key} ${item.rate} ${item.sizes[1]}\n"
-                "      params: ['${key}.${item.field}']\n"
-                "      metrics:\n"
-                "        - named/${key}-${item.rate}.yaml: {cache: false}\n"
-                "  literal:\n"
-                "    foreach:\n"
-                "      - {us: 1, label: one}\n"
-                "      - {us: 2, label: two}\n"
-                "    do:\n"
-                "      cmd: echo ${item.us}\n"
-                "      metrics:\n"
-                "        - literal/${item.label}.json: {cache: false}\n"
-                "  grid:\n"
-                "    matrix:\n"
-                "      model: ${models}\n"
-                "      size: [1, 2]\n"
-                "      option: [{a: 1}, {a: 2}]\n"
-                "    cmd: python grid.py ${item.model} ${item.size} ${chosen.value}\n"
-                "    metrics:\n"
-                "      - grid/${item.model}/${item.size}/${item.option.a}.json: {cache: false}\n"
-                "  moved:\n"
-                "    wdir: ${place}\n"
-                "    vars: [{own: 3}, local.yaml]\n"
-                "    cmd: run --flag ${flag} ${own} ${local_value}\n"
-                "    params: [depth]\n"
-                "    metrics:\n"
-                "      - ../moved.json: {cache: false}\n"
-                "metrics:\n"
-                "  - top/${place}.json\n"
-            ),
-            "params.yaml": "depth: 3\nflag: false\nfirst: {lr: 0.1}\nsecond: {lr: 0.2, other: 1}\nplace: sub\n",
-            "conf/vars.yaml": (
-                "sets:\n  first: {rate: 0.5, sizes: [1, 2], field: lr}\n  second: {rate: 2, sizes: [3, 4], field: lr}\n"
-            ),
-            "conf/part.json": '{"chosen": {"value": 5}, "hidden": 1}',
-            "sub/params.yaml": "depth: 7\nunused: 1\n",
-            "sub/local.yaml": "local_value: here\n",
-            **{f"out/{name}.json": '{"auc": 0.5}' for name in ("linear", "boosted")},
-            "named/first-0.5.yaml": "auc: 0.25\n",
-            "named/second-2.yaml": "auc: 0.75\n",
-            **{f"literal/{name}.json": '{"auc": 0.5}' for name in ("one", "two")},
-            **{
-                f"grid/{model}/{size}/{option}.json": f'{{"auc": 0.{size}{option}}}'
-                for model in ("linear", "boosted")
-                for size in (1, 2)
-                for option in (1, 2)
-            },
-            "moved.json": '{"auc": 0.125}',
-            "top/sub.json": '{"auc": 0.375}',
-        },
-        {
-            "conf/vars.yaml": (
-                "sets:\n  first: {rate: 0.5, sizes: [1, 5], field: lr}\n  third: {rate: 1, sizes: [3, 4], field: lr}\n"
-            ),
-            "conf/part.json": '{"chosen": {"value": 6}, "hidden": 2}',
-            "params.yaml": "depth: 4\nflag: true\nfirst: {lr: 0.3}\nthird: {lr: 0.2}\nplace: sub\n",
-            "sub/params.yaml": "depth: 8\nunused: 2\n",
-            "named/third-1.yaml": "auc: 0.875\n",
-            "out/linear.json": '{"auc": 0.625}',
-            "grid/linear/2/1.json": '{"auc": 0.9}',
-            "moved.json": '{"auc": 0.25}',
-            "top/sub.json": '{"auc": 0.5}',
-        },
-    ),
-    "several pipelines": (
-        {
-            "dvc.yaml": "metrics: [all.json, reports]\nparams: [extra.yaml]\n",
-            ".dvcignore": "# nothing from here\n/ignored/\n*.bak\n",
-            "ignored/dvc.yaml": "metrics: [m.json]\n",
-            "ignored/m.json": '{"auc": 0.5}',
-            "teams/a.bak/dvc.yaml": "metrics: [m.json]\n",
-            "teams/a.bak/m.json": '{"auc": 0.5}',
-            "all.json": '{"auc": 0.5}',
-            "extra.yaml": "a: 1\n",
-            "reports/one.json": '{"x": 1}',
-            "reports/deep/two.yaml": "y: 2\n",
-            "teams/a/dvc.yaml": (
-                "stages:\n  train:\n    cmd: x\n    params: [lr, sub/other.yaml: [k.*]]\n"
-                "    metrics: [m.json: {cache: false}]\n"
-                "metrics: [../shared.json]\n"
-            ),
-            "teams/a/params.yaml": "lr: 1\nhidden: 2\n",
-            "teams/a/sub/other.yaml": "k: {a: {b: 1}, c: 2}\nz: 3\n",
-            "teams/a/m.json": '{"auc": 0.25}',
-            "teams/shared.json": '{"auc": 0.75}',
-            "teams/b/dvc.yaml": (
-                "stages:\n  train:\n    cmd: x\n    wdir: ..\n    metrics: [b/m.json: {cache: false}]\n"
-            ),
-            "teams/b/m.json": '{"auc": 0.125}',
-            "params.yaml": "root: 1\n",
-        },
-        {
-            "all.json": '{"auc": 0.625}',
-            "extra.yaml": "a: 2\n",
-            "reports/deep/two.yaml": "y: 3\n",
-            "reports/three.json": '{"z": 3}',
-            "teams/a/params.yaml": "lr: 2\nhidden: 3\n",
-            "teams/a/sub/other.yaml": "k: {a: {b: 2}, c: 2}\nz: 4\n",
-            "teams/a/m.json": '{"auc": 0.5}',
-            "teams/b/m.json": None,
-        },
-    ),
-}
+        table, answer = oracle.diff(project.root / case.inside, what, *filter(None, (base, head)))
+        assert answer.code == 0, answer
+        if case.inside:
+            table = {(f"{case.inside}/{file}", key): values for (file, key), values in table.items()}
+        assert table or case.about not in {what, "both"}, f"DVC has no {what} here: the test proves nothing"
+        assert tabulate(*sides, what) == spread_lists(table), answer
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_two_commits_compare_as_in_dvc(project: GitProject, name: str) -> None:
+def test_a_change_is_what_dvc_says(oracle: Oracle, tmp_path: Path, name: str) -> None:
     """Between two commits, and between a commit and the work tree, every value equals DVC's."""
-    before, after = PROJECTS[name]
-    first = project.commit(before, "before")
-    project.write(after)
-    _assert_equal(project, "HEAD", None)
-    second = project.commit(after, "after")
-    _assert_equal(project, first, second)
+    case = PROJECTS[name]
+    project, first, second = _create(tmp_path / "project", case)
+    _assert_equal(oracle, project, case, first, second)
+    project.git("checkout", "--quiet", first)
+    project.write(case.after)
+    _assert_equal(oracle, project, case, first, None)
 
 
-def test_cached_metrics_compare_as_in_dvc(project: GitProject) -> None:
+@pytest.mark.parametrize("name", THROUGH_THE_EXECUTABLE)
+def test_the_oracle_says_what_the_executable_says(oracle: Oracle, tmp_path: Path, name: str) -> None:
+    """DVC in one long-lived process answers as `dvc` does when it is started for one question."""
+    case = PROJECTS[name]
+    project, first, second = _create(tmp_path / "project", case)
+    for what in ("metrics", "params"):
+        executable = _dvc(project, what, "diff", "--all", "--json", first, second)
+        assert oracle.diff(project.root, what, first, second)[0] == read_table(executable)
+
+
+def test_the_named_projects_are_enough() -> None:
+    """Every feature has a project of its own."""
+    assert len(PROJECTS) >= 60
+
+
+# -- generated projects
+
+
+def test_generated_projects_compare_as_in_dvc(oracle: Oracle, tmp_path: Path) -> None:
+    """Hundreds of projects that nobody wrote, with templating in all its forms, compare as in DVC.
+
+    Where DVC can't read a side it has no answer; then something must be called a problem here too.
+    """
+    project = GitProject.create(tmp_path / "project")
+    project.commit(INITIAL)
+    repository = project.repository
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=GENERATED,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],  # a project is read by eye; making it smaller takes many minutes
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(projects())
+    def check(generated: Generated) -> None:
+        base, head = _import(project, generated)
+        sides = tuple(read_snapshot(repository, Revision(name=sha, sha=sha)) for sha in (base, head))
+        for what in ("metrics", "params"):
+            table, answer = oracle.diff(project.root, what, base, head)
+            _compare_generated(seen, what, sides, table, answer)
+
+    check()
+    assert seen["answered"] >= 1.8 * GENERATED, seen
+    assert seen["values"] >= 5 * GENERATED, seen
+    assert seen["silent"] <= 0.05 * seen["files"], seen
+
+
+def _compare_generated(
+    seen: Counter[str], what: str, sides: tuple[Snapshot, ...], table: Table, answer: Answer
+) -> None:
+    base, head = sides
+    if answer.code != 0 or f"failed to load {what} in revision" in answer.complained:
+        assert _problems(*sides), answer
+        return
+    table, ours = spread_lists(table), tabulate(base, head, what)
+    if answer.failed:
+        ours, silent = drop_silent(ours, table)
+        seen["silent"] += silent
+    assert ours == table, answer
+    assert not base.problems + head.problems
+    seen.update(answered=1, values=len(table), files=len({file for file, _ in table}))
+
+
+def _import(project: GitProject, generated: Generated) -> tuple[str, str]:
+    """Both sides as commits, by one process of git."""
+    stream: list[str] = []
+    for mark, files in enumerate((generated.before, generated.after), start=1):
+        stream.append(f"commit refs/heads/generated\nmark :{mark}\ncommitter Ada <ada@example.org> 0 +0000\ndata 0\n")
+        stream.append("deleteall\n")
+        for path, text in {**INITIAL, **files}.items():
+            name = json.dumps(path, ensure_ascii=False)
+            stream.append(f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}\n")
+        stream.append(f"get-mark :{mark}\n")
+    done = subprocess.run(
+        ["git", "fast-import", "--quiet", "--force"],
+        cwd=project.root,
+        input="".join(stream).encode(),
+        capture_output=True,
+        check=True,
+    )
+    base, head = done.stdout.decode().split()
+    return base, head
+
+
+# -- differences on purpose
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_on_purpose(oracle: Oracle, tmp_path: Path, name: str) -> None:
+    """DVC still answers what the documentation says it does, and seatrial says more."""
+    difference = DIFFERENCES[name]
+    project = GitProject.create(tmp_path / "project")
+    configs = [f"{below}/.dvc/config" for below in filter(None, [difference.subproject])]
+    first = project.commit({**INITIAL, **dict.fromkeys(configs, CONFIG), **difference.before})
+    second = project.commit(difference.after)
+
+    table, answer = oracle.diff(project.root, difference.about, first, second)
+    assert _outcome(answer, table) == difference.outcome, answer
+    assert table == difference.dvc
+
+    base, head = _snapshots(project, first, second)
+    assert list_all(base, head, difference.about) == difference.seatrial
+    _assert_problems(difference, base, head)
+
+
+def _outcome(answer: Answer, table: Table) -> str:
+    if answer.code != 0:
+        return "crashes"
+    if "in revision" in answer.complained:
+        return "loses the revision"
+    return "loses the file" if answer.failed and not table else "answers"
+
+
+def _assert_problems(difference: Difference, *sides: Snapshot) -> None:
+    found = {problem.message: problem for problem in _problems(*sides)}
+    assert all(problem.hint for problem in found.values())
+    for text, state in difference.problems.items():
+        (message,) = (message for message in found if text in message)
+        assert found.pop(message).state is State(state)
+    assert not found
+
+
+def test_every_difference_is_documented() -> None:
+    """The documentation has a row for every difference that is tested, and none besides."""
+    lines = DOCUMENTED.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
+    assert sorted(row for row in rows if row not in {"what", "---"}) == sorted(DIFFERENCES)
+
+
+def test_two_names_of_one_commit_are_unchanged(oracle: Oracle, project: GitProject) -> None:
+    """DVC says nothing at all; here every value is there, and the same."""
+    project.commit({"dvc.yaml": "metrics: [m.json]\n", "m.json": '{"a": 1}'})
+    project.git("tag", "release")
+    assert oracle.diff(project.root, "metrics", "HEAD", "release")[0] == {}
+    assert tabulate(*_snapshots(project, "HEAD", "release"), "metrics") == {("m.json", "a"): ("1", "1")}
+
+
+# -- what only real runs of DVC make
+
+
+def test_cached_metrics_compare_as_in_dvc(oracle: Oracle, project: GitProject) -> None:
     """Metrics that only DVC's cache holds, as files and inside of directories, equal DVC's."""
     script = (
         "import json, pathlib, yaml\n"
@@ -295,10 +283,11 @@ def test_cached_metrics_compare_as_in_dvc(project: GitProject) -> None:
     first = project.commit({})
     project.write({"params.yaml": "rate: 0.25\n"})
     _dvc(project, "repro")
-    _assert_equal(project, first, None)
+    case = Case(before={}, after={}, about="both")
+    _assert_equal(oracle, project, case, first, None)
     project.git("add", "--all")
     second = project.commit({})
-    _assert_equal(project, first, second)
+    _assert_equal(oracle, project, case, first, second)
 
     out = locate_out(project.repository, project.revision(first), "live")
     assert out is not None
