@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from seatrial.core.comparison import compare
 from seatrial.core.metrics import Problem, Snapshot, State
-from seatrial.core.revision import WORK_TREE, Revision
+from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.errors import CompareError
 from seatrial.sources.fetching import fetch_outs, list_missing
-from seatrial.sources.snapshot import locate_out, read_snapshot
+from seatrial.sources.snapshot import locate_out, read_declarations, read_snapshot
 from seatrial.sources.staleness import find_stale
 from tests.fakes.git_project import GitProject
 from tests.integration.parity.differences import DIFFERENCES, Difference
@@ -381,3 +382,33 @@ def test_stages_are_those_that_dvc_locked(project: GitProject) -> None:
 
 def _outs(snapshot: Snapshot) -> set[str]:
     return {out.path for stage in snapshot.stages for out in stage.outs}
+
+
+@pytest.mark.parametrize("name", ["metrics in a cached directory", "parameters in the cache", "tracked data"])
+def test_changed_data_is_what_dvc_lists(oracle: Oracle, tmp_path: Path, name: str) -> None:
+    """`dvc diff` of two commits names the outputs that are named here, and in which way they differ."""
+    project, first, second = _create(tmp_path / "project", PROJECTS[name])
+    listed = json.loads(oracle.ask(project.root, "diff", "--json", first, second).said)
+    sides = _snapshots(project, first, second)
+    outs = {out.path for side in sides for stage in side.stages for out in stage.outs}
+    base, head = (project.revision(sha) for sha in (first, second))
+    files = compare(RevisionRange(base=base, head=head, reason=""), *sides).files
+    states = {"added": State.ADDED, "deleted": State.REMOVED, "modified": State.CHANGED}
+    wanted = {(entry["path"].rstrip("/"), states[how]) for how in states for entry in listed[how]}
+    assert {(file.path, file.state) for file in files} == {(path, state) for path, state in wanted if path in outs}
+    assert files
+
+
+def test_declared_plots_are_those_that_dvc_shows(oracle: Oracle, tmp_path: Path) -> None:
+    """The names of plots, of stages and of the top level, are DVC's, templates filled in."""
+    pipeline = (
+        "vars: [{d: out}]\nstages:\n  s:\n    foreach: [a, b]\n    do:\n      cmd: x\n      plots:\n"
+        "        - ${item}.csv: {x: i, cache: false}\n"
+        "plots:\n  - ${d}/loss.tsv: {x: step}\n  - Both: {y: {a.csv: j, b.csv: j}}\n  - curve.json\n"
+    )
+    tables = {f"{name}.csv": "i,j\n1,2\n" for name in "ab"} | {"out/loss.tsv": "step\tloss\n1\t2\n"}
+    case = Case(before={"dvc.yaml": pipeline, "curve.json": '[{"y": 1}]', **tables}, after={"a.csv": "i,j\n1,3\n"})
+    project, first, second = _create(tmp_path / "project", case)
+    shown = json.loads(oracle.ask(project.root, "plots", "diff", "--json", first, second).said)
+    declared = read_declarations(project.repository, project.revision("HEAD")).plots
+    assert {plot.path for plot in declared} == set(shown["data"])
