@@ -6,7 +6,9 @@ of `{md5, relpath}`. `.dvc/config`, `.dvc/config.local` and the user's own confi
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +19,8 @@ from seatrial.errors import CompareError
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _DEFAULT = "cache"
 _BLOCK = 1 << 20
+_MAX_CONFIG = 1 << 20
+_MAX_TEXT = 64 << 20  # beyond, DVC 2 did not look whether a file is text
 
 
 class CachedFile(Struct, frozen=True, kw_only=True):
@@ -51,19 +55,20 @@ class Cache(Struct, frozen=True):
             return None
         below = PurePosixPath(digest[:2], digest[2:])
         places = (place for top in self.directories for place in (top / "files" / "md5" / below, top / below))
-        return next((place for place in places if place.is_file()), None)
+        return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 - no error of any name
 
     def read(self, digest: str, *, limit: int) -> bytes | None:
         """The bytes of a digest, None where they aren't here; CompareError where they are not what the digest says.
 
-        Something longer than `limit` bytes is cut to `limit` + 1.
+        Something longer than `limit` bytes is not looked at: `limit` + 1 zeros stand for it.
         """
         place = self.find(digest)
         if place is None:
             return None
+        if place.stat().st_size > limit:
+            return bytes(limit + 1)
         verify(place, digest)
-        with place.open("rb") as file:
-            return file.read(limit + 1)
+        return place.read_bytes()
 
     def list_directory(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """Path and md5 of every file of a directory's digest, by path; None where the list isn't here."""
@@ -102,7 +107,9 @@ def open_cache(root: Path, projects: Iterable[str] = ("",)) -> Cache:
 def verify(place: Path, digest: str) -> None:
     """CompareError where a file's md5 is not its digest (of its text with Unix line ends, as DVC 2 counted)."""
     wanted = digest.removesuffix(".dir")
-    if hash_file(place) != wanted and hash_text(place.read_bytes()) != wanted:
+    if hash_file(place) == wanted:
+        return
+    if place.stat().st_size > _MAX_TEXT or hash_text(place.read_bytes()) != wanted:
         raise _explain_damage(digest, "its bytes have another digest")
 
 
@@ -143,14 +150,18 @@ def _locate_cache(project: Path) -> Path:
     for file in (dvc / "config.local", dvc / "config", Path.home() / ".config" / "dvc" / "config"):
         written = _read_cache_dir(file)
         if written:
-            return (dvc / Path(written).expanduser()).resolve()
+            return Path(os.path.realpath(dvc / os.path.expanduser(written)))  # noqa: PTH111 - no error of any name
     return dvc / _DEFAULT
 
 
 def _read_cache_dir(file: Path) -> str:
     """`dir` in the section `[cache]` of a DVC configuration, or empty."""
     try:
-        text = file.read_text(encoding="utf-8")
+        # A change may have put a pipe or a device there, which has no end.
+        if not stat.S_ISREG(file.stat().st_mode):
+            return ""
+        with file.open("rb") as opened:
+            text = opened.read(_MAX_CONFIG).decode("utf-8").replace("\0", "")
     except (OSError, UnicodeDecodeError):
         return ""
     section = ""

@@ -19,6 +19,7 @@ from seatrial.sources.dvcignore import read_ignore
 from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, is_template
 from seatrial.sources.tree import Tree
 
+_MAX_ROUNDS = 50_000
 DEFAULT_PARAMS = "params.yaml"
 _CONFIG = ".dvc/config"
 _SUFFIXES = (".dvc", "dvc.yaml", "dvc.lock", "Dvcfile", dvcignore.FILE)
@@ -88,6 +89,8 @@ class _Reader:
         self._uncached: set[str] = set()
         self._problems: dict[tuple[str, str], Problem] = {}
         self._lines: dict[tuple[str, str], str] = {}
+        self._indexed: set[str] = set()
+        self._rounds = 0
 
     def read(self) -> Project:
         """Reads every DVC file; the order of the paths is the order of what they declare."""
@@ -96,6 +99,8 @@ class _Reader:
         defaults = [_join(root, DEFAULT_PARAMS) for root in (*roots, *(posixpath.dirname(path) for path in files))]
         self._fetch([*files, *(path for path in defaults if path)])
         ignore = read_ignore({path: self._contents[path] or b"" for path in files if path.endswith(dvcignore.FILE)})
+        if ignore.cut:
+            self._note(ignore.cut, f"{ignore.cut}: more than {dvcignore.MAX_RULES} patterns are not heeded")
         for path in files:
             if ignore.hides(path):
                 continue
@@ -230,11 +235,18 @@ class _Reader:
     def _read_stages(self, path: str, name: str, definition: object, scope: Scope) -> dict[str, str]:
         """Reads the stages of one entry; their names with their working directories."""
         directories: dict[str, str] = {}
+        if self._rounds > _MAX_ROUNDS:  # every loop by itself may be within its limit
+            self._note(path, f"{path}: has, with others, more than {_MAX_ROUNDS} stages: the rest is not read")
+            return directories
         if not isinstance(definition, Mapping):
             self._note(path, f"{self._locate(path, name)}: stage '{name}' is not a mapping")
             return directories
         try:
             for instance in expand_stage(name, definition, scope):
+                self._rounds += 1
+                if self._rounds > _MAX_ROUNDS:
+                    self._note(path, f"{path}: has, with others, more than {_MAX_ROUNDS} stages: the rest is not read")
+                    break
                 directories[instance.name] = self._read_stage(path, name, instance)
         except TemplateError as error:
             self._note(path, f"{self._locate(path, name)}: stage '{name}': {error}")
@@ -394,12 +406,14 @@ class _Reader:
 
     def _locate(self, path: str, name: str) -> str:
         """`FILE:LINE` of the first line that starts with a key of that name, or the file alone."""
-        if (path, name) not in self._lines:
+        if path not in self._indexed:
+            self._indexed.add(path)
             text = (self._contents.get(path) or b"").decode("utf-8", "replace")
-            found = re.search(rf"^[ \t]*['\"]?{re.escape(name)}['\"]?[ \t]*:", text, re.MULTILINE)
-            line = text.count("\n", 0, found.start()) + 1 if found else None
-            self._lines[path, name] = f"{path}:{line}" if line else path
-        return self._lines[path, name]
+            for number, line in enumerate(text.split("\n"), start=1):
+                key, colon, _ = line.partition(":")
+                if colon:
+                    self._lines.setdefault((path, key.strip(" \t'\"")), f"{path}:{number}")
+        return self._lines.get((path, name), path)
 
 
 @lru_cache(maxsize=512)

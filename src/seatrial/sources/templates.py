@@ -16,7 +16,9 @@ from seatrial.core.metrics import Key
 
 MAX_STAGES = 100_000
 
-_TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>.*?)\}")
+# One that is not closed on its line is matched up to there, so that no text is searched twice; it is no template.
+_TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>[^}\n]*)(?P<closed>\}?)")
+_MAX_TEXT = 1 << 20
 _EXPRESSION = re.compile(r"[^.\[\]]+(?:\s*\.[^.\[\]]+|\s*\[[^.\[\]]+\])*\s*")
 
 
@@ -69,7 +71,7 @@ class Scope(Struct, frozen=True):
         """The data of a loop, with the origin of what comes from a scope."""
         if isinstance(data, str):
             found = _TEMPLATE.fullmatch(data)
-            return self.select(found["inner"]) if _is_exact(data) and found else Node(self.resolve(data))
+            return self.select(found["inner"]) if found and found["closed"] else Node(self.resolve(data))
         if isinstance(data, Mapping):
             return Node({_text(self.resolve(name)): self.resolve_node(value) for name, value in data.items()})
         if isinstance(data, list):
@@ -98,8 +100,20 @@ class Scope(Struct, frozen=True):
             value = unwrap(self.select(text[2:-1]))
             _refuse_container(value, key)
             return value
-        filled = _TEMPLATE.sub(lambda found: self._fill(found["inner"], key), text)
+        filled = "".join(self._fill_parts(text, key))
         return filled.replace(r"\${", "${")
+
+    def _fill_parts(self, text: str, key: str) -> Iterator[str]:
+        done = length = 0
+        for found in _TEMPLATE.finditer(text):
+            part = self._fill(found["inner"], key) if found["closed"] else found[0]
+            length += len(part)
+            if length > _MAX_TEXT:
+                raise TemplateError("a text becomes too long")
+            yield text[done : found.start()]
+            yield part
+            done = found.end()
+        yield text[done:]
 
     def _fill(self, expression: str, key: str) -> str:
         value = unwrap(self.select(expression))
@@ -140,7 +154,7 @@ def unwrap(node: Node) -> object:
 
 def is_template(data: object) -> bool:
     """Whether a text has a template in it."""
-    return isinstance(data, str) and bool(_TEMPLATE.search(data))
+    return isinstance(data, str) and any(found["closed"] for found in _TEMPLATE.finditer(data))
 
 
 def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, items: Node) -> Iterator[Instance]:
@@ -222,7 +236,7 @@ def _descend(node: Node, step: str, expression: str) -> Node:
 
 def _is_exact(text: str) -> bool:
     found = _TEMPLATE.match(text)
-    return found is not None and found.end() == len(text)
+    return found is not None and bool(found["closed"]) and found.end() == len(text)
 
 
 def _refuse_container(value: object, key: str) -> None:

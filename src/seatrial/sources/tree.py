@@ -15,6 +15,12 @@ from seatrial.errors import CompareError
 from seatrial.git import Repository
 from seatrial.sources.formats import MAX_BYTES
 
+_MAX_PATH = 4096  # what an operating system takes
+
+
+# Longer than any file that is read, by one byte. It is one object, so that any number of such files costs nothing.
+TOO_LONG = bytes(MAX_BYTES + 1)
+
 
 class Tree(Protocol):
     """Files by their path from the repository's root, with `/` between the parts."""
@@ -24,7 +30,7 @@ class Tree(Protocol):
         ...
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        """The content of those that are there. One longer than `MAX_BYTES` is cut to one byte more than that."""
+        """The content of those that are there; `TOO_LONG` stands for what is longer than `MAX_BYTES`."""
         ...
 
     def expand(self, path: str) -> tuple[str, ...]:
@@ -67,7 +73,7 @@ class CommitTree:
                 f"git has lost the content of {absent[0]}",
                 hint="git fsck tells what is missing; a partial clone needs its remote: git fetch --refetch",
             )
-        return {path: contents[oid] for path, oid in wanted.items()}
+        return {path: _shorten(contents[oid]) for path, oid in wanted.items()}
 
     def expand(self, path: str) -> tuple[str, ...]:
         """The file, or the files below the directory."""
@@ -112,25 +118,35 @@ class WorkTree:
 
     def locate(self, path: str) -> Path | None:
         """Where a path is on disk, symbolic links followed; None where it isn't, or lies outside of the repository."""
+        if "\0" in path or len(path) > _MAX_PATH:
+            return None
         real = Path(os.path.realpath(self._root / path))
         if not real.is_relative_to(self._real_root):
             return None
         parts = real.relative_to(self._real_root).parts
-        return real if ".git" not in parts and real.exists() else None
+        # No error of a name that is too long: there is no such file.
+        return real if ".git" not in parts and os.path.exists(real) else None  # noqa: PTH110
 
     def _read_one(self, path: str) -> bytes | None:
         real = self.locate(path)
         if real is None:
             return None
         try:
-            if not stat.S_ISREG(real.stat().st_mode):
+            status = real.stat()
+            if not stat.S_ISREG(status.st_mode):
                 return None
+            if status.st_size > MAX_BYTES:
+                return TOO_LONG
             with real.open("rb") as file:
-                return file.read(MAX_BYTES + 1)
+                return _shorten(file.read(MAX_BYTES + 1))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise CompareError(f"{path} can't be read: {error.strerror}", hint=f"ls -l {path}") from None
+
+
+def _shorten(content: bytes) -> bytes:
+    return TOO_LONG if len(content) > MAX_BYTES else content
 
 
 def _select_below(ordered: list[str], directory: str) -> tuple[str, ...]:

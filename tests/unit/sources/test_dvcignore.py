@@ -74,3 +74,15 @@ def test_a_pattern_of_many_stars_is_matched_in_no_time() -> None:
     """A pattern made to be slow is not."""
     ignore = _ignore("/".join(["**", "*a*a*a*a*a*a*a*b"] * 20))
     assert not ignore.hides("/".join(["a" * 200] * 60))
+
+
+def test_a_flood_of_patterns_is_cut_and_told() -> None:
+    """The file is named in which the limit was reached; what came before counts."""
+    ignore = read_ignore({".dvcignore": b"first\n" + b"*a*b*\n" * 5000, "x/.dvcignore": b"second\n"})
+    assert (ignore.cut, ignore.hides("first"), ignore.hides("x/second")) == (".dvcignore", True, False)
+
+
+def test_a_line_of_blanks_costs_no_time() -> None:
+    """Blanks at the end count only behind a backslash, however many there are."""
+    ignore = read_ignore({".dvcignore": b"a" + b" " * 200_000 + b"b\nplain   \nkept\\ \n"})
+    assert (ignore.hides("plain"), ignore.hides("kept "), ignore.hides("kept")) == (True, True, False)

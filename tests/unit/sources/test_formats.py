@@ -190,3 +190,21 @@ def test_any_bytes_are_values_or_a_format_error(data: bytes, path: str) -> None:
     """No content, however odd, ends in anything but values or a reason."""
     with contextlib.suppress(FormatError):
         flatten(load(path, data))
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "reason"),
+    [
+        ("m.json", b"[" + b"[]," * 2_000_001 + b"1]", "has more than"),
+        ("m.yaml", b"[" + b"1," * 1_000_001 + b"1]", "has more than"),
+        ("m.toml", b"a." * 100_000 + b"a = 1", "nested too deeply"),
+        ("m.toml", b"# x\n" * 2_000_000, "larger than"),
+        ("m.py", b"a = [" + b"1," * 500_000 + b"]", "larger than"),
+        *((f"m.{suffix}", b"a = 0x" + b"f" * 5000, "too many digits") for suffix in ("yaml", "toml", "py")),
+    ],
+    ids=["json", "yaml", "dotted keys", "toml", "python", "yaml digits", "toml digits", "python digits"],
+)
+def test_what_a_parser_would_blow_up_is_refused_before(path: str, data: bytes, reason: str) -> None:
+    """Their values would take many times the memory of the text, or time that grows with its square."""
+    with pytest.raises(formats.FormatError, match=reason):
+        formats.load(path, data)

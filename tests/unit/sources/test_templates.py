@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatrial.sources import templates
-from seatrial.sources.templates import Scope, TemplateError, expand_stage
+from seatrial.sources.templates import Scope, TemplateError, expand_stage, is_template
 
 VALUES: dict[object, object] = {
     "lr": 0.1,
@@ -140,3 +140,17 @@ def test_a_matrix_cannot_grow_without_bounds(scope: Scope, monkeypatch: pytest.M
         _names({"matrix": {str(axis): [0, 1] for axis in range(20)}}, scope)
     with pytest.raises(TemplateError, match="stands for 1001 stages"):
         _names({"foreach": list(range(1001)), "do": {}}, scope)
+
+
+def test_templates_that_are_never_closed_are_text() -> None:
+    """And no text is searched from each of them to its end."""
+    text = "${" * 200_000
+    assert Scope().resolve(f"a\n{text}\nb") == f"a\n{text}\nb"
+    assert not is_template(text)
+
+
+def test_a_text_may_not_be_filled_without_end() -> None:
+    """A short line that names a long value very often."""
+    scope = Scope().extend({"a": "x" * 100_000}, None)
+    with pytest.raises(TemplateError, match="too long"):
+        scope.resolve(" ${a}" * 100)

@@ -57,12 +57,12 @@ def test_expand_takes_files_and_directories(tree: Tree) -> None:
     assert tree.expand("gone") == ()
 
 
-def test_what_is_too_long_is_cut_one_byte_later(project: GitProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_long_is_not_held(project: GitProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader sees that a file is too long without holding it."""
     monkeypatch.setattr(tree_module, "MAX_BYTES", 3)
     project.commit({"long": "x" * 10})
     for revision in (project.revision("HEAD"), Revision(name=WORK_TREE, sha=None)):
-        assert open_tree(project.repository, revision).read(["long"]) == {"long": b"xxxx"}
+        assert open_tree(project.repository, revision).read(["long"]) == {"long": tree_module.TOO_LONG}
 
 
 def _work_tree(project: GitProject) -> WorkTree:
