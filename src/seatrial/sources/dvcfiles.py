@@ -19,7 +19,7 @@ from seatrial.sources.dvcignore import read_ignore
 from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, is_template
 from seatrial.sources.tree import Tree
 
-_MAX_ROUNDS = 50_000
+_MAX_ROUNDS = 30_000
 DEFAULT_PARAMS = "params.yaml"
 _CONFIG = ".dvc/config"
 _SUFFIXES = (".dvc", "dvc.yaml", "dvc.lock", "Dvcfile", dvcignore.FILE)
@@ -191,16 +191,14 @@ class _Reader:
 
     def _load_vars(self, path: str, entries: object, directory: str, scope: Scope) -> Scope:
         """A scope with what `vars` brings in: inline values, files, or chosen keys of files."""
-        seen = {_join(directory, DEFAULT_PARAMS)}
         for entry in _list(entries):
             if isinstance(entry, Mapping):
                 scope = self._try_extend(path, scope, entry, None)
             elif isinstance(entry, str) and not is_template(entry):
                 name, _, keys = entry.partition(":")
                 file = _join(directory, name)
-                if file is None or (file in seen and not keys):
-                    continue  # a file may be named twice, and the default one always is
-                seen.add(file)
+                if file is None or (file in scope.files and not keys):
+                    continue  # a file may be named twice, and again by a stage
                 scope = self._extend(path, scope, file, tuple(key for key in keys.split(",") if key))
             else:
                 self._note(path, f"{self._locate(path, 'vars')}: vars: {entry!r} is neither a file nor a mapping")
@@ -223,11 +221,13 @@ class _Reader:
         if absent:
             self._note(path, f"{self._locate(path, 'vars')}: vars: {file} has no '{absent[0]}'")
         chosen = {key: values[key] for key in keys if key in values} if keys else values
-        return self._try_extend(path, scope, chosen, file)
+        return self._try_extend(path, scope, chosen, file, whole=not keys)
 
-    def _try_extend(self, path: str, scope: Scope, values: Mapping[object, object], file: str | None) -> Scope:
+    def _try_extend(
+        self, path: str, scope: Scope, values: Mapping[object, object], file: str | None, *, whole: bool = False
+    ) -> Scope:
         try:
-            return scope.extend(values, file)
+            return scope.extend(values, file, whole=whole)
         except TemplateError as error:
             self._note(path, f"{self._locate(path, 'vars')}: vars: {error}")
             return scope
@@ -420,6 +420,11 @@ class _Reader:
 def _parse(data: bytes) -> object:
     """The values of a DVC file. Most are the same on both sides, and are read once; nobody may change them."""
     return formats.load("dvc.yaml", data)
+
+
+def is_of_dvc(path: str) -> bool:
+    """Whether a file is DVC's own: what lies beside data, but is none."""
+    return path.startswith(".dvc/") or "/.dvc/" in path or _is_dvc_file(path)
 
 
 def _is_dvc_file(path: str) -> bool:
