@@ -14,7 +14,7 @@ from seatrial.errors import CompareError
 from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
-from seatrial.sources.dvcfiles import ParamsFile, Project, read_project
+from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, read_project
 from seatrial.sources.fetching import fetch_command, group_by_project
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 
@@ -93,14 +93,19 @@ class _Content:
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Reads the tree's files at once, directories included."""
-        files = [file for path in paths for file in self._tree.expand(path)]
+        files = [file for path in paths for file in self._list_files(path)]
         self._known.update(self._tree.read(dict.fromkeys(files)))
 
     def read(self, path: str) -> Mapping[str, bytes] | Problem:
         """The content of a file, or of all files below a directory, by their paths; or why there is none."""
-        files = self._tree.expand(path)
+        files = self._list_files(path)
         found = {file: self._known[file] for file in files if file in self._known}
         return found or self._read_cached(path)
+
+    def _list_files(self, path: str) -> tuple[str, ...]:
+        """The file, or the files below a directory without DVC's own."""
+        files = self._tree.expand(path)
+        return files if files == (path,) else tuple(file for file in files if not is_of_dvc(file))
 
     def locate(self, path: str) -> CachedOut | None:
         """Where the bytes of an output are."""

@@ -35,23 +35,28 @@ class Node(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """The names that a template may use. `used` collects which values of which files were."""
+    """The names that a template may use. `used` collects which values of which files were.
+
+    `files` are those that it holds as a whole.
+    """
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     used: dict[str, dict[Key, None]] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
 
-    def extend(self, values: Mapping[object, object], file: str | None) -> Scope:
+    def extend(self, values: Mapping[object, object], file: str | None, *, whole: bool = False) -> Scope:
         """A scope with the values of one entry of `vars`; TemplateError where a name would get a second value."""
         added = _wrap_mapping(values, file, ())
-        return Scope(_merge(dict(self.nodes), added, ()), self.used)
+        files = self.files | {file} if whole and file is not None else self.files
+        return Scope(_merge(dict(self.nodes), added, ()), self.used, files)
 
     def hold(self, nodes: Mapping[str, Node]) -> Scope:
         """A scope in which `item` and `key` stand for one round of a loop."""
-        return Scope({**self.nodes, **nodes}, self.used)
+        return Scope({**self.nodes, **nodes}, self.used, self.files)
 
     def forget(self) -> Scope:
         """The same names, where their use makes no parameter: in the data of a loop, and outside of stages."""
-        return Scope(self.nodes, {})
+        return Scope(self.nodes, {}, self.files)
 
     def resolve(self, data: object, key: str = "") -> object:
         """`data` with every template in it filled in.

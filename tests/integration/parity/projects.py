@@ -177,6 +177,17 @@ DECLARATIONS = {
         {"reports/a.json": '{"x": 1}', "reports/deep/b.yaml": "y: 1\n"},
         {"reports/a.json": '{"x": 2}', "reports/c.toml": "z = 1\n"},
     ),
+    "a directory that holds DVC's own files": _pipeline(
+        "metrics: [sub]\n",
+        {"sub/a.json": '{"x": 1}', "sub/dvc.yaml": "stages: {}\n", "sub/d.dvc": "outs: []\n", "sub/.dvcignore": "x\n"},
+        {"sub/a.json": '{"x": 2}'},
+    ),
+    "parameters in a directory": _pipeline(
+        "stages: {a: {cmd: x, params: [conf: [x]]}}\nparams: [more]\n",
+        {"conf/a.yaml": "x: 1\ny: 1\n", "more/b.json": '{"x": 1}'},
+        {"conf/a.yaml": "x: 2\ny: 2\n", "more/c.toml": "x = 1\n"},
+        "params",
+    ),
     "dvclive": _pipeline(
         "metrics: [dvclive/metrics.json]\nparams: [dvclive/params.yaml]\n"
         "plots:\n  - dvclive/plots/metrics: {x: step}\nartifacts: {model: {path: m.h5, type: model}}\n",
@@ -562,6 +573,13 @@ TEMPLATES = {
         "vars: [v.yaml]\nmetrics: ['${f}.json']\n",
         {"v.yaml": "f: m\n", "n.json": '{"b": 1}', **_AUC},
         {"v.yaml": "f: n\n"},
+    ),
+    "vars named again by a stage": _pipeline(
+        "vars: [v.yaml]\nstages:\n  a: {cmd: 'x ${b}', vars: [v.yaml, 'u.yaml:c'], metrics: ['${c}.json']}\n"
+        "  b: {cmd: 'x ${own}', wdir: w, vars: [params.yaml], metrics: [n.json]}\n",
+        {"v.yaml": "b: 1\n", "u.yaml": "c: m\n", "w/params.yaml": "own: 1\n", "w/n.json": '{"x": 1}', **_AUC},
+        {"v.yaml": "b: 2\n", "w/params.yaml": "own: 2\n", "w/n.json": '{"x": 2}', **_BETTER},
+        "both",
     ),
     "a vars file that is a parameters file": _pipeline(
         "vars: [v.yaml]\nstages: {s: {cmd: 'x ${a}', params: [v.yaml: [b]], metrics: [m.json]}}\n",

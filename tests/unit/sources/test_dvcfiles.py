@@ -214,3 +214,19 @@ def test_data_outside_of_the_repository_is_dvcs_own_affair() -> None:
     project = _read({"d.dvc": f"outs:\n- {{md5: {MD5}, path: s3://b/x}}\n- {{md5: {MD5}, path: /data/y}}\n"})
     assert not project.outs
     assert not project.problems
+
+
+def test_a_stage_may_name_a_variables_file_again() -> None:
+    """What dvc.yaml has loaded, a stage may name too; the params.yaml of its own directory is another file."""
+    text = (
+        "vars: [v.yaml, params.yaml]\nstages:\n  a: {cmd: '${x}', vars: [v.yaml], metrics: ['${x}.json']}\n"
+        "  b: {cmd: x, wdir: w, vars: [params.yaml], metrics: ['${own}.json']}\n"
+    )
+    project = _read({"dvc.yaml": text, "v.yaml": "x: m", "params.yaml": "lr: 1", "w/params.yaml": "own: n"})
+    assert not project.problems
+    assert project.metrics == ("m.json", "w/n.json")
+
+
+def test_the_default_variables_file_must_be_there_where_it_is_named() -> None:
+    """`params.yaml` is taken where it is, and missed where `vars` asks for it."""
+    assert _problems({"dvc.yaml": "vars: [params.yaml]"}) == ["dvc.yaml:1: vars: params.yaml does not exist"]

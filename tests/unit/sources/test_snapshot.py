@@ -221,6 +221,14 @@ def test_declared_keys_are_patterns_part_by_part(project: GitProject, declared: 
     assert [".".join(key) for key in _only(_read(project).params).values] == chosen
 
 
+def test_a_directory_of_metrics_is_without_dvcs_own_files(project: GitProject) -> None:
+    """dvc.yaml, dvc.lock, .dvc files and .dvc/ are no metrics, wherever they lie."""
+    own = {"r/dvc.yaml": "", "r/x.csv.dvc": "outs: []", "r/.dvc/config": "", "r/.dvcignore": "", "r/dvc.lock": ""}
+    project.commit({"dvc.yaml": "metrics: [r]", "r/m.json": '{"x": 1}', **own})
+    for side in (_read(project), _read(project, HERE)):
+        assert [file.path for file in side.metrics] == ["r/m.json"]
+
+
 def test_read_text_takes_one_file_of_either_side(project: GitProject) -> None:
     """The policy is read from the base branch, not from the disk."""
     project.commit({"seatrial.yaml": "a"})
