@@ -82,13 +82,19 @@ def _draw(points: Sequence[Point]) -> str:
         _line(start, end, "#888", 'stroke-dasharray="5 4"'),
         f'<polyline fill="none" stroke="#0b62a4" stroke-width="2" points="{path}"/>',
         *(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#0b62a4"/>' for x, y in dots),
-        *(_write(*dot, f"{p.files:,} files: {p.seconds:.2g} s", -8) for dot, p in zip(dots, points, strict=True)),
+        # Most labels end at their dot; the first would leave the picture.
+        _write(*dots[0], _label(points[0]), 20, "start"),
+        *(_write(*dot, _label(point), -8) for dot, point in zip(dots[1:], points[1:], strict=True)),
         *(_write(_place(10**power, 0.01)[0], 312, f"{10**power:,}", 0, "middle") for power in range(2, 7)),
         *(_write(50, _place(100, s)[1] + 4, f"{s:g} s", 0, "end") for s in (0.01, 0.1, 1, 10, 100)),
         _write(305, 332, "values compared", 0, "middle"),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _label(point: Point) -> str:
+    return f"{point.files:,} files: {point.seconds:.2g} s"
 
 
 def _place(values: float, seconds: float) -> tuple[float, float]:
