@@ -23,6 +23,12 @@ _MAX_COLUMNS = 500
 _TEXT_TAGS = frozenset({STR, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
 _DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)
 
+_SET, _OMAP = "tag:yaml.org,2002:set", "tag:yaml.org,2002:omap"
+_CONTAINERS = frozenset({SEQ, MAP, _SET, _OMAP})
+_SURROGATES = re.compile(
+    r"(?P<before>(?<!\\)(?:\\\\)*)\\u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
 
 class YAMLError(Exception):
     """A text that is no YAML, or more than we are willing to read; `line` counts from 1."""
@@ -36,6 +42,7 @@ class YAMLError(Exception):
 def load(text: str) -> object:
     """The values of the only document of a text, None for an empty one; YAMLError where it can't be read."""
     _refuse_deep(text)
+    text = _SURROGATES.sub(_join_surrogates, text) if "\\ud" in text or "\\uD" in text else text
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -51,6 +58,12 @@ def load(text: str) -> object:
     if "*" in text and _count(value, {}) > MAX_VALUES:
         raise YAMLError(f"unfolds into more than {MAX_VALUES} values")
     return value
+
+
+def _join_surrogates(found: re.Match[str]) -> str:
+    """One escape for a character that JSON writes as two, which libyaml refuses."""
+    high, low = int(found["high"], 16), int(found["low"], 16)
+    return f"{found['before']}\\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -79,7 +92,7 @@ class _Builder:
             return self._built[identity]
         if identity in self._open:
             raise _fail(node, "an alias refers to what it is part of")
-        if node.tag not in {SEQ, MAP}:
+        if node.tag not in _CONTAINERS:
             raise _fail(node, f"unknown tag '{node.tag}'")
         if depth >= MAX_DEPTH:
             raise _fail(node, f"is nested more than {MAX_DEPTH} levels deep")
@@ -89,6 +102,8 @@ class _Builder:
             value = [self.build(item, depth + 1) for item in node.value]
         else:
             value = self._build_mapping(node, depth)
+        if node.tag not in {SEQ, MAP}:
+            value = _convert(node, value)
         self._open.discard(identity)
         self._built[identity] = value
         return value
@@ -120,6 +135,15 @@ class _Builder:
                 raise _fail(node, f"merges more than {MAX_VALUES} values")
             merged = source | merged
         return merged
+
+
+def _convert(node: yaml.Node, value: object) -> object:
+    """The keys of a `!!set` as a list, the pairs of an `!!omap` as a mapping."""
+    if node.tag == _SET and isinstance(value, dict):
+        return list(value)
+    if node.tag == _OMAP and isinstance(value, list) and all(isinstance(pair, dict) for pair in value):
+        return {key: item for pair in value for key, item in pair.items()}
+    raise _fail(node, f"'{node.tag}' does not fit what it is said of")
 
 
 def _build_scalar(node: yaml.ScalarNode) -> object:

@@ -144,3 +144,28 @@ def test_a_chain_of_merges_is_bounded() -> None:
     value = yaml12.load("\n".join(["a0: &a0 {x: 1}", *chain[:100]]))
     assert isinstance(value, dict)
     assert len(value["a100"]) == 101
+
+
+def test_sets_and_ordered_mappings_are_read() -> None:
+    """The two containers that YAML has besides lists and mappings; a tag on something else is an error."""
+    assert yaml12.load("a: !!omap [x: 1, y: {z: 2}]\nb: !!set {p, q}\n") == {
+        "a": {"x": 1, "y": {"z": 2}},
+        "b": ["p", "q"],
+    }
+    for text in ("a: !!omap {x: 1}", "a: !!set [x]", "a: !!omap [1]"):
+        with pytest.raises(yaml12.YAMLError, match="does not fit"):
+            yaml12.load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'"\ud83d\ude00"', "\N{GRINNING FACE}"),
+        (r'"\uD83D\uDE00!"', "\N{GRINNING FACE}!"),
+        (r'"\\\ud83d\ude00"', "\\\N{GRINNING FACE}"),
+        (r'"\\ud83d\\ude00"', r"\ud83d\ude00"),
+    ],
+)
+def test_characters_that_json_writes_as_two_are_one(text: str, value: str) -> None:
+    """JSON is YAML, and spells a character beyond the basic plane by two escapes."""
+    assert yaml12.load(text) == value
