@@ -16,7 +16,7 @@ from msgspec import Struct
 from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
 from seatrial.sources import dvcignore, formats
 from seatrial.sources.dvcignore import read_ignore
-from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, is_template
+from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, holds_template, is_template
 from seatrial.sources.tree import Tree
 
 _MAX_ROUNDS = 30_000
@@ -193,6 +193,8 @@ class _Reader:
         """A scope with what `vars` brings in: inline values, files, or chosen keys of files."""
         for entry in _list(entries):
             if isinstance(entry, Mapping):
+                if holds_template(entry):
+                    self._note(path, f"{self._locate(path, 'vars')}: vars: a template can't stand in vars themselves")
                 scope = self._try_extend(path, scope, entry, None)
             elif isinstance(entry, str) and not is_template(entry):
                 name, _, keys = entry.partition(":")

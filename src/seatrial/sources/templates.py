@@ -162,6 +162,13 @@ def is_template(data: object) -> bool:
     return isinstance(data, str) and any(found["closed"] for found in _TEMPLATE.finditer(data))
 
 
+def holds_template(data: object) -> bool:
+    """Whether there is a template anywhere in some data, keys included."""
+    if isinstance(data, Mapping):
+        return any(holds_template(part) for pair in data.items() for part in pair)
+    return any(map(holds_template, data)) if isinstance(data, list) else is_template(data)
+
+
 def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, items: Node) -> Iterator[Instance]:
     if isinstance(items.value, (list, Mapping)) and len(items.value) > MAX_STAGES:
         raise TemplateError(f"foreach stands for {len(items.value)} stages; {MAX_STAGES} are the limit")

@@ -147,6 +147,11 @@ DIFFERENCES: Mapping[str, Difference] = {
         outcome="loses the file",
         seatrial={("m.yaml", "a"): ('"="', '"="'), ("m.yaml", "b"): ("1", "2")},
     ),
+    "a yaml that says it is 1.1": _of(
+        _declare("metrics", "m.yaml", "%YAML 1.1\n---\na: yes\nb: 010\n", "%YAML 1.1\n---\na: no\nb: 011\n"),
+        dvc={("m.yaml", "a"): ("true", "false"), ("m.yaml", "b"): ("8", "9")},
+        seatrial={("m.yaml", "a"): ('"yes"', '"no"'), ("m.yaml", "b"): ("10", "11")},
+    ),
     "a name with several dots": _of(
         _declare("metrics", "m.v2.toml", "a = 1\n", "a = 2\n"),
         dvc={("m.v2.toml", ""): ('"a = 1"', '"a = 2"')},
@@ -182,6 +187,11 @@ DIFFERENCES: Mapping[str, Difference] = {
         seatrial=_A,
         problems={"bad.json:1: is not JSON": "unreadable"},
     ),
+    "a key that is a list": _of(
+        _declare("metrics", "m.yaml", "? [x, y]\n: 1\n", "? [x, y]\n: 2\n"),
+        outcome="crashes",
+        seatrial={("m.yaml", "['x', 'y']"): ("1", "2")},
+    ),
     "a path outside of the repository": _of(
         ({"dvc.yaml": "metrics: [m.json, ../../x.json]\n", **_A1}, _A2),
         dvc=_A,
@@ -193,6 +203,12 @@ DIFFERENCES: Mapping[str, Difference] = {
         outcome="loses the revision",
         seatrial=_A,
         problems={"could not find 'gone'": "unreadable"},
+    ),
+    "a template among the variables": _of(
+        ({"dvc.yaml": "vars: [{a: 'x${b}', b: 1}]\nmetrics: [m.json]\n", **_A1}, _A2),
+        outcome="loses the revision",
+        seatrial=_A,
+        problems={"a template can't stand in vars": "unreadable"},
     ),
     "variables with two values": _of(
         ({"dvc.yaml": "vars: [{a: 1}, {a: 2}]\nmetrics: [m.json]\n", **_A1}, _A2),

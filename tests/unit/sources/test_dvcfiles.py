@@ -168,6 +168,7 @@ def test_conflict_markers_in_a_lock_are_named_and_metrics_still_count() -> None:
         ("vars: [p.json:absent]\n", "dvc.yaml:1: vars: p.json has no 'absent'"),
         ("vars: [list.json]\n", "dvc.yaml:1: vars: list.json is not a mapping"),
         ("vars: [3]\n", "dvc.yaml:1: vars: 3 is neither a file nor a mapping"),
+        ("vars: [{x: [{y: '${z}'}]}]\n", "dvc.yaml:1: vars: a template can't stand in vars themselves"),
         ("vars: [{x: 1}, {x: 2}]\n", "dvc.yaml:1: vars: 'x' already has a value"),
         ("metrics: [/etc/passwd]\n", "dvc.yaml:1: metrics: '/etc/passwd' is not a path in the repository"),
         ("metrics: [../../x.json]\n", "dvc.yaml:1: metrics: '../../x.json' is not a path in the repository"),
