@@ -17,6 +17,7 @@ from seatrial.sources import scalars
 _MAX_DEPTH = 50
 # A simple key of YAML has at most 1,024 characters.
 _MAX_KEY = 1000
+_MAX_FOLDED = 10_000
 
 # Spaces, dashes of list items, then `key:` with or without a value, or something else.
 _LINE = re.compile(r"( *)((?:- )*)(?:([A-Za-z0-9_./][!-9;-~]*):(?: +(.+)|)|(.*))")
@@ -92,6 +93,8 @@ class _Reader:
             raise NotPlainError
         container, key, left, begun = unfolded
         folded = f"{begun} {text}"
+        if len(folded) > _MAX_FOLDED:
+            raise NotPlainError  # every line copies the text anew
         container[key] = folded
         self._unfolded = (container, key, left, folded)
 

@@ -102,3 +102,9 @@ def test_deep_nesting_is_left_to_libyaml() -> None:
     """Its limits, and its words for them, hold."""
     with pytest.raises(NotPlainError):
         blockyaml.load("- " * 60 + "a")
+
+
+def test_a_text_of_many_lines_is_left_to_libyaml() -> None:
+    """Folding line by line would cost the square of its length."""
+    with pytest.raises(NotPlainError):
+        blockyaml.load("a: b\n" + " c\n" * 10_000)
