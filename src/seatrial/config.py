@@ -251,7 +251,8 @@ def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], nam
     try:
         value = loader.construct_object(node)
         str(value)  # a hexadecimal number is read at any length, and only then found too long to be spelled
-    except ValueError:  # `!!int abc`, the thirteenth month, a number of 5,000 digits
+    # `!!int` alone or with `abc`, `!!timestamp x`, the thirteenth month, a number of 5,000 digits
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise ConfigError(f"{name}:{line}: `{node.value[:40]}` is not the value that it looks like") from None
     return value
 

@@ -117,3 +117,12 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "stale",
         "on_inconclusive",
     }
+
+
+@pytest.mark.parametrize(
+    "value", ["!!int", "!!int x", "!!float", "!!timestamp x", "!!bool x", "!!python/object:os.system x"]
+)
+def test_a_value_that_does_not_fit_its_tag_is_told(value: str) -> None:
+    """As a fault with its line, whatever the reader of YAML makes of it."""
+    with pytest.raises(ConfigError, match=r"seatrial\.yaml:2"):
+        parse_config(f"version: 1\nstale: {value}\n".encode())
