@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import shlex
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import takewhile
 
 from seatrial.core.metrics import FileRecord, Key, MetricSet, Problem, Snapshot, State
 from seatrial.core.revision import Revision
@@ -90,17 +92,30 @@ class _Content:
         self._project = project
         self._revision = revision
         self._known: dict[str, bytes] = {}
+        self._outs = sorted(project.outs)
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Reads the tree's files at once, directories included."""
         files = [file for path in paths for file in self._list_files(path)]
         self._known.update(self._tree.read(dict.fromkeys(files)))
 
-    def read(self, path: str) -> Mapping[str, bytes] | Problem:
-        """The content of a file, or of all files below a directory, by their paths; or why there is none."""
+    def read(self, path: str) -> Mapping[str, bytes | Problem]:
+        """The content of a file, or of all files below a directory, by their paths; or why there is none.
+
+        A directory may hold files of git and outputs of DVC beside each other.
+        """
         files = self._list_files(path)
-        found = {file: self._known[file] for file in files if file in self._known}
+        found: dict[str, bytes | Problem] = {file: self._known[file] for file in files if file in self._known}
+        if files != (path,) and self._find_record(path) is None:
+            for out in self._list_outs(path):
+                if not any(file == out or file.startswith(f"{out}/") for file in files):
+                    found.update(self._read_cached(out))
         return found or self._read_cached(path)
+
+    def _list_outs(self, directory: str) -> list[str]:
+        """The outputs below a directory."""
+        prefix = f"{directory}/" if directory else ""
+        return list(takewhile(lambda out: out.startswith(prefix), self._outs[bisect_left(self._outs, prefix) :]))
 
     def _list_files(self, path: str) -> tuple[str, ...]:
         """The file, or the files below a directory without DVC's own."""
@@ -126,19 +141,19 @@ class _Content:
         parents = (path[:end] for end in range(len(path), 0, -1) if end == len(path) or path[end] == "/")
         return next((outs[parent] for parent in parents if parent in outs), None)
 
-    def _read_cached(self, path: str) -> Mapping[str, bytes] | Problem:
+    def _read_cached(self, path: str) -> Mapping[str, bytes | Problem]:
         record = self._find_record(path)
         if record is None or not record.digest or path in self._project.uncached:
-            return _explain_missing(path, self._project)
+            return {path: _explain_missing(path, self._project)}
         try:
             out = self.locate(path)
             if out is None or out.missing:
-                return _explain_not_cached(path, self._revision, self._project)
-            return {
-                f"{path}/{file.path}" if file.path else path: self._cached_bytes(file) for file in out.files
-            } or _explain_missing(path, self._project)
+                return {path: _explain_not_cached(path, self._revision, self._project)}
+            return {f"{path}/{file.path}" if file.path else path: self._cached_bytes(file) for file in out.files} or {
+                path: _explain_missing(path, self._project)
+            }
         except CompareError as error:
-            return Problem(state=State.UNREADABLE, path=path, message=error.message, hint=error.hint)
+            return {path: Problem(state=State.UNREADABLE, path=path, message=error.message, hint=error.hint)}
 
     def _cached_bytes(self, file: CachedFile) -> bytes:
         content = self._cache.read(file.digest, limit=formats.MAX_BYTES)
@@ -167,10 +182,13 @@ def _lies_in(path: str, target: str) -> bool:
 
 
 def _read_metrics(content: _Content, path: str) -> list[MetricSet]:
-    found = content.read(path)
-    if isinstance(found, Problem):
-        return [MetricSet(path=path, values={}, problem=found)]
-    return [_refuse_empty(formats.read_values(file, data)) for file, data in found.items()]
+    return [_refuse_empty(_read_values(file, data)) for file, data in content.read(path).items()]
+
+
+def _read_values(path: str, content: bytes | Problem) -> MetricSet:
+    if isinstance(content, Problem):
+        return MetricSet(path=path, values={}, problem=content)
+    return formats.read_values(path, content)
 
 
 def _refuse_empty(metrics: MetricSet) -> MetricSet:
@@ -185,10 +203,7 @@ def _refuse_empty(metrics: MetricSet) -> MetricSet:
 
 
 def _read_params(content: _Content, file: ParamsFile) -> list[MetricSet]:
-    found = content.read(file.path)
-    if isinstance(found, Problem):
-        return [MetricSet(path=file.path, values={}, problem=found)]
-    return [_select_keys(formats.read_values(path, data), file.keys) for path, data in found.items()]
+    return [_select_keys(_read_values(path, data), file.keys) for path, data in content.read(file.path).items()]
 
 
 def _select_keys(params: MetricSet, keys: tuple[str, ...] | None) -> MetricSet:

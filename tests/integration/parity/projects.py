@@ -416,6 +416,32 @@ CACHED = {
         after={"dvc.lock": _lock("m.json", _NEW)},
         objects=_store(_NEW),
     ),
+    "a directory of files of git and of the cache": Case(
+        before={
+            "dvc.yaml": "stages: {train: {cmd: x, outs: [r/deep/m.json]}}\nmetrics: [r]\n",
+            "dvc.lock": _lock("r/deep/m.json", _OLD),
+            "r/g.json": '{"g": 1}',
+        },
+        after={"dvc.lock": _lock("r/deep/m.json", _NEW), "r/g.json": '{"g": 2}'},
+        objects=_store(_OLD, _NEW),
+    ),
+    "a cached file in git as well": Case(
+        before={
+            "dvc.yaml": "stages: {train: {cmd: x, metrics: [m.json]}}\n",
+            "dvc.lock": _lock("m.json", _OLD),
+            "m.json": '{"auc": 7}',
+        },
+        after={"dvc.lock": _lock("m.json", _NEW), "m.json": '{"auc": 8}'},
+        objects=_store(_OLD, _NEW),
+    ),
+    "cached metrics of a loop in a working directory": Case(
+        before={
+            "dvc.yaml": "stages: {train: {foreach: [a], do: {cmd: x, wdir: w, metrics: ['${item}.json']}}}\n",
+            "dvc.lock": _lock("a.json", _OLD).replace("train:", "train@a:"),
+        },
+        after={"dvc.lock": _lock("a.json", _NEW).replace("train:", "train@a:")},
+        objects=_store(_OLD, _NEW),
+    ),
     "a shared cache by config": Case(
         before={
             ".dvc/config": "[core]\n    analytics = false\n[cache]\n    dir = ../../elsewhere\n",

@@ -229,6 +229,15 @@ def test_a_directory_of_metrics_is_without_dvcs_own_files(project: GitProject) -
         assert [file.path for file in side.metrics] == ["r/m.json"]
 
 
+def test_a_directory_may_hold_files_of_git_and_of_the_cache(project: GitProject) -> None:
+    """No output is forgotten because git has files beside it; one whose bytes are lost is said to be."""
+    lock = _lock(**{"r/c.json": _store(project, b'{"x": 1}'), "r/lost.json": "ab" * 16})
+    project.commit({"dvc.yaml": "stages: {train: {cmd: x, outs: [r/c.json, r/lost.json]}}\nmetrics: [r]"})
+    project.commit({"dvc.lock": lock, "r/g.json": '{"y": 2}'})
+    found = {file.path: file.problem.state if file.problem else file.values for file in _read(project).metrics}
+    assert found == {"r/c.json": {("x",): 1}, "r/g.json": {("y",): 2}, "r/lost.json": State.MISSING_CACHE}
+
+
 def test_read_text_takes_one_file_of_either_side(project: GitProject) -> None:
     """The policy is read from the base branch, not from the disk."""
     project.commit({"seatrial.yaml": "a"})
