@@ -181,18 +181,9 @@ def _parse_toml(text: str) -> object:
 
 
 def _parse_yaml(text: str) -> object:
-    from seatrial.sources import blockyaml
-
-    _refuse_many(text, ",[{:\n", _MAX_YAML_SIGNS)
-    try:
-        return blockyaml.load(text)
-    except blockyaml.NotPlainError:
-        return _parse_any_yaml(text)
-
-
-def _parse_any_yaml(text: str) -> object:
     from seatrial.sources import yaml12
 
+    _refuse_many(text, ",[{:\n", _MAX_YAML_SIGNS)
     try:
         value = yaml12.load(text)
     except yaml12.YAMLError as error:
