@@ -369,3 +369,15 @@ def test_an_old_branch_is_judged_by_the_policy_that_holds_now(tmp_path: Path, fo
     assert pull.run().code == 1
     assert f"policy: seatrial.yaml of main {strict[:7]}" in pull.body()
     assert f"main {left[:7]}" in pull.body()
+
+
+def test_another_baseline_does_not_bring_its_own_policy(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """`--base` says what to compare with, not by which rules."""
+    pull = open_pull_request(tmp_path, forge, recall=0.7)
+    pull.scratch.git("checkout", "-q", "--orphan", "ancient")
+    ancient = pull.scratch.commit({"seatrial.yaml": "version: 1\n", "metrics.json": '{"recall": 0.8}'})
+    pull.scratch.git("checkout", "-q", "--detach", pull.base)
+    pull.scratch.git("merge", "-q", "--no-ff", "-m", "test merge", pull.head)
+    answer = pull.run("--base", ancient)
+    assert answer.code == 1
+    assert f"policy: seatrial.yaml of main {pull.base[:7]}" in answer.out

@@ -108,11 +108,19 @@ def find_policy_commit(repository: Repository, job: CIJob, base: Revision | None
     The metrics of a change are held against the commit that it left; its gates are those that hold now, or an old
     branch would be judged by rules that have been given up.
     """
-    if base is None or job.change is None or job.base_name is None or job.baseline.rule == "first-parent":
-        return base  # the first parent of a test merge is the tip that it was made with
-    at_event = job.baseline.sha if job.baseline.rule == "merge-base" else None
-    tip = repository.ensure_commit(at_event) if at_event else repository.fetch_branch(job.base_name)
+    if base is None or job.change is None or job.base_name is None:
+        return base
+    tip = _find_tip(repository, job, job.base_name)
     return Revision(name=job.base_name, sha=tip) if tip else base
+
+
+def _find_tip(repository: Repository, job: CIJob, branch: str) -> str | None:
+    """The tip of the branch that a change is for: as the event tells it, else as the remote has it now."""
+    hint = job.baseline
+    if hint.rule == "first-parent":  # a test merge was made with the tip
+        return _find_hinted(repository, job, repository.head_sha())
+    at_event = hint.sha if hint.rule == "merge-base" else None
+    return repository.ensure_commit(at_event) if at_event else repository.fetch_branch(branch)
 
 
 def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> None:
