@@ -36,6 +36,7 @@ from tests.integration.parity.oracle import (
     tabulate,
 )
 from tests.integration.parity.projects import PROJECTS, Case
+from tests.integration.repositories import run_seatrial
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +124,18 @@ def test_the_oracle_says_what_the_executable_says(oracle: Oracle, tmp_path: Path
     for what in ("metrics", "params"):
         executable = _dvc(project, what, "diff", "--all", "--json", first, second)
         assert oracle.diff(project.root, what, first, second)[0] == read_table(executable)
+
+
+# The first has lists, which differ on purpose.
+@pytest.mark.parametrize("name", THROUGH_THE_EXECUTABLE[1:])
+def test_the_command_line_takes_the_place_of_dvc(tmp_path: Path, name: str) -> None:
+    """`s/dvc metrics diff/seatrial compare/` gives a script the same values."""
+    project, first, second = _create(tmp_path / "project", PROJECTS[name])
+    for what, wanted in (("metrics", ()), ("params", ("--params",))):
+        theirs = read_table(_dvc(project, what, "diff", "--all", "--json", first, second))
+        ours = run_seatrial(project.root, "compare", "--all", "--json", *wanted, first, second)
+        assert ours.code in {0, 1}, ours.err
+        assert read_table(ours.out) == theirs
 
 
 def test_the_named_projects_are_enough() -> None:

@@ -45,7 +45,7 @@ def choose_range(repository: Repository, ends: Ends) -> RevisionRange:
     if ends.base is not None:
         named = _revision(repository, ends.base)
         if not ends.three_dots or named.sha is None:
-            return RevisionRange(base=named, head=head, reason="as asked for")
+            return RevisionRange(base=named, head=head, reason="as asked for", exact=True)
         return _fork_point(repository, named, head, at)
     default = repository.default_branch()
     if default is None:
@@ -159,7 +159,7 @@ def walk_back(
 ) -> RevisionRange:
     """Move the base along first parents to the nearest commit that holds metrics, or to none."""
     base = revisions.base
-    if base is None or base.sha is None:
+    if base is None or base.sha is None or revisions.exact:
         return revisions
     older = 0
     for older, revision in enumerate(_ancestry(repository, base)):

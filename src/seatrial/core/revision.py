@@ -38,11 +38,13 @@ class RevisionRange(Struct, frozen=True, kw_only=True):
     `base` is None where there is nothing to compare with: the first measurement of all.
     `reason` says in words how the base was chosen; `moved` counts the commits that the base branch has
     gained since (None where that is unknown or meaningless); `older` counts how many commits were walked
-    back from the chosen base to one that holds metrics.
+    back from the chosen base to one that holds metrics. An `exact` base is the one that somebody named: it is not
+    walked back from.
     """
 
     base: Revision | None
     head: Revision
     reason: str
+    exact: bool = False
     moved: int | None = None
     older: int = 0
