@@ -13,12 +13,12 @@ SOURCES := src scripts tests benchmarks demo docs
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.all ## A pull request measured, judged, reported, merged and deployed, on real data (about 6 minutes)
+demo: $(VENV)/.all ## A pull request measured, judged, reported, merged and deployed, on real data (about 5 minutes)
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev tests/e2e/node_modules/.ready ## All tests, real engines included (about 10 minutes)
+test: $(VENV)/.dev tests/e2e/node_modules/.ready ## All tests, real engines included (about 12 minutes)
 	@.ci/system-packages
-	@echo "testing: about 10 minutes, one dot a test"
+	@echo "testing: about 12 minutes, one dot a test"
 	@$(BIN)/python -m pytest -q
 
 check: lint types docs fresh test ## What CI asks

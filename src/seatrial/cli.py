@@ -29,7 +29,7 @@ Examples:
 
 \b
 Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
-            3 could not compare, 70 a defect of seatrial."""
+            3 could not compare, or inconclusive, 70 a defect of seatrial."""
 _EXAMPLE_CI = """\b
 Examples:
   seatrial ci                              in a job of GitHub Actions or GitLab CI
@@ -38,14 +38,16 @@ Examples:
 
 \b
 Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
-            3 could not compare, 4 judged but not delivered (with --require-delivery)."""
+            3 could not compare, or inconclusive, 4 judged but not delivered (with --require-delivery),
+            70 a defect of seatrial."""
 _EXAMPLE_DEPLOY = """\b
 Examples:
   seatrial deploy flights-delay --to /srv/models --dry-run
   seatrial deploy flights-delay --to /srv/models
 
 \b
-Exit codes: 0 live (or already live), 1 refused or failed and nothing changed, 2 usage."""
+Exit codes: 0 live (or already live), 1 refused or failed and nothing changed,
+            2 usage or configuration, 3 could not compare."""
 _EXAMPLE_SERVE = """\b
 Examples:
   seatrial serve /srv/models
@@ -123,7 +125,7 @@ def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
 )
 @click.option("--json", "shape", flag_value="dvc-json", help="The shape of `dvc metrics diff --json`.")
 @click.option("--md", "shape", flag_value="dvc-markdown", help="The table of `dvc metrics diff --md`.")
-@click.option("--params", is_flag=True, help="Parameters in DVC's shapes, as `dvc params diff` has them.")
+@click.option("--params", is_flag=True, help="With --json or --md: parameters, as `dvc params diff` has them.")
 @click.option("--no-path", is_flag=True, help="No column of paths in the table of --md.")
 @config_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
@@ -147,7 +149,7 @@ def compare(
     """Compare the metrics of two revisions and judge the difference.
 
     BASE is where HEAD left the default branch, unless named; HEAD is the work tree, unless named.
-    A..B and A...B mean what they mean in git.
+    A..B compares A with B, A...B the merge base of both with B.
     """
     from seatrial.commands.compare import Destination, compare_revisions, write_outputs
     from seatrial.commands.measure import Selection
