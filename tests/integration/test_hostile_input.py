@@ -141,7 +141,6 @@ PROJECTS: dict[str, dict[str, str]] = {
         "x.dvc": "outs: [{path: 3, md5: 3}, 5]\nwdir: 5\n",
     },
 }
-HARMLESS = {"templates never closed"}
 
 
 @pytest.mark.parametrize("case", PROJECTS)
@@ -152,8 +151,7 @@ def test_a_hostile_declaration_is_a_problem_of_its_file(scratch: Scratch, case: 
     assert answer.err == ""
     facts = json.loads(answer.out)
     assert "root:" not in answer.out
-    told = facts["problems"] or [row for row in facts["metrics"] if row["state"] == "missing"]
-    assert bool(told) == (case not in HARMLESS)
+    assert facts["problems"] or [row for row in facts["metrics"] if row["state"] == "missing"]
 
 
 def _swap(scratch: Scratch, name: str) -> Path:
