@@ -62,13 +62,6 @@ def locate_out(repository: Repository, revision: Revision, path: str) -> CachedO
     return _Content(tree, open_cache(repository.root, project.roots), project, revision).locate(path)
 
 
-def read_artifact(repository: Repository, revision: Revision, name: str) -> CachedOut | None:
-    """`locate_out` for an entry of `artifacts:`, by its name; None where there is no such entry, or no such output."""
-    artifacts = read_declarations(repository, revision).artifacts
-    paths = [artifact.path for artifact in artifacts if artifact.name == name]
-    return locate_out(repository, revision, paths[0]) if paths else None
-
-
 def open_revision(repository: Repository, revision: Revision) -> tuple[Tree, Project]:
     """The files of a revision, and what they declare; a commit never changes, so it is read once."""
     if revision.sha is not None:

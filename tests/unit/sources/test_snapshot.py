@@ -10,7 +10,7 @@ import pytest
 
 from seatrial.core.metrics import MetricSet, Snapshot, State
 from seatrial.core.revision import WORK_TREE, Revision
-from seatrial.sources.snapshot import locate_out, read_artifact, read_declarations, read_snapshot, read_text
+from seatrial.sources.snapshot import locate_out, read_declarations, read_snapshot, read_text
 from tests.fakes.git_project import GitProject
 
 HERE = Revision(name=WORK_TREE, sha=None)
@@ -253,7 +253,7 @@ def test_outputs_are_located_by_the_commits_digest(project: GitProject) -> None:
     dvc_yaml = "stages: {train: {cmd: x, outs: [model]}}\nartifacts: {champion: {path: model}}"
     project.commit({"dvc.yaml": dvc_yaml, "dvc.lock": _lock(model=digest)})
     project.write({".gitignore": "/model", "model/a/model.onnx": "new"})
-    out = read_artifact(project.repository, project.revision("HEAD"), "champion")
+    out = locate_out(project.repository, project.revision("HEAD"), "model")
     assert out is not None
     assert (out.path, out.digest, out.missing) == ("model", digest, ())
     assert [(file.path, file.location.read_bytes()) for file in out.files if file.location] == [
@@ -266,9 +266,9 @@ def test_outputs_are_located_by_the_commits_digest(project: GitProject) -> None:
     inner = locate_out(project.repository, project.revision("HEAD"), "model/card.md")
     assert inner is not None
     assert inner.digest == hashlib.md5(b"text").hexdigest()
-    assert read_artifact(project.repository, project.revision("HEAD"), "gone") is None
     assert locate_out(project.repository, project.revision("HEAD"), "nothing") is None
-    assert [artifact.name for artifact in read_declarations(project.repository, HERE).artifacts] == ["champion"]
+    declared = read_declarations(project.repository, HERE).artifacts
+    assert [(artifact.name, artifact.path) for artifact in declared] == [("champion", "model")]
 
 
 def test_one_side_takes_a_handful_of_processes(project: GitProject, monkeypatch: pytest.MonkeyPatch) -> None:
