@@ -11,7 +11,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from seatrial.core.metrics import Direction
-from seatrial.core.policy import Margin, Policy, Rule, Severity
+from seatrial.core.policy import Policy, Rule
+from seatrial.core.verdict import Margin, Severity
 from seatrial.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -31,9 +31,9 @@ from seatrial.commands.deploy import (
     plan_deployment,
 )
 from seatrial.commands.serve import serve
-from seatrial.core.policy import Status, Verdict
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
 from seatrial.core.revision import Revision
+from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy import TARGETS
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files

@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.config import Config, build_schema, parse_config
 from seatrial.core.metrics import Direction
-from seatrial.core.policy import Margin, Severity
+from seatrial.core.verdict import Margin, Severity
 from seatrial.errors import ConfigError, ExitCode
 
 WHOLE = b"""\

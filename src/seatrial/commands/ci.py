@@ -17,8 +17,8 @@ from seatrial.commands.compare import Destination, load_config, load_config_at, 
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.reproduction import check_reproduction
 from seatrial.config import Config
-from seatrial.core.policy import Finding, Status
 from seatrial.core.revision import Revision, RevisionRange
+from seatrial.core.verdict import Finding, Status
 from seatrial.errors import DeliveryError, ExitCode, UsageError
 from seatrial.forges import FORGES, Conclusion, Forge, ForgeAccess
 from seatrial.git import Repository

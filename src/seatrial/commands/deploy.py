@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from enum import Enum
 
 from seatrial.core.metrics import Value
-from seatrial.core.policy import Outcome, Status, Verdict
 from seatrial.core.release import (
     DeploymentRecord,
     GoldenProof,
@@ -24,6 +23,7 @@ from seatrial.core.release import (
     digest_files,
     record_values,
 )
+from seatrial.core.verdict import Outcome, Status, Verdict
 from seatrial.deploy import Target
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError, UsageError

@@ -16,9 +16,10 @@ from seatrial.config import Config
 from seatrial.core.comparison import Comparison, add_contents, compare
 from seatrial.core.document import Diagram
 from seatrial.core.metrics import Snapshot
-from seatrial.core.policy import Finding, Verdict, evaluate
+from seatrial.core.policy import evaluate
 from seatrial.core.report import Report, build_report
 from seatrial.core.revision import Revision, RevisionRange
+from seatrial.core.verdict import Finding, Verdict
 from seatrial.core.wording import Telling
 from seatrial.errors import UsageError
 from seatrial.git import Repository

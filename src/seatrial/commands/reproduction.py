@@ -7,8 +7,8 @@ from pathlib import Path
 from seatrial.core.comparison import Change, compare
 from seatrial.core.metrics import State
 from seatrial.core.numbers import spell_change
-from seatrial.core.policy import Finding, Outcome, Severity
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
+from seatrial.core.verdict import Finding, Outcome, Severity
 from seatrial.git import Repository
 
 

@@ -4,57 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from enum import Enum
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
 from seatrial.core.comparison import Change, Comparison, Side
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
+from seatrial.core.verdict import Finding, Margin, Outcome, Severity, Status, Verdict, breach
 from seatrial.errors import ExitCode
-
-
-class Severity(str, Enum):
-    """What a breach does: block the merge, warn, or only be told."""
-
-    FAIL = "fail"
-    WARN = "warn"
-    INFO = "info"
-
-
-class Outcome(str, Enum):
-    """One gate's answer. `not-judged` is for a change rule where there is nothing to compare with yet."""
-
-    PASSED = "passed"
-    NOTED = "noted"
-    WARNED = "warned"
-    INCONCLUSIVE = "inconclusive"
-    FAILED = "failed"
-    NOT_JUDGED = "not-judged"
-
-
-class Status(str, Enum):
-    """The verdict in a word."""
-
-    PASSED = "passed"
-    WARNED = "warned"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    ERROR = "error"
-
-
-class Margin(Struct, frozen=True, kw_only=True):
-    """A tolerance: an amount in the metric's unit, or a share of the absolute baseline value."""
-
-    amount: Decimal
-    relative: bool
-
-    def resolve(self, base: Decimal) -> Decimal:
-        """The tolerance in the metric's unit."""
-        return abs(base) * self.amount if self.relative else self.amount
-
-    def __str__(self) -> str:
-        return f"{(self.amount * 100).normalize():f}%" if self.relative else f"{self.amount:f}"
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -117,62 +74,6 @@ class Policy(Struct, frozen=True, kw_only=True):
         return next((r.direction for r in self.rules if r.direction and r.matches(identity)), None)
 
 
-class Finding(Struct, frozen=True, kw_only=True):
-    """What one rule, or the health check of the candidate's files, says of one metric."""
-
-    id: MetricId
-    check: str
-    limit: str
-    outcome: Outcome
-    severity: Severity
-    reason: str
-    hint: str = ""
-    place: str = ""
-    change: Change | None = None
-
-
-class Gate(Struct, frozen=True, kw_only=True):
-    """All that one rule demands of one metric, the worst answer first."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def worst(self) -> Finding:
-        """The answer that decides."""
-        return self.findings[0]
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """The answer to "may it merge?", with everything that it rests on, in the order of the policy."""
-
-    status: Status
-    findings: tuple[Finding, ...]
-    exit_code: ExitCode
-
-    @property
-    def gates(self) -> tuple[Gate, ...]:
-        """The findings by metric and rule, the gates with the worst answers first."""
-        grouped: dict[tuple[MetricId, str], list[Finding]] = {}
-        for finding in self.findings:
-            grouped.setdefault((finding.id, finding.place), []).append(finding)
-        gates = [Gate(findings=tuple(sorted(group, key=_rank))) for group in grouped.values()]
-        return tuple(sorted(gates, key=lambda gate: _rank(gate.worst)))
-
-
-_WORST_FIRST = (
-    Outcome.FAILED,
-    Outcome.INCONCLUSIVE,
-    Outcome.WARNED,
-    Outcome.NOTED,
-    Outcome.NOT_JUDGED,
-    Outcome.PASSED,
-)
-
-
-def _rank(finding: Finding) -> int:
-    return _WORST_FIRST.index(finding.outcome)
-
-
 _HARDEST_FIRST = (Severity.FAIL, Severity.WARN, Severity.INFO)
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
 
@@ -214,10 +115,6 @@ def _hardness(policy: Policy) -> int:
     return _HARDEST_FIRST.index(policy.on_broken)
 
 
-def _breach(severity: Severity) -> Outcome:
-    return {Severity.FAIL: Outcome.FAILED, Severity.WARN: Outcome.WARNED, Severity.INFO: Outcome.NOTED}[severity]
-
-
 def _apply(rule: Rule, policy: Policy, changes: tuple[Change, ...]) -> list[Finding]:
     matched = [change for change in changes if rule.matches(change.id)]
     if not matched:
@@ -249,7 +146,7 @@ def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
         id=MetricId(file=file, key=(key,)),
         check="present",
         limit="present",
-        outcome=_breach(rule.severity),
+        outcome=breach(rule.severity),
         severity=rule.severity,
         reason="no metric of either side has this name",
         hint=f"did you mean {near[0]}?" if near else "`seatrial compare --all` lists the names",
@@ -274,7 +171,7 @@ def _refuse(rule: Rule, change: Change) -> Finding | None:
         id=change.id,
         check="present",
         limit="a finite number",
-        outcome=_breach(rule.severity),
+        outcome=breach(rule.severity),
         severity=rule.severity,
         reason=reason,
         hint=hint,
@@ -292,7 +189,7 @@ def _check_bound(rule: Rule, change: Change, check: str, limit: Decimal) -> Find
         id=change.id,
         check=check,
         limit=f"{sign} {limit:f}",
-        outcome=Outcome.PASSED if kept else _breach(rule.severity),
+        outcome=Outcome.PASSED if kept else breach(rule.severity),
         severity=rule.severity,
         reason="" if kept else f"{word} the limit",
         place=rule.place,
@@ -329,7 +226,7 @@ def _judge_margin(rule: Rule, change: Change, check: str, margin: Margin) -> tup
     if harm <= max(margin.resolve(Decimal(str(change.base))), Decimal(0)):
         return Outcome.PASSED, ""
     word = {"max_decrease": "fell too far", "max_increase": "rose too far", "max_change": "changed too much"}[check]
-    return _breach(rule.severity), word
+    return breach(rule.severity), word
 
 
 def _check_stale(policy: Policy, comparison: Comparison) -> list[Finding]:
@@ -344,7 +241,7 @@ def _check_stale(policy: Policy, comparison: Comparison) -> list[Finding]:
             id=MetricId(file="dvc.lock", key=()),
             check="fresh",
             limit="made by this revision",
-            outcome=_breach(policy.stale),
+            outcome=breach(policy.stale),
             severity=policy.stale,
             reason=f"{edited[0]} is not what its stage made" if edited else stages,
             hint="run `dvc repro`, and commit dvc.lock with the metrics that it makes",
@@ -359,7 +256,7 @@ def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId
             id=change.id,
             check="readable",
             limit="readable and finite",
-            outcome=_breach(policy.on_broken),
+            outcome=breach(policy.on_broken),
             severity=policy.on_broken,
             reason=change.reason,
             hint=change.hint,
@@ -373,7 +270,7 @@ def _check_health(policy: Policy, comparison: Comparison, *, named: set[MetricId
             id=MetricId(file=sided.problem.path, key=()),
             check="readable",
             limit="readable",
-            outcome=_breach(policy.on_broken),
+            outcome=breach(policy.on_broken),
             severity=policy.on_broken,
             reason=sided.problem.message,
             hint=sided.problem.hint,
@@ -408,7 +305,7 @@ def _check_lost(policy: Policy, comparison: Comparison, by_rule: list[Finding]) 
             id=MetricId(file=file, key=()),
             check="kept",
             limit="kept",
-            outcome=_breach(severity),
+            outcome=breach(severity),
             severity=severity,
             reason=f"no longer has {', '.join(keys[:3])}{f' and {len(keys) - 3:,} more' if len(keys) > 3 else ''}",
             hint="declare and write them again" if measures else "restore dvc.yaml and the metrics that it declares",

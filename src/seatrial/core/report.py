@@ -22,8 +22,9 @@ from seatrial.core.facts import (
     StaleFacts,
 )
 from seatrial.core.metrics import Interval, StaleStage, Value, is_finite, spell_not_finite
-from seatrial.core.policy import Finding, Policy, Verdict
+from seatrial.core.policy import Policy
 from seatrial.core.revision import Revision
+from seatrial.core.verdict import Finding, Verdict
 from seatrial.core.wording import Telling, headline, write_document
 
 _JSON_INTEGERS = 2**63

@@ -9,8 +9,8 @@ from seatrial.core.document import Align, Block, Code, Column, Inline, Line, Mar
 from seatrial.core.metrics import MetricId
 from seatrial.core.numbers import Spelling, spell_bytes
 from seatrial.core.phrases import NO_BREAK, arrow, cell_delta, list_names, word_change, word_effect, word_file
-from seatrial.core.policy import Finding, Gate, Outcome
 from seatrial.core.revision import RevisionRange
+from seatrial.core.verdict import Finding, Gate, Outcome
 
 Spell = Callable[[Change], Spelling]
 _MARKS: Mapping[Outcome, Mark] = {

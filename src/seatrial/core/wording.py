@@ -29,8 +29,9 @@ from seatrial.core.metrics import MetricId, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import Spelling, spell_as_written, spell_change
 from seatrial.core.phrases import count, gather_stages, join_names, list_names, tally
-from seatrial.core.policy import Finding, Gate, Outcome, Policy, Status, Verdict
+from seatrial.core.policy import Policy
 from seatrial.core.tables import table_changes, table_gates, table_pipeline
+from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
 
 
 class Telling(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from seatrial.core.comparison import compare
 from seatrial.core.metrics import StaleStage, State
-from seatrial.core.policy import Margin, Outcome, Policy, Rule, Severity, Status, Verdict, evaluate
+from seatrial.core.policy import Policy, Rule, evaluate
+from seatrial.core.verdict import Margin, Outcome, Severity, Status, Verdict
 from seatrial.errors import ExitCode
 from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
 

@@ -10,8 +10,9 @@ import pytest
 from seatrial.core.comparison import Comparison, compare
 from seatrial.core.document import Code, Folded, Footnote, Line, Link, Mark, Paragraph, Sign, Table
 from seatrial.core.metrics import Interval, MetricId, Problem, State
-from seatrial.core.policy import Margin, Policy, Rule, evaluate
+from seatrial.core.policy import Policy, Rule, evaluate
 from seatrial.core.report import Report, build_report
+from seatrial.core.verdict import Margin
 from seatrial.core.wording import Telling
 from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
 
