@@ -54,7 +54,9 @@ class Project(Struct, frozen=True, kw_only=True):
     """Everything that one side declares. Paths are from the repository's root.
 
     `metrics` may name files and directories; those in `uncached` are declared with `cache: false` and belong in git.
-    `roots` are the directories of DVC projects (empty text: the repository's root).
+    `roots` are the directories of DVC projects (empty text: the repository's root). `locked` are the outputs as
+    they are written in dvc.lock and .dvc files, with the directory that they are seen from; `remotes` names the remote
+    of those that dvc.yaml keeps in one of their own.
     """
 
     metrics: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Project(Struct, frozen=True, kw_only=True):
     artifacts: tuple[Artifact, ...] = ()
     stages: tuple[StageRecord, ...] = ()
     outs: Mapping[str, FileRecord]
+    locked: tuple[tuple[object, str], ...] = ()
+    remotes: Mapping[str, str] = {}
     uncached: frozenset[str] = frozenset()
     roots: tuple[str, ...] = ("",)
     problems: tuple[Problem, ...] = ()
@@ -86,6 +90,8 @@ class _Reader:
         self._artifacts: list[Artifact] = []
         self._stages: list[StageRecord] = []
         self._outs: dict[str, FileRecord] = {}
+        self._locked: list[tuple[object, str]] = []
+        self._remotes: dict[str, str] = {}
         self._uncached: set[str] = set()
         self._problems: dict[tuple[str, str], Problem] = {}
         self._lines: dict[tuple[str, str], str] = {}
@@ -124,6 +130,8 @@ class _Reader:
             artifacts=tuple(self._artifacts),
             stages=tuple(self._stages),
             outs=self._outs,
+            locked=tuple(self._locked),
+            remotes=self._remotes,
             uncached=frozenset(self._uncached),
             roots=roots,
             problems=tuple(self._problems.values()),
@@ -311,6 +319,8 @@ class _Reader:
                 self._metrics[file] = None
             if properties.get("cache") is False:
                 self._uncached.add(file)
+            if isinstance(remote := properties.get("remote"), str):
+                self._remotes[file] = remote
 
     def _add_live(self, entries: object, directory: str) -> None:
         """`live:` of DVC 2 wrote its summary beside its directory."""
@@ -376,6 +386,7 @@ class _Reader:
             address = f"{path}:{name}" if top else name
             outs = _read_records(entry.get("outs"), directory)
             self._outs.update({record.path: record for record in outs})
+            self._locked.append((entry.get("outs"), directory))
             self._stages.append(
                 StageRecord(
                     address=address,
@@ -394,6 +405,7 @@ class _Reader:
         directory = _join(posixpath.dirname(path), values.get("wdir") or ".") or posixpath.dirname(path)
         outs = _read_records(values.get("outs"), directory)
         self._outs.update({record.path: record for record in outs})
+        self._locked.append((values.get("outs"), directory))
         for entry in _list(values.get("outs")):
             if not isinstance(entry, Mapping):
                 continue
@@ -481,6 +493,15 @@ def _read_records(entries: object, directory: str) -> tuple[FileRecord, ...]:
             size, files = _count(entry.get("size")), _count(entry.get("nfiles"))
             records.append(FileRecord(path=path, digest=str(digest), size=size, files=files))
     return tuple(records)
+
+
+def list_entries(project: Project) -> Iterator[tuple[str, Mapping[object, object]]]:
+    """Every output that DVC has recorded: its path, and what dvc.lock or a .dvc file writes of it."""
+    for entries, directory in project.locked:
+        for entry in _list(entries):
+            path = _join(directory, entry.get("path")) if isinstance(entry, Mapping) else None
+            if path is not None:
+                yield path, entry
 
 
 def _read_locked_params(entries: object, directory: str) -> dict[str, str]:
