@@ -37,15 +37,20 @@ class Direction(str, Enum):
 
 
 class MetricId(Struct, frozen=True, kw_only=True, order=True):
-    """One value's address: the file's path from the repository's root, and the keys down to the leaf."""
+    """One value's address: the file's path from the repository's root, and the keys down to the leaf.
+
+    `slice` names the part of the evaluation set that it is of, and is empty for all of it.
+    """
 
     file: str
     key: Key
+    slice: str = ""
 
     @property
     def dotted(self) -> str:
-        """The key as DVC prints it, except that a part which itself has a dot is quoted."""
-        return ".".join(f'"{part}"' if "." in part else part for part in self.key)
+        """The key as DVC prints it, except that a part which itself has a dot is quoted (`map@0.5` needs no quotes)."""
+        dotted = ".".join(f'"{part}"' if "." in part.partition("@")[0] else part for part in self.key)
+        return f"{dotted} [{self.slice}]" if self.slice else dotted
 
     def __str__(self) -> str:
         return f"{self.file}:{self.dotted}" if self.key else self.file

@@ -1,0 +1,136 @@
+"""What per-sample predictions say of a change: metric by metric, as a whole and by slice."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from seatrial.core.comparison import Change, Side
+from seatrial.core.metrics import Direction, MetricId, Problem
+
+_NEVER = 1_000  # so many times the samples that are there is no advice
+
+
+class Harm(Struct, frozen=True, kw_only=True):
+    """How much worse the candidate is, in the metric's own unit, whichever way is better: below 0 it is better."""
+
+    point: float
+    low: float
+    high: float
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """One metric of one evaluation, over all samples or over one slice.
+
+    `change` holds the values, the direction and the interval of the difference, if there is one; `reason` says why
+    there is none. `own` is the candidate's own interval. `detectable` is the smallest true change that so many samples
+    would show; `p_worse` the one-sided p-value of "the candidate is worse", and `p_adjusted` the same after the
+    correction for the number of slices. `shrunken` is the difference, drawn together as far as its noise demands.
+    """
+
+    change: Change
+    n: int
+    own: tuple[float, float] | None = None
+    detectable: float | None = None
+    p_worse: float | None = None
+    p_adjusted: float | None = None
+    shrunken: float | None = None
+    reason: str = ""
+    caution: str = ""
+
+    @property
+    def identical(self) -> bool:
+        """Whether both models answered everything that the metric sees alike."""
+        interval = self.change.interval
+        return interval is not None and interval.low == interval.high == 0
+
+    @property
+    def harm(self) -> Harm | None:
+        """How much worse the candidate is; None without an interval."""
+        change = self.change
+        if change.interval is None or change.delta is None:
+            return None
+        point, low, high = float(change.delta.absolute), change.interval.low, change.interval.high
+        if change.direction is Direction.LOWER:
+            return Harm(point=point, low=low, high=high)
+        return Harm(point=-point, low=-high, high=-low)
+
+    def samples_for(self, distance: float) -> int | None:
+        """How many samples would tell a true change that lies this far from the limit; None where that is no advice.
+
+        The standard error falls with √n: n · (detectable / distance)².
+        """
+        if not self.detectable or not distance:
+            return None
+        ratio = (self.detectable / distance) ** 2
+        return math.ceil(self.n * ratio) if ratio < _NEVER else None
+
+
+class Flips(Struct, frozen=True, kw_only=True):
+    """Samples whose decision went from right to wrong and from wrong to right, with a few of their keys.
+
+    `p` is the two-sided exact p-value of McNemar's test.
+    """
+
+    n: int
+    newly_wrong: int
+    newly_right: int
+    wrong_examples: tuple[str, ...] = ()
+    right_examples: tuple[str, ...] = ()
+    p: float | None = None
+
+    @property
+    def churn(self) -> float:
+        """The share of samples that the two models decide differently as to right and wrong."""
+        return (self.newly_wrong + self.newly_right) / self.n if self.n else 0.0
+
+
+class Gap(Struct, frozen=True, kw_only=True):
+    """The largest difference of a metric between groups; `change` is of the gap itself, and less is better."""
+
+    metric: str
+    by: str
+    change: Change
+    groups: int
+    own: tuple[float, float] | None = None
+    best: str = ""
+    worst: str = ""
+    reason: str = ""
+
+
+class Cohort(Struct, frozen=True, kw_only=True):
+    """A slice that the policy wants to be there, and how many samples of it there are."""
+
+    name: str
+    n: int
+    needed: int
+
+
+class EvaluationResult(Struct, frozen=True, kw_only=True):
+    """All that one evaluation's predictions say.
+
+    `slices` are those with enough samples, `untested` counts the others. `mismatch` says how the two evaluation sets
+    differ where the policy wants them to be the same. With a `problem` on a `side` there is nothing else.
+    """
+
+    name: str
+    overall: tuple[Evidence, ...] = ()
+    slices: tuple[Evidence, ...] = ()
+    untested: int = 0
+    min_n: int = 0
+    gaps: tuple[Gap, ...] = ()
+    flips: Flips | None = None
+    cohorts: tuple[Cohort, ...] = ()
+    n_base: int | None = None
+    n_head: int | None = None
+    n_common: int | None = None
+    digest: str = ""
+    mismatch: str = ""
+    problem: Problem | None = None
+    side: Side | None = None
+    notes: tuple[str, ...] = ()
+
+    def identify(self, metric: str) -> MetricId:
+        """The address that a metric has within this evaluation where no answer of it is at hand."""
+        return MetricId(file=self.name, key=(metric,))
