@@ -12,7 +12,7 @@ from enum import Enum
 from msgspec import Struct
 
 from seatrial.core.comparison import Side
-from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap
+from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap, Harm
 from seatrial.core.metrics import Direction, MetricId
 from seatrial.core.verdict import Finding, Margin, Outcome, Severity, breach
 
