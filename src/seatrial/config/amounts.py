@@ -1,0 +1,45 @@
+"""Limits and tolerances as a policy spells them: `0.002`, `1%`."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from msgspec import UNSET, UnsetType
+
+from seatrial.config.document import Document, Path
+from seatrial.core.verdict import Margin
+
+_MOST_DIGITS = 400
+
+
+def read_limit(document: Document, path: Path, value: float | str | UnsetType) -> Decimal | None:
+    """A limit in the metric's own unit; None where there is none."""
+    if value is UNSET:
+        return None
+    return read_decimal(document, path, value)
+
+
+def read_margin(document: Document, path: Path, value: float | str | UnsetType) -> Margin | None:
+    """A tolerance, absolute or a share of the baseline; None where there is none."""
+    if value is UNSET:
+        return None
+    text = str(value).strip()
+    relative = text.endswith("%")
+    amount = read_decimal(document, path, text.removesuffix("%").strip())
+    if amount < 0:
+        raise document.fault(path, f"`{path[-1]}` is a tolerance and can't be negative: {text}")
+    return Margin(amount=amount / 100 if relative else amount, relative=relative)
+
+
+def read_decimal(document: Document, path: Path, value: float | str) -> Decimal:
+    """A finite number, or a ConfigError that names its line."""
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        hint = "write a number (0.002) or a share of the baseline (1%)"
+        raise document.fault(path, f"`{path[-1]}` is not a number: {value}", hint=hint) from None
+    if not amount.is_finite():
+        raise document.fault(path, f"`{path[-1]}` must be a finite number, not {value}")
+    if amount and abs(amount.adjusted()) > _MOST_DIGITS:
+        raise document.fault(path, f"`{path[-1]}` has more than {_MOST_DIGITS} digits: no metric is like that")
+    return amount

@@ -1,0 +1,148 @@
+"""A YAML file whose every fault is told with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from seatrial.errors import ConfigError
+
+if TYPE_CHECKING:
+    import yaml
+
+_MOST_BYTES = 1_000_000
+_SIXTIES = re.compile(r"[-+]?[0-9_]+(:[0-9_.]+)+")
+_DEEPEST = 20
+Path = tuple[str | int, ...]
+T = TypeVar("T")
+_AT = re.compile(r" - at `\$(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<name>.*)`")
+
+
+class Document(Struct, frozen=True):
+    """A YAML file as plain values, with the line of every key."""
+
+    name: str
+    value: Any
+    lines: Mapping[Path, int]
+
+    @classmethod
+    def parse(cls, text: bytes, name: str) -> Document:
+        """Read a file; ConfigError if it is no YAML, too large, too deep, or repeats itself."""
+        import yaml
+
+        if len(text) > _MOST_BYTES:
+            raise ConfigError(f"{name}: is larger than 1 MB", hint="a policy is a short file; is this the right one?")
+        try:
+            words = text.decode("utf-8-sig")
+            _refuse_depth(words, name)
+            loader = _choose_loader()(words)
+            node = loader.get_single_node()
+            lines: dict[Path, int] = {(): 1}
+            value = None if node is None else _plain(loader, node, (), lines, name, set())
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{name}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigError(
+                f"{name}:{line}: is not YAML: {error.problem}", hint="check quotes and indents"
+            ) from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{name}: is not YAML: {error}") from error
+        return cls(name, value, lines)
+
+    def line(self, path: Path) -> int:
+        """The line of the innermost known part of a path."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def fault(self, path: Path, message: str, *, hint: str = "") -> ConfigError:
+        """The error for what stands at a path."""
+        return ConfigError(f"{self.name}:{self.line(path)}: {message}", hint=hint)
+
+    def convert(self, path: Path, value: Any, kind: type[T]) -> T:
+        """Check a value against a struct; a fault is told with the key that it is about."""
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            raise self._explain(path, str(error), kind) from error
+
+    def _explain(self, path: Path, message: str, kind: type) -> ConfigError:
+        from difflib import get_close_matches
+
+        within = _AT.search(message)
+        inner = tuple(part for part in within["path"].strip(".").split(".") if part) if within else ()
+        where = ".".join(str(part) for part in (*path, *inner)) or "the file"
+        words = _AT.sub("", message)
+        if unknown := _UNKNOWN.search(words):
+            known = () if inner else tuple(field.encode_name for field in msgspec.structs.fields(kind))
+            near = get_close_matches(unknown["name"], known, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}" if known else ""
+            return self.fault((*path, *inner, unknown["name"]), f"{where} has no key `{unknown['name']}`", hint=hint)
+        return self.fault((*path, *inner), f"{where}: {words[0].lower()}{words[1:]}")
+
+
+def _choose_loader() -> type[Any]:
+    """The loader of libyaml where that is built in, else its twin in Python."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _refuse_depth(words: str, name: str) -> None:
+    """Refuse deep nesting before composing: libyaml's composer recurses in C and would end the process."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(words, Loader=_choose_loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise ConfigError(f"{name}: is nested more than {_DEEPEST} levels deep", hint="a policy has few levels")
+
+
+def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], name: str, seen: set[int]) -> Any:
+    """Turn nodes into values, keeping lines; aliases are refused, since a policy must read as it stands."""
+    import yaml
+
+    line = node.start_mark.line + 1
+    if id(node) in seen:
+        raise ConfigError(f"{name}:{line}: is used again by an alias", hint="write the value out where it is meant")
+    seen.add(id(node))
+    lines.setdefault(path, line)
+    if isinstance(node, yaml.MappingNode):
+        return _plain_mapping(loader, node, path, lines, name, seen)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(loader, item, (*path, index), lines, name, seen) for index, item in enumerate(node.value)]
+    if _SIXTIES.fullmatch(node.value):
+        return node.value  # YAML 1.1 would read 1:30 as 90
+    try:
+        value = loader.construct_object(node)
+        str(value)  # a hexadecimal number is read at any length, and only then found too long to be spelled
+    # `!!int` alone or with `abc`, `!!timestamp x`, the thirteenth month, a number of 5,000 digits
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise ConfigError(f"{name}:{line}: `{node.value[:40]}` is not the value that it looks like") from None
+    return value
+
+
+def _plain_mapping(
+    loader: Any, node: yaml.MappingNode, path: Path, lines: dict[Path, int], name: str, seen: set[int]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key, line = key_node.value, key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            raise ConfigError(f"{name}:{line}: a key must be text")
+        if key in result:
+            raise ConfigError(f"{name}:{line}: `{key}` stands twice", hint="keep one of the two")
+        here: Path = (*path, key)
+        lines[here] = line
+        result[key] = _plain(loader, value_node, here, lines, name, seen)
+    return result
