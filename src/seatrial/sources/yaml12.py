@@ -1,33 +1,43 @@
 """YAML 1.2 as DVC reads it, by libyaml, within limits.
 
 PyYAML speaks YAML 1.1, where `1e-5` is a string, `010` is 8 and `yes` is true. Here plain scalars are those of 1.2
-(`scalars`). Values are built straight from libyaml's nodes, which is faster than PyYAML's constructor, and bounded: an
-alias counts as often as it would be written out, so that a small file can't unfold into a huge one. Duplicate keys are
-an error, as in DVC.
+(`scalars`). Values are built straight from libyaml's events, without PyYAML's graph of nodes and its constructor, and
+bounded: an alias counts as often as it would be written out, so that a small file can't unfold into a huge one.
+Duplicate keys are an error, as in DVC.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
+from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent, StreamEndEvent
 
 from seatrial.sources.scalars import BUILDERS, MAP, MERGE, SEQ, STR, resolve
 
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
-# libyaml recurses in C and would end the process; a column or a bracket is at most two levels.
+# Long before Python's own limit, and what libyaml's scanner finds costly; a column or a bracket is at most two levels.
 _MAX_COLUMNS = 500
+_MAX_KEY = 4096  # of values, and of characters
 
-_TEXT_TAGS = frozenset({STR, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
+# None and "!" are what has no tag of its own: a quoted scalar, a sequence, a mapping.
+_TEXT_TAGS = frozenset({None, "!", STR, MERGE, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
 _DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)
 
 _SET, _OMAP = "tag:yaml.org,2002:set", "tag:yaml.org,2002:omap"
-_CONTAINERS = frozenset({SEQ, MAP, _SET, _OMAP})
+_RARE = frozenset({_SET, _OMAP})
+_CONTAINERS = frozenset({None, "!", SEQ, MAP, *_RARE})
+_OPEN = object()  # stands for a container that is not complete
 _SURROGATES = re.compile(
     r"(?P<before>(?<!\\)(?:\\\\)*)\\u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
 )
+
+
+# libyaml's parser, or PyYAML's own where that is missing; of either only the events are used.
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YAMLError(Exception):
@@ -43,10 +53,9 @@ def load(text: str) -> object:
     """The values of the only document of a text, None for an empty one; YAMLError where it can't be read."""
     _refuse_deep(text)
     text = _SURROGATES.sub(_join_surrogates, text) if "\\ud" in text or "\\uD" in text else text
-    loader = _Loader(text)
+    parser = _Parser(text)
     try:
-        node = loader.get_single_node()
-        value = None if node is None else _Builder().build(node)
+        value = _Builder(parser.get_event).build_document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "the text makes no sense"
@@ -54,7 +63,7 @@ def load(text: str) -> object:
     except yaml.YAMLError as error:
         raise YAMLError(f"is not YAML: {str(error).splitlines()[0]}") from None
     finally:
-        loader.dispose()
+        parser.dispose()
     if "*" in text and _count(value, {}) > MAX_VALUES:
         raise YAMLError(f"unfolds into more than {MAX_VALUES} values")
     return value
@@ -66,100 +75,129 @@ def _join_surrogates(found: re.Match[str]) -> str:
     return f"{found['before']}\\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """libyaml's parser (PyYAML's where that is missing) with the plain scalars of YAML 1.2."""
-
-    def resolve(self, kind: type, value: str | None, implicit: Any) -> str:
-        if kind is yaml.ScalarNode:
-            return resolve(value or "") if implicit[0] else STR
-        return SEQ if kind is yaml.SequenceNode else MAP
-
-
 class _Builder:
-    """Turns the nodes of one document into values; a node with several aliases becomes one shared value."""
+    """Turns the events of one document into values; a node with several aliases becomes one shared value."""
 
-    def __init__(self) -> None:
-        self._built: dict[int, object] = {}
-        self._open: set[int] = set()
+    def __init__(self, next_event: Callable[[], Any]) -> None:
+        self._next = next_event
+        self._anchored: dict[str, object] = {}
+        self._plain: dict[str, object] = {}
         self._merged = 0
 
-    def build(self, node: yaml.Node, depth: int = 0) -> object:
-        """The value of a node."""
-        if isinstance(node, yaml.ScalarNode):
-            return _build_scalar(node)
-        identity = id(node)
-        if identity in self._built:
-            return self._built[identity]
-        if identity in self._open:
-            raise _fail(node, "an alias refers to what it is part of")
-        if node.tag not in _CONTAINERS:
-            raise _fail(node, f"unknown tag '{node.tag}'")
-        if depth >= MAX_DEPTH:
-            raise _fail(node, f"is nested more than {MAX_DEPTH} levels deep")
-        self._open.add(identity)
-        value: object
-        if isinstance(node, yaml.SequenceNode):
-            value = [self.build(item, depth + 1) for item in node.value]
-        else:
-            value = self._build_mapping(node, depth)
-        if node.tag not in {SEQ, MAP}:
-            value = _convert(node, value)
-        self._open.discard(identity)
-        self._built[identity] = value
+    def build_document(self) -> object:
+        """The value of the only document, None where there is none."""
+        self._next()  # the start of the stream
+        if isinstance(self._next(), StreamEndEvent):
+            return None
+        value = self._build(self._next(), 0)
+        self._next()  # the end of the document
+        following = self._next()
+        if not isinstance(following, StreamEndEvent):
+            raise _fail(following, "is not YAML: expected a single document in the stream")
         return value
 
-    def _build_mapping(self, node: yaml.Node, depth: int) -> dict[object, object]:
+    def _build(self, event: Any, depth: int) -> object:
+        kind = type(event)
+        if kind is AliasEvent:
+            return self._follow(event)
+        value = self._build_scalar(event) if kind is ScalarEvent else self._build_container(event, depth)
+        if event.anchor is not None:
+            self._anchored[event.anchor] = value
+        return value
+
+    def _follow(self, event: Any) -> object:
+        if event.anchor not in self._anchored:
+            raise _fail(event, f"is not YAML: found undefined alias '{event.anchor}'")
+        value = self._anchored[event.anchor]
+        if value is _OPEN:
+            raise _fail(event, "an alias refers to what it is part of")
+        return value
+
+    def _build_scalar(self, event: Any) -> object:
+        text: str = event.value
+        if event.tag is not None or not event.implicit[0]:
+            return text if event.tag in _TEXT_TAGS else _convert_scalar(event, event.tag)
+        # Most scalars are there many times: names of keys, empty digests, sizes.
+        if text not in self._plain:
+            self._plain[text] = _convert_scalar(event, resolve(text))
+        return self._plain[text]
+
+    def _build_container(self, event: Any, depth: int) -> object:
+        tag = event.tag
+        if tag not in _CONTAINERS:
+            raise _fail(event, f"unknown tag '{tag}'")
+        if depth >= MAX_DEPTH:
+            raise _fail(event, f"is nested more than {MAX_DEPTH} levels deep")
+        if event.anchor is not None:
+            self._anchored[event.anchor] = _OPEN
+        sequence = type(event) is SequenceStartEvent
+        value = self._build_sequence(depth + 1) if sequence else self._build_mapping(depth + 1)
+        return _convert(event, value) if tag in _RARE else value
+
+    def _build_sequence(self, depth: int) -> list[object]:
+        items = []
+        while type(event := self._next()) is not SequenceEndEvent:
+            items.append(self._build(event, depth))
+        return items
+
+    def _build_mapping(self, depth: int) -> dict[object, object]:
         own: dict[object, object] = {}
         merged: dict[object, object] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == MERGE:
-                merged = self._merge(value_node, depth) | merged
+        while type(event := self._next()) is not MappingEndEvent:
+            if _is_merge(event):
+                merged = self._merge(self._next(), depth) | merged
                 continue
-            key = self.build(key_node, depth + 1)
+            key = self._build(event, depth)
             key = str(key) if isinstance(key, (dict, list)) else key
             if key in own:
-                raise _fail(key_node, f"the key '{key}' is there twice")
-            own[key] = self.build(value_node, depth + 1)
+                raise _fail(event, f"the key '{key}' is there twice")
+            own[key] = self._build(self._next(), depth)
         return merged | own if merged else own
 
-    def _merge(self, node: yaml.Node, depth: int) -> dict[object, object]:
+    def _merge(self, event: Any, depth: int) -> dict[object, object]:
         """What `<<: *a` or `<<: [*a, *b]` brings in; the first of several wins."""
-        value = self.build(node, depth + 1)
+        value = self._build(event, depth)
         merged: dict[object, object] = {}
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
-                raise _fail(node, "only mappings can be merged")
+                raise _fail(event, "only mappings can be merged")
             # Every merge copies: a chain of them would grow with the square of its length.
             self._merged += len(source)
             if self._merged > MAX_VALUES:
-                raise _fail(node, f"merges more than {MAX_VALUES} values")
+                raise _fail(event, f"merges more than {MAX_VALUES} values")
             merged = source | merged
         return merged
 
 
-def _convert(node: yaml.Node, value: object) -> object:
+def _is_merge(event: Any) -> bool:
+    return type(event) is ScalarEvent and (
+        event.tag == MERGE or (event.value == "<<" and event.tag is None and event.implicit[0])
+    )
+
+
+def _convert(event: Any, value: object) -> object:
     """The keys of a `!!set` as a list, the pairs of an `!!omap` as a mapping."""
-    if node.tag == _SET and isinstance(value, dict):
+    if event.tag == _SET and isinstance(value, dict):
         return list(value)
-    if node.tag == _OMAP and isinstance(value, list) and all(isinstance(pair, dict) for pair in value):
+    if event.tag == _OMAP and isinstance(value, list) and all(isinstance(pair, dict) for pair in value):
         return {key: item for pair in value for key, item in pair.items()}
-    raise _fail(node, f"'{node.tag}' does not fit what it is said of")
+    raise _fail(event, f"'{event.tag}' does not fit what it is said of")
 
 
-def _build_scalar(node: yaml.ScalarNode) -> object:
-    tag, text = node.tag, str(node.value)
-    if tag in _TEXT_TAGS or tag == MERGE:
+def _convert_scalar(event: Any, tag: str) -> object:
+    text: str = event.value
+    if tag in _TEXT_TAGS:
         return text
     try:
         return BUILDERS[tag](text)
     except KeyError:
-        raise _fail(node, f"unknown tag '{tag}', or a value that does not fit it") from None
+        raise _fail(event, f"unknown tag '{tag}', or a value that does not fit it") from None
     except ValueError as error:
-        raise _fail(node, str(error)) from None
+        raise _fail(event, str(error)) from None
 
 
-def _fail(node: yaml.Node, message: str) -> YAMLError:
-    return YAMLError(message, line=node.start_mark.line + 1)
+def _fail(event: Any, message: str) -> YAMLError:
+    return YAMLError(message, line=event.start_mark.line + 1)
 
 
 def _refuse_deep(text: str) -> None:
