@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import re
@@ -398,8 +397,6 @@ def _disarm(text: str) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit; every error becomes one message, one hint and an exit code."""
-    # Nearly all that a comparison makes lives until its end: looking for garbage every 700 objects finds none.
-    gc.set_threshold(200_000)
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another character set still gets the verdict; its signs are spelled as codes there.
         if isinstance(stream, io.TextIOWrapper):
