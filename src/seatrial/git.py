@@ -30,11 +30,14 @@ from seatrial.errors import CompareError, UsageError
 
 _FETCH_SECONDS = 600
 _FIRST_DEEPENING = 50
-_SYMLINK_OR_SUBMODULE = ("120000", "160000")
+_SYMLINK_OR_SUBMODULE = frozenset({b"120000", b"160000"})
+_DIRECTORY = frozenset({b"40000", b"040000"})  # some old programs wrote the zero
+_FEW = 100  # objects that are not worth a process of their own
 _CHUNK = 1 << 20
 _PIPE = 1 << 12  # what every pipe holds, wherever we run
 
 _Answer = tuple[str, str, str, "bytes | None"]
+_Entry = tuple[bytes, str, str]
 
 # What `git rev-parse --local-env-vars` lists, without the settings (GIT_CONFIG_*) and without the object
 # directories, which a server-side hook needs to see the pushed objects.
@@ -207,14 +210,24 @@ class Repository(Struct, frozen=True):
     # -- content
 
     def list_tree(self, sha: str) -> Mapping[str, str]:
-        """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out."""
-        listed = self._checked("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha)
-        tree: dict[str, str] = {}
-        for entry in listed.split("\0"):
-            meta, _, path = entry.partition("\t")
-            if path and not meta.startswith(_SYMLINK_OR_SUBMODULE):
-                tree[path] = meta.split(" ", 3)[2]
-        return tree
+        """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out.
+
+        Directories are read level by level, and one that two commits share is read once.
+        """
+        objects = _open_objects(self)
+        files: dict[str, str] = {}
+        level = [("", f"{sha}^{{tree}}")]
+        while level:
+            entries = objects.read_trees(oid for _, oid in level)
+            below: list[tuple[str, str]] = []
+            for prefix, oid in level:
+                for mode, name, inner in entries[oid]:
+                    if mode in _DIRECTORY:
+                        below.append((f"{prefix}{name}/", inner))
+                    elif mode not in _SYMLINK_OR_SUBMODULE:
+                        files[prefix + name] = inner
+            level = below
+        return files
 
     def list_files(self) -> tuple[str, ...]:
         """The work tree's files that git tracks, or would track: neither ignored nor inside submodules.
@@ -259,8 +272,12 @@ class Repository(Struct, frozen=True):
         Missing ones are absent. One longer than `limit` bytes is `limit` + 1 zeros, the same object for all of them: a
         reader sees that it is too long, and nobody holds it.
         """
-        objects = _open_objects(self)
-        answers = objects.ask(list(dict.fromkeys(oids)), limit)
+        names = list(dict.fromkeys(oids))
+        if len(names) > _FEW:
+            with contextlib.closing(_Objects(self, "--buffer")) as objects:
+                answers = objects.ask(names, limit)
+        else:
+            answers = _open_objects(self).ask(names, limit)
         found = {asked: content for asked, kind, _, content in answers if kind == "blob"}
         return {asked: _too_long(limit) if content is None else content for asked, content in found.items()}
 
@@ -415,14 +432,17 @@ def _may_be_partial(root: Path) -> bool:
 class _Objects:
     """A `git cat-file --batch` that answers one question after the other, about any number of objects.
 
-    It is started once for a repository: starting git costs more than most of its answers.
+    It is started once for a repository: starting git costs more than most of its answers. With `--buffer` it is faster,
+    and can be asked only once.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, *options: str) -> None:
         self._lock = threading.Lock()
+        self._once = "--buffer" in options
+        self._trees: dict[str, list[_Entry]] = {}
         try:
             self._process = subprocess.Popen(
-                _command(repository.root, repository.git_dir, "cat-file", "--batch"),
+                _command(repository.root, repository.git_dir, "cat-file", "--batch", *options),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -439,15 +459,28 @@ class _Objects:
         with self._lock, self._closed_on_error():
             # git answers before it has read all questions: what a pipe can't hold is asked from another thread,
             # or both sides would wait for each other.
-            writer = threading.Thread(target=_write, args=(self._process.stdin, questions), daemon=True)
+            given = (self._process.stdin, questions, self._once)
+            writer = threading.Thread(target=_write, args=given, daemon=True)
             if len(questions) > _PIPE:
                 writer.start()
             else:
-                _write(self._process.stdin, questions)
+                _write(*given)
             answers = [answer for name in names if (answer := _read_answer(self._process.stdout, name, limit))]
             if len(questions) > _PIPE:
                 writer.join()
         return answers
+
+    def read_trees(self, names: Iterable[str]) -> Mapping[str, list[_Entry]]:
+        """Mode, name and object of every entry of some directories; CompareError where one is not there."""
+        asked = dict.fromkeys(names)
+        answers = self.ask([name for name in asked if name not in self._trees], None)
+        self._trees.update({name: _parse_tree(content or b"", len(oid) // 2) for name, _, oid, content in answers})
+        for name in asked:
+            if name not in self._trees:
+                raise CompareError(
+                    f"git has lost the directory {name}", hint="git fsck tells whether the repository is whole"
+                )
+        return self._trees
 
     def is_alive(self) -> bool:
         """Whether the process can be asked: a corrupt object ends it."""
@@ -486,11 +519,25 @@ _running: dict[Repository, _Objects] = {}
 atexit.register(_close_objects)
 
 
-def _write(pipe: IO[bytes], questions: bytes) -> None:
+def _write(pipe: IO[bytes], questions: bytes, last: bool) -> None:
     # A broken pipe means that git has ended: what is missing is seen from its answers.
     with contextlib.suppress(BrokenPipeError):
         pipe.write(questions)
         pipe.flush()
+        if last:
+            pipe.close()
+
+
+def _parse_tree(content: bytes, width: int) -> list[_Entry]:
+    """The entries of a tree object: each is a mode, a blank, a name, a zero byte, and the object in `width` bytes."""
+    entries = []
+    at = 0
+    while at < len(content):
+        end = content.index(b"\0", at)
+        mode, _, name = content[at:end].partition(b" ")
+        at = end + 1 + width
+        entries.append((mode, os.fsdecode(name), content[end + 1 : at].hex()))
+    return entries
 
 
 def _read_answer(pipe: IO[bytes], name: str, limit: int | None) -> _Answer | None:
