@@ -19,12 +19,14 @@ _KEPT_BYTES = 1 << 14
 MAX_LEAVES = 100_000
 _MAX_TEXT = 4096
 # What the parsers make of a text is far larger than the text, and made before it can be counted. A value costs at least
-# one of these signs; YAML's nodes are the largest.
-_MAX_JSON_SIGNS, _MAX_YAML_SIGNS = 2_000_000, 1_000_000
+# one of these signs; YAML's nodes are the largest, and there one sign may stand for two of them (`{a, b}`, `?`).
+_MAX_JSON_SIGNS, _MAX_YAML_SIGNS = 2_000_000, 800_000
+_JSON_SIGNS = (",", "[", "{")
+_YAML_SIGNS = (",", ",", "?", "?", "[", "{", ":", "\n", "- ", "-\t")
 _MAX_TOML, _MAX_PYTHON = 4 << 20, 1 << 18
 _MAX_DOTS = 1000  # in one dotted key, of which tomllib's cost grows with the square
 # Decimal integers are bounded by Python; these are fast to read and can't be written down again.
-_HUGE_INTEGER = re.compile(r"0[xXoObB][0-9a-fA-F_]{4000}")
+_HUGE_INTEGER = re.compile(r"\b0[xXoObB][0-9a-fA-F_]{4000}")
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture"}
@@ -153,7 +155,7 @@ def _mend(error: FormatError) -> str:
 def _parse_json(text: str) -> object:
     import json
 
-    _refuse_many(text, ",[{", _MAX_JSON_SIGNS)
+    _refuse_many(text, _JSON_SIGNS, _MAX_JSON_SIGNS)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -183,7 +185,7 @@ def _parse_toml(text: str) -> object:
 def _parse_yaml(text: str) -> object:
     from seatrial.sources import yaml12
 
-    _refuse_many(text, ",[{:\n", _MAX_YAML_SIGNS)
+    _refuse_many(text, _YAML_SIGNS, _MAX_YAML_SIGNS)
     try:
         value = yaml12.load(text)
     except yaml12.YAMLError as error:
@@ -204,9 +206,9 @@ def _parse_python(text: str) -> object:
         raise FormatError(f"is not Python: {error}") from None
 
 
-def _refuse_many(text: str, signs: str, limit: int) -> None:
+def _refuse_many(text: str, signs: tuple[str, ...], limit: int) -> None:
     """FormatError for a text of which a parser would make too many values."""
-    if len(text) > limit and sum(map(text.count, signs)) > limit:
+    if 2 * len(text) > limit and sum(map(text.count, signs)) > limit:
         raise FormatError(f"has more than {MAX_LEAVES} values")
 
 

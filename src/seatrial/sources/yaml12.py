@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 # Long before Python's own limit, and what libyaml's scanner finds costly; a column or a bracket is at most two levels.
 _MAX_COLUMNS = 500
-_MAX_KEY = 4096  # of values, and of characters
+_MAX_KEY = 4096
 
 # None and "!" are what has no tag of its own: a quoted scalar, a sequence, a mapping.
 _TEXT_TAGS = frozenset({None, "!", STR, MERGE, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
@@ -148,7 +148,7 @@ class _Builder:
                 merged = self._merge(self._next(), depth) | merged
                 continue
             key = self._build(event, depth)
-            key = str(key) if isinstance(key, (dict, list)) else key
+            key = _name_container(event, key) if isinstance(key, (dict, list)) else key
             if key in own:
                 raise _fail(event, f"the key '{key}' is there twice")
             own[key] = self._build(self._next(), depth)
@@ -173,6 +173,14 @@ def _is_merge(event: Any) -> bool:
     return type(event) is ScalarEvent and (
         event.tag == MERGE or (event.value == "<<" and event.tag is None and event.implicit[0])
     )
+
+
+def _name_container(event: Any, key: object) -> str:
+    """A list or mapping that is a key, as text; written within one another such keys would double at every level."""
+    name = str(key) if _weigh(key, {}) <= _MAX_KEY else ""
+    if not name or len(name) > _MAX_KEY:
+        raise _fail(event, "a list or mapping is a key, and too long for one")
+    return name
 
 
 def _convert(event: Any, value: object) -> object:
@@ -221,4 +229,16 @@ def _count(value: object, known: dict[int, int]) -> int:
     if id(value) not in known:
         parts = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(value)]
+
+
+def _weigh(value: object, known: dict[int, int]) -> int:
+    """About how many characters a value has once every alias is written out."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        parts = (part for pair in value.items() for part in pair) if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_weigh(part, known) for part in parts)
     return known[id(value)]

@@ -123,6 +123,26 @@ def test_aliases_cannot_unfold_into_a_flood() -> None:
         yaml12.load(_bomb(12, "[{}]"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        _bomb(12, "[{}]") + "\n? *a11\n: 1\n",
+        "? " * 60 + "1\n",
+        "a: &a " + "x" * 100_000 + "\n? [" + "*a, " * 1000 + "1]\n: 1\n",
+    ],
+    ids=["aliases", "keys within keys", "long texts"],
+)
+def test_containers_that_are_keys_cannot_unfold_into_a_flood(text: str) -> None:
+    """A key is text in the end: one that would be long is refused before it is written."""
+    with pytest.raises(YAMLError, match="too long"):
+        yaml12.load(text)
+
+
+def test_a_container_that_is_a_key_is_its_text() -> None:
+    """A short one is written as Python writes it."""
+    assert yaml12.load("? [1, 2]\n: x\n") == {"[1, 2]": "x"}
+
+
 def test_merges_cannot_unfold_into_a_flood() -> None:
     """Merge keys add nothing that is there already, however often they are nested."""
     value = yaml12.load(_bomb(12, "{{<<: [{}]}}"))
