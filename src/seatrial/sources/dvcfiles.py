@@ -159,7 +159,7 @@ class _Reader:
         except formats.FormatError as error:
             self._note(path, error.locate(path))
             return None
-        if not isinstance(values, Mapping):
+        if not isinstance(values, dict):
             self._note(path, f"{path}: is not a mapping")
             return None
         return values
@@ -184,7 +184,7 @@ class _Reader:
         directories: dict[str, str] = {}
         for name, definition in _items(values.get("stages")):
             directories |= self._read_stages(path, str(name), definition, scope)
-        if values.get("stages") is not None and not isinstance(values["stages"], Mapping):
+        if values.get("stages") is not None and not isinstance(values["stages"], dict):
             self._note(path, f"{path}: 'stages' is not a mapping")
         self._read_top_level(path, values, scope.forget())
         self._read_locked(path, directories, lock)
@@ -200,7 +200,7 @@ class _Reader:
     def _load_vars(self, path: str, entries: object, directory: str, scope: Scope) -> Scope:
         """A scope with what `vars` brings in: inline values, files, or chosen keys of files."""
         for entry in _list(entries):
-            if isinstance(entry, Mapping):
+            if isinstance(entry, dict):
                 if holds_template(entry):
                     self._note(path, f"{self._locate(path, 'vars')}: vars: a template can't stand in vars themselves")
                 scope = self._try_extend(path, scope, entry, None)
@@ -224,7 +224,7 @@ class _Reader:
         except formats.FormatError as error:
             self._note(file, error.locate(file))
             return scope
-        if not isinstance(values, Mapping):
+        if not isinstance(values, dict):
             self._note(path, f"{self._locate(path, 'vars')}: vars: {file} is not a mapping")
             return scope
         absent = [key for key in keys if key not in values]
@@ -248,7 +248,7 @@ class _Reader:
         if self._rounds > _MAX_ROUNDS:  # every loop by itself may be within its limit
             self._note(path, f"{path}: has, with others, more than {_MAX_ROUNDS} stages: the rest is not read")
             return directories
-        if not isinstance(definition, Mapping):
+        if not isinstance(definition, dict):
             self._note(path, f"{self._locate(path, name)}: stage '{name}' is not a mapping")
             return directories
         try:
@@ -326,11 +326,11 @@ class _Reader:
         """`live:` of DVC 2 wrote its summary beside its directory."""
         for name, properties in _items(entries):
             file = _join(directory, f"{name}.json")
-            if file and not (isinstance(properties, Mapping) and properties.get("summary") is False):
+            if file and not (isinstance(properties, dict) and properties.get("summary") is False):
                 self._metrics[file] = None
 
     def _add_plots(self, entries: object, directory: str, *, stage_level: bool) -> None:
-        named = [entries] if isinstance(entries, Mapping) and not stage_level else entries
+        named = [entries] if isinstance(entries, dict) and not stage_level else entries
         for name, properties in _declared(named):
             file = _join(directory, name)
             if file:
@@ -340,7 +340,7 @@ class _Reader:
         if entries is not None and not isinstance(entries, list):
             self._note(path, f"{where}: is not a list")
         for entry in _list(entries):
-            if isinstance(entry, Mapping):
+            if isinstance(entry, dict):
                 for name, keys in entry.items():
                     self._track(path, where, _join(directory, name), _list(keys))
             else:
@@ -363,7 +363,7 @@ class _Reader:
                 self._params[file] = None
 
     def _add_artifact(self, path: str, name: str, entry: object) -> None:
-        properties = entry if isinstance(entry, Mapping) else {}
+        properties = entry if isinstance(entry, dict) else {}
         file = _join(posixpath.dirname(path), properties.get("path"))
         if file is None:
             self._note(path, f"{self._locate(path, name)}: artifact '{name}' has no path in the repository")
@@ -381,7 +381,7 @@ class _Reader:
         top = posixpath.dirname(path)
         for name, directory in directories.items():
             entry = lock.get(name)
-            if not isinstance(entry, Mapping):
+            if not isinstance(entry, dict):
                 continue
             address = f"{path}:{name}" if top else name
             outs = _read_records(entry.get("outs"), directory)
@@ -407,7 +407,7 @@ class _Reader:
         self._outs.update({record.path: record for record in outs})
         self._locked.append((values.get("outs"), directory))
         for entry in _list(values.get("outs")):
-            if not isinstance(entry, Mapping):
+            if not isinstance(entry, dict):
                 continue
             file = _join(directory, entry.get("path"))
             if file and entry.get("cache") is False:
@@ -451,7 +451,13 @@ def _is_dvc_file(path: str) -> bool:
 
 def _join(directory: str, name: object) -> str | None:
     """A path from the repository's root; None where that is no text, an address, or leads out of the repository."""
-    if not isinstance(name, str) or not name or name.startswith("/") or _URL.match(name) or "\0" in name:
+    return _join_text(directory, name) if isinstance(name, str) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _join_text(directory: str, name: str) -> str | None:
+    """The same of a text; a lock and its dvc.yaml have the same ones, on both sides."""
+    if not name or name.startswith("/") or _URL.match(name) or "\0" in name:
         return None
     path = posixpath.normpath(posixpath.join(directory, name))
     return None if path == ".." or path.startswith("../") else "" if path == "." else path
@@ -462,13 +468,13 @@ def _list(value: object) -> list[object]:
 
 
 def _items(value: object) -> Iterator[tuple[object, object]]:
-    return iter(value.items()) if isinstance(value, Mapping) else iter(())
+    return iter(value.items()) if isinstance(value, dict) else iter(())
 
 
 def _declared(entries: object) -> Iterator[tuple[object, Mapping[str, object]]]:
     """Names and properties of `[path, {path: {cache: false}}, …]`."""
     for entry in [entries] if isinstance(entries, str) else _list(entries):
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, dict):
             yield entry, {}
             continue
         for name, properties in entry.items():
@@ -478,17 +484,17 @@ def _declared(entries: object) -> Iterator[tuple[object, Mapping[str, object]]]:
 def _stages_of_lock(lock: Mapping[object, object]) -> Mapping[object, object]:
     """The stages of a dvc.lock; before DVC 2 they were its top level."""
     stages = lock.get("stages") if "schema" in lock else lock
-    return stages if isinstance(stages, Mapping) else {}
+    return stages if isinstance(stages, dict) else {}
 
 
 def _read_records(entries: object, directory: str) -> tuple[FileRecord, ...]:
     """Files of a lock that lie in the repository; data at addresses is DVC's own affair."""
     records: list[FileRecord] = []
     for entry in _list(entries):
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, dict):
             continue
         path = _join(directory, entry.get("path"))
-        digest = next((entry[name] for name in ("md5", "etag", "checksum") if entry.get(name)), "")
+        digest = entry.get("md5") or entry.get("etag") or entry.get("checksum") or ""
         if path is not None:
             size, files = _count(entry.get("size")), _count(entry.get("nfiles"))
             records.append(FileRecord(path=path, digest=str(digest), size=size, files=files))
@@ -517,12 +523,16 @@ def spell_value(value: object) -> str:
     """A parameter's value as text: itself where it is text, else JSON that does not depend on the order of keys."""
     import json
 
-    return value if isinstance(value, str) else json.dumps(_name_keys(value), sort_keys=True, default=str)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return json.dumps(value)
+    return json.dumps(_name_keys(value), sort_keys=True, default=str)
 
 
 def _name_keys(value: object) -> object:
     """The value with every key as text: YAML has keys of any kind, JSON sorts only those of one."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {str(name): _name_keys(child) for name, child in value.items()}
     if isinstance(value, (list, tuple)):
         return [_name_keys(child) for child in value]

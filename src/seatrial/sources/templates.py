@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 from msgspec import Struct, field
@@ -66,7 +67,7 @@ class Scope(Struct, frozen=True):
         """
         if isinstance(data, str):
             return self._resolve_text(data, key)
-        if isinstance(data, Mapping):
+        if isinstance(data, dict):
             return {self.resolve(name, key): self.resolve(value, key) for name, value in data.items()}
         if isinstance(data, list):
             return [self.resolve(value, key) for value in data]
@@ -77,7 +78,7 @@ class Scope(Struct, frozen=True):
         if isinstance(data, str):
             found = _TEMPLATE.fullmatch(data)
             return self.select(found["inner"]) if found and found["closed"] else Node(self.resolve(data))
-        if isinstance(data, Mapping):
+        if isinstance(data, dict):
             return Node({_text(self.resolve(name)): self.resolve_node(value) for name, value in data.items()})
         if isinstance(data, list):
             return Node([self.resolve_node(value) for value in data])
@@ -85,40 +86,32 @@ class Scope(Struct, frozen=True):
 
     def select(self, expression: str) -> Node:
         """The node that `a.b[0].c` leads to."""
-        if not _EXPRESSION.fullmatch(expression):
-            raise TemplateError(f"'${{{expression}}}' is not understood")
-        steps = expression.replace("[", ".").replace("]", "").split(".")
         node = Node(self.nodes)
-        for step in steps:
-            node = _descend(node, step.strip(), expression)
+        for step in _split_expression(expression):
+            node = _descend(node, step, expression)
         self._note(node)
         return node
 
     def _note(self, node: Node) -> None:
-        if node.file is not None and not isinstance(node.value, Mapping):
+        if node.file is not None and not isinstance(node.value, dict):
             self.used.setdefault(node.file, {})[node.path] = None
 
     def _resolve_text(self, text: str, key: str) -> object:
         if "${" not in text:
             return text
-        if _is_exact(text):
-            value = unwrap(self.select(text[2:-1]))
+        parts = _split_text(text)
+        if len(parts) == 3 and not parts[0] and not parts[2]:
+            value = unwrap(self.select(parts[1]))
             _refuse_container(value, key)
             return value
-        filled = "".join(self._fill_parts(text, key))
-        return filled.replace(r"\${", "${")
-
-    def _fill_parts(self, text: str, key: str) -> Iterator[str]:
-        done = length = 0
-        for found in _TEMPLATE.finditer(text):
-            part = self._fill(found["inner"], key) if found["closed"] else found[0]
-            length += len(part)
+        filled = list(parts)
+        length = 0
+        for at in range(1, len(parts), 2):
+            filled[at] = self._fill(parts[at], key)
+            length += len(filled[at])
             if length > _MAX_TEXT:
                 raise TemplateError("a text becomes too long")
-            yield text[done : found.start()]
-            yield part
-            done = found.end()
-        yield text[done:]
+        return "".join(filled).replace(r"\${", "${")
 
     def _fill(self, expression: str, key: str) -> str:
         value = unwrap(self.select(expression))
@@ -141,7 +134,7 @@ def expand_stage(name: str, definition: Mapping[object, object], scope: Scope) -
         yield from _expand_matrix(name, template, scope, scope.forget().resolve_node(definition["matrix"]))
     elif "foreach" in definition:
         body = definition.get("do")
-        if not isinstance(body, Mapping):
+        if not isinstance(body, dict):
             raise TemplateError("'do' is not a mapping")
         yield from _expand_foreach(name, body, scope, scope.forget().resolve_node(definition["foreach"]))
     else:
@@ -150,11 +143,30 @@ def expand_stage(name: str, definition: Mapping[object, object], scope: Scope) -
 
 def unwrap(node: Node) -> object:
     """The plain value of a node."""
-    if isinstance(node.value, Mapping):
+    if isinstance(node.value, dict):
         return {name: unwrap(child) for name, child in node.value.items()}
     if isinstance(node.value, list):
         return [unwrap(child) for child in node.value]
     return node.value
+
+
+@lru_cache(maxsize=1 << 12)
+def _split_text(text: str) -> tuple[str, ...]:
+    """What stands around the templates of a text, and the expressions in them, by turns; a loop asks for it often."""
+    parts, done = [], 0
+    for found in _TEMPLATE.finditer(text):
+        if found["closed"]:
+            parts += [text[done : found.start()], found["inner"]]
+            done = found.end()
+    return (*parts, text[done:])
+
+
+@lru_cache(maxsize=1 << 12)
+def _split_expression(expression: str) -> tuple[str, ...]:
+    """The steps of `a.b[0].c`; TemplateError where it is not understood."""
+    if not _EXPRESSION.fullmatch(expression):
+        raise TemplateError(f"'${{{expression}}}' is not understood")
+    return tuple(step.strip() for step in expression.replace("[", ".").replace("]", "").split("."))
 
 
 def is_template(data: object) -> bool:
@@ -164,29 +176,29 @@ def is_template(data: object) -> bool:
 
 def holds_template(data: object) -> bool:
     """Whether there is a template anywhere in some data, keys included."""
-    if isinstance(data, Mapping):
+    if isinstance(data, dict):
         return any(holds_template(part) for pair in data.items() for part in pair)
     return any(map(holds_template, data)) if isinstance(data, list) else is_template(data)
 
 
 def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, items: Node) -> Iterator[Instance]:
-    if isinstance(items.value, (list, Mapping)) and len(items.value) > MAX_STAGES:
+    if isinstance(items.value, (list, dict)) and len(items.value) > MAX_STAGES:
         raise TemplateError(f"foreach stands for {len(items.value)} stages; {MAX_STAGES} are the limit")
-    if isinstance(items.value, Mapping):
+    if isinstance(items.value, dict):
         for key, item in items.value.items():
             held = scope.hold({"item": item, "key": Node(key)})
             yield Instance(name=f"{name}@{key}", definition=template, scope=held)
         return
     if not isinstance(items.value, list):
         raise TemplateError(f"foreach needs a list or a mapping, not {type(items.value).__name__}")
-    by_index = any(isinstance(item.value, (list, Mapping)) for item in items.value)
+    by_index = any(isinstance(item.value, (list, dict)) for item in items.value)
     named = {str(index) if by_index else _text(item.value): item for index, item in enumerate(items.value)}
     for key, item in named.items():
         yield Instance(name=f"{name}@{key}", definition=template, scope=scope.hold({"item": item}))
 
 
 def _expand_matrix(name: str, template: Mapping[object, object], scope: Scope, axes: Node) -> Iterator[Instance]:
-    if not isinstance(axes.value, Mapping):
+    if not isinstance(axes.value, dict):
         raise TemplateError("matrix needs a mapping to lists")
     choices: list[list[tuple[str, str, Node]]] = []
     rounds = 1
@@ -205,11 +217,11 @@ def _expand_matrix(name: str, template: Mapping[object, object], scope: Scope, a
 
 
 def _name_choice(axis: str, index: int, node: Node) -> str:
-    return f"{axis}{index}" if isinstance(node.value, (list, Mapping)) else _text(node.value)
+    return f"{axis}{index}" if isinstance(node.value, (list, dict)) else _text(node.value)
 
 
 def _wrap(value: object, file: str | None, path: Key) -> Node:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return Node(_wrap_mapping(value, file, path), file, path)
     if isinstance(value, (list, tuple)):
         return Node([_wrap(item, file, (*path, str(index))) for index, item in enumerate(value)], file, path)
@@ -226,7 +238,7 @@ def _merge(into: dict[str, Node], added: Mapping[str, Node], path: Key) -> dict[
         present = into.get(name)
         if present is None:
             into[name] = node
-        elif isinstance(present.value, Mapping) and isinstance(node.value, Mapping):
+        elif isinstance(present.value, dict) and isinstance(node.value, dict):
             merged = _merge(dict(present.value), node.value, (*path, name))
             into[name] = Node(merged, present.file, present.path)
         else:
@@ -235,7 +247,7 @@ def _merge(into: dict[str, Node], added: Mapping[str, Node], path: Key) -> dict[
 
 
 def _descend(node: Node, step: str, expression: str) -> Node:
-    if isinstance(node.value, Mapping) and step in node.value:
+    if isinstance(node.value, dict) and step in node.value:
         found = node.value[step]
         assert isinstance(found, Node)
         return found
@@ -246,13 +258,8 @@ def _descend(node: Node, step: str, expression: str) -> Node:
     raise TemplateError(f"could not find '{step}' of '${{{expression}}}'")
 
 
-def _is_exact(text: str) -> bool:
-    found = _TEMPLATE.match(text)
-    return found is not None and bool(found["closed"]) and found.end() == len(text)
-
-
 def _refuse_container(value: object, key: str) -> None:
-    if key and isinstance(value, (list, Mapping)) and not (key == "cmd" and isinstance(value, Mapping)):
+    if key and isinstance(value, (list, dict)) and not (key == "cmd" and isinstance(value, dict)):
         raise TemplateError(f"a {'list' if isinstance(value, list) else 'mapping'} can't stand in {key}")
 
 
