@@ -281,7 +281,33 @@ class Repository(Struct, frozen=True):
         found = {asked: content for asked, kind, _, content in answers if kind == "blob"}
         return {asked: _too_long(limit) if content is None else content for asked, content in found.items()}
 
+    def stream_blobs(self, oids: Iterable[str], take: Callable[[str, bytes], object], *, limit: int) -> frozenset[str]:
+        """Hand the content of blobs to `take(oid, block)`, block by block, and at most `limit` bytes of them.
+
+        Those that are too much are left out, and returned. Nothing is held, and none is read that is left out.
+        """
+        wanted = list(dict.fromkeys(oids))
+        done, spent = _open_objects(self).stream(wanted, take, limit)
+        if done == len(wanted):
+            return frozenset()
+        # The next one is too much: what git says of the others' sizes chooses those that still fit, small ones first.
+        sizes = self._measure_blobs(wanted[done:])
+        chosen: list[str] = []
+        for oid, size in sorted(sizes.items(), key=lambda item: item[1]):
+            spent += size
+            if spent > limit:
+                break
+            chosen.append(oid)
+        _open_objects(self).stream(chosen, take, limit)
+        return frozenset(sizes).difference(chosen)
+
     # -- inside
+
+    def _measure_blobs(self, oids: list[str]) -> dict[str, int]:
+        """The size of each blob in bytes; missing ones are absent."""
+        told = self._run("cat-file", "--batch-check", given="".join(f"{oid}\n" for oid in oids))
+        fields = [line.split(" ") for line in told.splitlines()]
+        return {oid: int(size) for oid, _, size in (found for found in fields if len(found) == 3)}
 
     def _run(self, *arguments: str, seconds: float | None = None, given: str = "") -> str:
         return _run(self.root, *arguments, git_dir=self.git_dir, seconds=seconds, given=given)
@@ -453,6 +479,30 @@ class _Objects:
 
     def ask(self, names: list[str], limit: int | None) -> list[_Answer]:
         """Name, kind, full name and content of each object that there is; no content where it is beyond the limit."""
+        with self._asked(names) as answers:
+            return [answer for name in names if (answer := _read_answer(answers, name, limit))]
+
+    def stream(self, names: list[str], take: Callable[[str, bytes], object], limit: int) -> tuple[int, int]:
+        """Hand contents over by blocks until one would exceed the limit; how many objects and bytes that were.
+
+        There the process ends: it would go on to print all that was asked for.
+        """
+        spent = 0
+        with self._asked(names) as answers:
+            for done, name in enumerate(names):
+                *_, size = answers.readline().decode("utf-8", "surrogateescape").rstrip("\n").split(" ")
+                if not size.isdigit():
+                    continue
+                if spent + int(size) > limit:
+                    self.close()
+                    return done, spent
+                spent += int(size)
+                _hand_over(answers, name, int(size), take)
+        return len(names), spent
+
+    @contextlib.contextmanager
+    def _asked(self, names: list[str]) -> Iterator[IO[bytes]]:
+        """Where git's answers to these names are read."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         questions = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
@@ -465,10 +515,9 @@ class _Objects:
                 writer.start()
             else:
                 _write(*given)
-            answers = [answer for name in names if (answer := _read_answer(self._process.stdout, name, limit))]
+            yield self._process.stdout
             if len(questions) > _PIPE:
                 writer.join()
-        return answers
 
     def read_trees(self, names: Iterable[str]) -> Mapping[str, list[_Entry]]:
         """Mode, name and object of every entry of some directories; CompareError where one is not there."""
@@ -497,7 +546,7 @@ class _Objects:
 
     def close(self) -> None:
         """End the process; it holds nothing that would be lost."""
-        with self._process:
+        with contextlib.suppress(BrokenPipeError), self._process:
             self._process.kill()
 
 
@@ -520,8 +569,8 @@ atexit.register(_close_objects)
 
 
 def _write(pipe: IO[bytes], questions: bytes, last: bool) -> None:
-    # A broken pipe means that git has ended: what is missing is seen from its answers.
-    with contextlib.suppress(BrokenPipeError):
+    # A broken or closed pipe means that git has ended: what is missing is seen from its answers.
+    with contextlib.suppress(BrokenPipeError, ValueError):
         pipe.write(questions)
         pipe.flush()
         if last:
@@ -551,6 +600,18 @@ def _read_answer(pipe: IO[bytes], name: str, limit: int | None) -> _Answer | Non
     content = pipe.read(int(size))
     _skip(pipe, 1)
     return name, kind, oid, content
+
+
+def _hand_over(pipe: IO[bytes], name: str, size: int, take: Callable[[str, bytes], object]) -> None:
+    """One content by blocks (an empty one by an empty block), and the newline behind it."""
+    block = pipe.read(min(size, _CHUNK))
+    take(name, block)
+    left = size - len(block)
+    while left and block:
+        block = pipe.read(min(left, _CHUNK))
+        take(name, block)
+        left -= len(block)
+    _skip(pipe, 1)
 
 
 @lru_cache(maxsize=1)

@@ -206,6 +206,22 @@ def test_many_huge_files_are_not_held(scratch: Scratch) -> None:
     }
 
 
+@pytest.mark.slow
+def test_many_large_dependencies_are_not_held(scratch: Scratch) -> None:
+    """Sixteen files of git, of 60 MB each, that a lock names: some are checked, and the rest is told."""
+    records = "".join(f"    - {{path: d/{number}.bin, md5: {'ab' * 16}, size: 1}}\n" for number in range(16))
+    scratch.commit(
+        {
+            **{f"d/{number}.bin": bytes([number]) * (60 << 20) for number in range(16)},
+            "dvc.yaml": "metrics: [metrics.json]\nstages:\n  t:\n    cmd: t\n",
+            "dvc.lock": f"schema: '2.0'\nstages:\n  t:\n    cmd: t\n    deps:\n{records}",
+        }
+    )
+    for revisions in (("HEAD~1", "HEAD"), ("HEAD",)):
+        facts = json.loads(compare_limited(scratch, *revisions).out)
+        assert len(facts["stale"][0]["because"]) == 4
+
+
 def test_circles_of_links_between_directories(scratch: Scratch) -> None:
     """Directories that hold themselves, and links into `.git`, where CI keeps tokens."""
     links = {"self": ".", "up": "..", "a": "b", "b": "a", "etc": "/etc", "g": ".git", "d/e": "../d"}

@@ -276,6 +276,28 @@ def test_read_blobs_does_not_hold_what_is_too_long(project: GitProject) -> None:
     assert blobs == {tree["long"]: bytes(11), tree["short"]: b"y"}
 
 
+@pytest.mark.parametrize("limit", [0, 2, 3, 2999, 3003, 2_000_000, 3_000_000])
+def test_stream_blobs_hands_over_what_fits(project: GitProject, limit: int) -> None:
+    """Each content comes whole or not at all, whichever comes first, and the next question is still answered."""
+    contents = {"a": "", "b": "x" * 1_500_000, "c": "y" * 2999, "d": "zzz"}
+    tree = project.repository.list_tree(project.commit(contents))
+    taken: dict[str, bytes] = {}
+
+    def take(oid: str, block: bytes) -> None:
+        taken[oid] = taken.get(oid, b"") + block
+
+    left = project.repository.stream_blobs([*tree.values(), "0" * 40], take, limit=limit)
+    fitting = {
+        name
+        for name in contents
+        if sum(len(text) for text in contents.values() if len(text) <= len(contents[name])) <= limit
+    }
+    assert {name for name, oid in tree.items() if oid in taken} == fitting
+    assert left == {oid for name, oid in tree.items() if name not in fitting}
+    assert all(taken[tree[name]] == contents[name].encode() for name in fitting)
+    assert project.repository.read_blobs([tree["d"]]) == {tree["d"]: b"zzz"}
+
+
 def test_a_corrupt_object_is_absent_and_the_next_question_is_answered(project: GitProject) -> None:
     """A broken object ends git, which is started again for what is asked next."""
     tree = project.repository.list_tree(project.commit({"bad": "x" * 100, "good": "y"}))

@@ -67,7 +67,8 @@ def measure(
 
     chosen = walk_back(repository, revisions, lambda revision: read(revision).holds_metrics)
     base = read(chosen.base) if chosen.base else None
-    head = replace(read(chosen.head), stale=find_stale(repository, chosen.head))
+    staleness = find_stale(repository, chosen.head)
+    head = replace(read(chosen.head), stale=staleness.stages)
     if selection.targets:
         _refuse_unknown_targets(selection.targets, base, head)
     wanted = config.evaluations if selection.intervals else ()
@@ -80,7 +81,7 @@ def measure(
         precision=selection.precision,
         policy_source=config.source,
         run_url=run_url,
-        notes=(*notes, *uncertainty.notes),
+        notes=(*notes, *staleness.notes, *uncertainty.notes),
         pipeline=_draw_pipeline(head, comparison),
     )
     report = build_report(comparison, verdict, config.policy, telling)

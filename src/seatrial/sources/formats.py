@@ -28,7 +28,7 @@ _MAX_DOTS = 1000  # in one dotted key, of which tomllib's cost grows with the sq
 # Decimal integers are bounded by Python; these are fast to read and can't be written down again.
 _HUGE_INTEGER = re.compile(r"\b0[xXoObB][0-9a-fA-F_]{4000}")
 
-_LFS = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture"}
 _TABLES = (".csv", ".tsv", ".parquet")
 
@@ -132,7 +132,7 @@ def _leaf(value: object) -> Value:
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise FormatError(f"is larger than {MAX_BYTES >> 20} MB")
-    if data.startswith(_LFS):
+    if data.startswith(LFS_POINTER):
         raise FormatError("is a Git LFS pointer, not the file itself")
     for start, name in _PICTURES.items():
         if data.startswith(start):

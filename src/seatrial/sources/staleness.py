@@ -10,19 +10,29 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
 from seatrial.core.metrics import FileRecord, StageRecord, StaleStage
 from seatrial.core.revision import Revision
 from seatrial.git import Repository
 from seatrial.sources import formats
-from seatrial.sources.cache import hash_bytes, hash_listing, hash_text
+from seatrial.sources.cache import hash_listing
 from seatrial.sources.dvcfiles import Project, spell_value
 from seatrial.sources.snapshot import open_revision
 from seatrial.sources.tree import Tree
 
-_LFS = b"version https://git-lfs.github.com/spec/"
+# What is hashed within about a second; a project with more than that in git keeps data there.
+MAX_BYTES = 256 << 20
 
 
-def find_stale(repository: Repository, revision: Revision) -> tuple[StaleStage, ...]:
+class Staleness(Struct, frozen=True, kw_only=True):
+    """The stale stages, and a note on files that were too much to be checked, if there are such."""
+
+    stages: tuple[StaleStage, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_stale(repository: Repository, revision: Revision) -> Staleness:
     """The stages of a revision whose outputs were not made from its dependencies, or are not those that were made.
 
     Of the outputs only those are looked at that git tracks, as metrics and plots: DVC's cache goes by content.
@@ -37,11 +47,22 @@ def find_stale(repository: Repository, revision: Revision) -> tuple[StaleStage, 
         )
         for stage in project.stages
     )
-    return tuple(stage for stage in found if stage.because or stage.edited)
+    stages = tuple(stage for stage in found if stage.because or stage.edited)
+    return Staleness(stages=stages, notes=_tell_unchecked(evidence.unchecked))
+
+
+def _tell_unchecked(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    named = f"{paths[0]} and {len(paths) - 1} more files in git are" if len(paths) > 1 else f"{paths[0]} in git is"
+    return (f"{named} not checked against dvc.lock: {MAX_BYTES >> 20} MB are hashed, small files first",)
 
 
 class _Evidence:
-    """What the dependencies of all stages are like now."""
+    """What the dependencies of all stages are like now.
+
+    `unchecked` are the files that were too much to be hashed, in the order of their paths.
+    """
 
     def __init__(self, tree: Tree, project: Project) -> None:
         self._outs = project.outs
@@ -49,10 +70,12 @@ class _Evidence:
         outs = {out.path for stage in project.stages for out in stage.outs}
         self._files = {path: tree.expand(path) for path in deps | outs}
         tracked = set(tree.paths())
-        wanted = {file for files in self._files.values() for file in files if file in tracked}
+        wanted = sorted({file for files in self._files.values() for file in files if file in tracked})
+        self._prints = tree.fingerprint(wanted, limit=MAX_BYTES)
+        self.unchecked = tuple(path for path, one in sorted(self._prints.items()) if one is None)
+        self._digests: dict[str, frozenset[str]] = {}
         params = {_split(name)[0] for stage in project.stages for name in stage.params or {}}
-        contents = tree.read([*wanted, *params])
-        self._contents = {path: contents[path] for path in wanted if path in contents}
+        contents = tree.read(params)
         self._params = {path: _load(path, contents[path]) for path in params if path in contents}
 
     def list_reasons(self, stage: StageRecord) -> Iterator[str]:
@@ -78,19 +101,30 @@ class _Evidence:
 
     def _content_differs(self, dep: FileRecord) -> bool:
         files = self._files.get(dep.path, ())
-        if not dep.digest or not files or any(file not in self._contents for file in files):
+        if not dep.digest or not files:
             return False
-        contents = [self._contents[file] for file in files]
-        if any(len(content) > formats.MAX_BYTES or content.startswith(_LFS) for content in contents):
-            return False
-        if files == (dep.path,):
-            return dep.digest not in {hash_bytes(contents[0]), hash_text(contents[0])}
-        names = [posixpath.relpath(file, dep.path) for file in files]
         # With another number of files DVC saw some that git ignores, such as compiled code: nothing can be said.
-        return len(files) == dep.files and all(
-            hash_listing(zip(names, map(digest, contents), strict=True)) != dep.digest
-            for digest in (hash_bytes, hash_text)
-        )
+        if files != (dep.path,) and len(files) != dep.files:
+            return False
+        digests = self._list_digests(dep.path, files)
+        return bool(digests) and dep.digest not in digests
+
+    def _list_digests(self, path: str, files: tuple[str, ...]) -> frozenset[str]:
+        """What DVC may have recorded for a file or directory as it is now; nothing where that can't be known."""
+        if path not in self._digests:
+            self._digests[path] = self._compute_digests(path, files)
+        return self._digests[path]
+
+    def _compute_digests(self, path: str, files: tuple[str, ...]) -> frozenset[str]:
+        prints = [self._prints.get(file) for file in files]
+        known = [one for one in prints if one is not None and not one.is_pointer]
+        if len(known) < len(files):
+            return frozenset()
+        if files == (path,):
+            return frozenset({known[0].digest, known[0].text_digest})
+        names = [posixpath.relpath(file, path) for file in files]
+        ways = ((one.digest for one in known), (one.text_digest for one in known))
+        return frozenset(hash_listing(zip(names, way, strict=True)) for way in ways)
 
 
 def _load(path: str, content: bytes) -> object:

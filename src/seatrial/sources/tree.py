@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +13,11 @@ from typing import Protocol
 from seatrial.core.revision import Revision
 from seatrial.errors import CompareError
 from seatrial.git import Repository
+from seatrial.sources.fingerprints import Fingerprint
 from seatrial.sources.formats import MAX_BYTES
 
 _MAX_PATH = 4096  # what an operating system takes
+_BLOCK = 1 << 20
 
 
 # Longer than any file that is read, by one byte. It is one object, so that any number of such files costs nothing.
@@ -31,6 +33,10 @@ class Tree(Protocol):
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that are there; `TOO_LONG` stands for what is longer than `MAX_BYTES`."""
+        ...
+
+    def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
+        """The fingerprints of those that are there; None where they are more than `limit` bytes, small ones first."""
         ...
 
     def expand(self, path: str) -> tuple[str, ...]:
@@ -67,13 +73,23 @@ class CommitTree:
         wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
         self._repository.fetch_missing(self._sha, frozenset(wanted.values()))
         contents = self._repository.read_blobs(wanted.values(), limit=MAX_BYTES)
-        absent = [path for path, oid in wanted.items() if oid not in contents]
-        if absent:
-            raise CompareError(
-                f"git has lost the content of {absent[0]}",
-                hint="git fsck tells what is missing; a partial clone needs its remote: git fetch --refetch",
-            )
+        _refuse_lost(wanted, contents)
         return {path: _shorten(contents[oid]) for path, oid in wanted.items()}
+
+    def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
+        """The fingerprints of those that the commit holds."""
+        wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
+        self._repository.fetch_missing(self._sha, frozenset(wanted.values()))
+        taken: dict[str, Fingerprint] = {}
+
+        def take(oid: str, block: bytes) -> None:
+            if oid not in taken:
+                taken[oid] = Fingerprint()
+            taken[oid].feed(block)
+
+        left = self._repository.stream_blobs(wanted.values(), take, limit=limit)
+        _refuse_lost(wanted, taken.keys() | left)
+        return {path: taken.get(oid) for path, oid in wanted.items()}
 
     def expand(self, path: str) -> tuple[str, ...]:
         """The file, or the files below the directory."""
@@ -101,6 +117,15 @@ class WorkTree:
         contents = {path: self._read_one(path) for path in paths}
         return {path: content for path, content in contents.items() if content is not None}
 
+    def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
+        """The fingerprints of those that are on disk."""
+        sizes = {path: size for path in paths if (size := self._measure(path)) is not None}
+        taken: dict[str, Fingerprint | None] = {}
+        for path, size in sorted(sizes.items(), key=lambda item: item[1]):
+            limit -= size
+            taken[path] = Fingerprint(self._read_blocks(path, size)) if limit >= 0 else None
+        return taken
+
     def expand(self, path: str) -> tuple[str, ...]:
         """The file, or all files on disk below the directory."""
         top = self.locate(path)
@@ -127,6 +152,25 @@ class WorkTree:
         # No error of a name that is too long: there is no such file.
         return real if ".git" not in parts and os.path.exists(real) else None  # noqa: PTH110
 
+    def _measure(self, path: str) -> int | None:
+        """How long a file is; None where there is none to read."""
+        real = self.locate(path)
+        try:
+            status = None if real is None else real.stat()
+        except OSError:
+            return None
+        return status.st_size if status and stat.S_ISREG(status.st_mode) else None
+
+    def _read_blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """A file by blocks; what is appended meanwhile is left out."""
+        try:
+            with (self._root / path).open("rb") as file:
+                while size > 0 and (block := file.read(min(size, _BLOCK))):
+                    size -= len(block)
+                    yield block
+        except OSError as error:
+            raise _explain_unreadable(path, error) from None
+
     def _read_one(self, path: str) -> bytes | None:
         real = self.locate(path)
         if real is None:
@@ -142,7 +186,21 @@ class WorkTree:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise CompareError(f"{path} can't be read: {error.strerror}", hint=f"ls -l {path}") from None
+            raise _explain_unreadable(path, error) from None
+
+
+def _explain_unreadable(path: str, error: OSError) -> CompareError:
+    return CompareError(f"{path} can't be read: {error.strerror}", hint=f"ls -l {path}")
+
+
+def _refuse_lost(wanted: Mapping[str, str], found: Container[str]) -> None:
+    """CompareError where git has not given an object that a commit names."""
+    lost = next((path for path, oid in wanted.items() if oid not in found), None)
+    if lost is not None:
+        raise CompareError(
+            f"git has lost the content of {lost}",
+            hint="git fsck tells what is missing; a partial clone needs its remote: git fetch --refetch",
+        )
 
 
 def _shorten(content: bytes) -> bytes:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from seatrial.core.revision import WORK_TREE, Revision
+from seatrial.sources import staleness
 from seatrial.sources.cache import hash_listing
-from seatrial.sources.staleness import find_stale
+from seatrial.sources.staleness import Staleness, find_stale
 from tests.fakes.git_project import GitProject
 
 HERE = Revision(name=WORK_TREE, sha=None)
@@ -45,7 +46,7 @@ def _files(**changed: str) -> dict[str, str | bytes | None]:
 
 
 def _because(project: GitProject, revision: Revision) -> list[str]:
-    return [reason for stage in find_stale(project.repository, revision) for reason in stage.because]
+    return [reason for stage in find_stale(project.repository, revision).stages for reason in stage.because]
 
 
 @pytest.fixture
@@ -57,8 +58,8 @@ def project(tmp_path: Path) -> GitProject:
 def test_what_is_as_it_was_locked_is_not_stale(project: GitProject) -> None:
     """Code, data, directories and parameters that equal the lock give no finding, on either side."""
     project.commit(_files())
-    assert find_stale(project.repository, project.revision("HEAD")) == ()
-    assert find_stale(project.repository, HERE) == ()
+    assert find_stale(project.repository, project.revision("HEAD")) == Staleness()
+    assert find_stale(project.repository, HERE) == Staleness()
 
 
 @pytest.mark.parametrize(
@@ -99,5 +100,35 @@ def test_what_cannot_be_known_is_not_called_stale(project: GitProject) -> None:
 def test_a_metric_that_was_edited_by_hand_is_not_what_its_stage_made(project: GitProject) -> None:
     """The lock names what the stage wrote; anybody can write a better number."""
     project.commit(_files(**{"m.json": '{"x": 2}'}))
-    (stage,) = find_stale(project.repository, project.revision("HEAD"))
+    (stage,) = find_stale(project.repository, project.revision("HEAD")).stages
     assert (stage.because, stage.edited) == ((), ("m.json",))
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7])
+def test_what_is_too_much_to_be_checked_is_noted(
+    project: GitProject, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Small files are checked first; the rest is not called stale, and named once, on either side."""
+    project.commit(_files(**{"train.py": "print(2)\n", "package/a.py": "changed"}))
+    monkeypatch.setattr(staleness, "MAX_BYTES", limit)
+    for revision in (project.revision("HEAD"), HERE):
+        found = find_stale(project.repository, revision)
+        assert found.stages == ()
+        assert len(found.notes) == 1
+        assert "not checked against dvc.lock" in found.notes[0]
+
+
+def test_small_files_are_checked_though_large_ones_are_not(
+    project: GitProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file before a small one in the order of paths takes nothing from it."""
+    lock = (
+        "schema: '2.0'\nstages:\n  train:\n    cmd: x\n    deps:\n"
+        f"    - {{path: a.bin, md5: {'ab' * 16}, size: 9}}\n    - {{path: b.py, md5: {'ab' * 16}, size: 9}}\n"
+    )
+    project.commit({"dvc.yaml": "stages: {train: {cmd: x}}", "dvc.lock": lock, "a.bin": "x" * 5000, "b.py": "1"})
+    monkeypatch.setattr(staleness, "MAX_BYTES", 4000)
+    for revision in (project.revision("HEAD"), HERE):
+        found = find_stale(project.repository, revision)
+        assert [stage.because for stage in found.stages] == [("b.py",)]
+        assert found.notes == ("a.bin in git is not checked against dvc.lock: 0 MB are hashed, small files first",)
