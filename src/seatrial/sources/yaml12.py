@@ -25,7 +25,7 @@ _MAX_KEY = 4096
 
 # None and "!" are what has no tag of its own: a quoted scalar, a sequence, a mapping.
 _TEXT_TAGS = frozenset({None, "!", STR, MERGE, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
-_DEEP_BLOCK = re.compile(rf"^[ \-?:]{{{_MAX_COLUMNS}}}", re.MULTILINE)
+_DEEP_BLOCK = re.compile(rf"\n[ \-?:]{{{_MAX_COLUMNS}}}")
 
 _SET, _OMAP = "tag:yaml.org,2002:set", "tag:yaml.org,2002:omap"
 _RARE = frozenset({_SET, _OMAP})
@@ -210,7 +210,7 @@ def _fail(event: Any, message: str) -> YAMLError:
 
 def _refuse_deep(text: str) -> None:
     """YAMLError for a text that may be nested so deeply that libyaml's own recursion is in danger."""
-    deep = _DEEP_BLOCK.search(text)
+    deep = _DEEP_BLOCK.search(f"\n{text}")
     if not deep and text.count("[") + text.count("{") > _MAX_COLUMNS:
         level = 0
         for bracket in re.finditer(r"[\[\]{}]", text):
