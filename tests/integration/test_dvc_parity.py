@@ -368,7 +368,7 @@ def test_stale_stages_are_those_that_dvc_status_calls_changed(project: GitProjec
     for changed in changes:
         project.commit({**files, **changed})
         status = json.loads(_dvc(project, "status", "--json"))
-        stale = find_stale(project.repository, project.revision("HEAD"))
+        stale = find_stale(project.repository, project.revision("HEAD")).stages
         assert {stage.address for stage in stale} == set(status)
 
 
