@@ -56,7 +56,9 @@ def _estimate(
     if _is_untouched(repository, evaluation, base, head):
         return {}, [f"{evaluation.predictions}: the same on both sides"]
     from seatrial.sources.predictions import pair_predictions
-    from seatrial.stats.differences import estimate_differences
+    from seatrial.stats.binary import BinarySample
+    from seatrial.stats.estimates import estimate
+    from seatrial.stats.names import Measure
     from seatrial.stats.paired import Estimate
 
     before, after = (_Side.read(repository, evaluation, side) for side in (base, head))
@@ -64,27 +66,25 @@ def _estimate(
     if not names:
         return {}, [f"no intervals for {evaluation.metrics}: it holds no metric that predictions determine"]
     pairs = pair_predictions(before.predictions, after.predictions)
-    estimates = estimate_differences(
-        pairs.label,
-        pairs.base,
-        pairs.head,
-        names,
-        base_threshold=before.threshold,
-        head_threshold=after.threshold,
+    estimates = estimate(
+        BinarySample.of(pairs.label, pairs.base, threshold=before.threshold),
+        BinarySample.of(pairs.label, pairs.head, threshold=after.threshold),
+        [Measure(name=name) for name in names],
         groups=pairs.groups,
     )
     doubtful = before.find_disagreements(names) | after.find_disagreements(names)
     intervals: dict[MetricId, Interval] = {}
     remarks = _describe_pairing(evaluation, pairs)
-    for name, estimate in estimates.items():
+    for measure, found in estimates.items():
+        name = measure.name
         identity = MetricId(file=evaluation.metrics, key=(name,))
         if name in doubtful:
             remarks.append(f"no interval for {identity}: its value was not made from {evaluation.predictions}")
-        elif isinstance(estimate, Estimate):
-            intervals[identity] = _describe(estimate)
-            remarks += [f"{identity.dotted}: {estimate.caution}"] if estimate.caution else []
+        elif isinstance(found, Estimate):
+            intervals[identity] = _describe(found)
+            remarks += [f"{identity.dotted}: {found.caution}"] if found.caution else []
         else:
-            remarks.append(f"no interval for {identity.dotted}: {estimate.reason}")
+            remarks.append(f"no interval for {identity.dotted}: {found.reason}")
     return intervals, remarks
 
 
@@ -127,10 +127,13 @@ class _Side(Struct, frozen=True, kw_only=True):
 
     def find_disagreements(self, names: list[str]) -> set[str]:
         """The metrics whose value in the file is not the one that the predictions yield."""
-        from seatrial.stats.differences import measure
+        from seatrial.stats.binary import BinarySample
+        from seatrial.stats.estimates import measure_one
+        from seatrial.stats.names import Measure
 
-        computed = measure(self.predictions.label, self.predictions.score, names, threshold=self.threshold)
-        return {name for name, value in computed.items() if not _agrees(self.values[name], value)}
+        sample = BinarySample.of(self.predictions.label, self.predictions.score, threshold=self.threshold)
+        computed = measure_one(sample, [Measure(name=name) for name in names])
+        return {one.name for one, value in computed.items() if not _agrees(self.values[one.name], value)}
 
 
 def _describe(estimate: Estimate) -> Interval:

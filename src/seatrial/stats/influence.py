@@ -7,7 +7,6 @@ metrics' differences, and its spread is the metric's sampling error. Everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -111,74 +110,3 @@ def check_weight(weight: ArrayLike | None, n: int) -> Floats | None:
     if values.shape != (n,) or not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError("weights are not one finite number above 0 for each row")
     return values
-
-
-def accuracy(label: Bools, decision: Bools) -> Influence | Undefined:
-    """Share of rows decided right."""
-    if label.size == 0:
-        return Undefined(reason="there are no rows")
-    hits = label == decision
-    value = float(hits.mean())
-    return Influence(value=value, psi=hits - value, support=label.size, hits=hits)
-
-
-def precision(label: Bools, decision: Bools) -> Influence | Undefined:
-    """Share of true positives among the rows decided positive; undefined where none is."""
-    decided = int(decision.sum())
-    if decided == 0:
-        return Undefined(reason="no row is predicted positive")
-    value = float((label & decision).sum() / decided)
-    return Influence(value=value, psi=decision * (label - value) * (label.size / decided), support=decided)
-
-
-def recall(label: Bools, decision: Bools) -> Influence | Undefined:
-    """Share of the positives that are decided positive; undefined where there is no positive."""
-    if not label.any():
-        return Undefined(reason="there is no positive row")
-    return _share(label, label & decision)
-
-
-def specificity(label: Bools, decision: Bools) -> Influence | Undefined:
-    """Share of the negatives that are decided negative; undefined where there is no negative."""
-    if label.all():
-        return Undefined(reason="there is no negative row")
-    return _share(~label, ~label & ~decision)
-
-
-def _share(among: Bools, hits: Bools) -> Influence:
-    total = int(among.sum())
-    value = float(hits.sum() / total)
-    psi = among * (hits - value) * (among.size / total)
-    return Influence(value=value, psi=psi, support=total, strata=among, hits=hits)
-
-
-def f1(label: Bools, decision: Bools) -> Influence | Undefined:
-    """Harmonic mean of precision and recall, 2tp / (2tp + fp + fn); undefined where nothing is positive."""
-    positives, decided = int(label.sum()), int(decision.sum())
-    if positives + decided == 0:
-        return Undefined(reason="no row is positive, or predicted positive")
-    both = label & decision
-    value = 2 * float(both.sum()) / (positives + decided)
-    marks = label.astype(np.float64) + decision
-    psi = (2 * both - value * marks) * (label.size / (positives + decided))
-    return Influence(value=value, psi=psi, support=positives)
-
-
-def log_loss(label: Bools, score: Floats, floor: float = LOG_LOSS_FLOOR) -> Influence | Undefined:
-    """Mean of −log(probability of the true label), in nats; a probability below `floor` counts as `floor`."""
-    return _mean_loss(score, lambda: -np.log(np.maximum(np.where(label, score, 1 - score), floor)))
-
-
-def brier(label: Bools, score: Floats) -> Influence | Undefined:
-    """Mean of (probability − label)² (Brier 1950)."""
-    return _mean_loss(score, lambda: (score - label) ** 2)
-
-
-def _mean_loss(score: Floats, losses: Callable[[], Floats]) -> Influence | Undefined:
-    if score.size == 0:
-        return Undefined(reason="there are no rows")
-    if score.min() < 0 or score.max() > 1:
-        return Undefined(reason="the scores are no probabilities: some lie outside of 0 to 1")
-    each = losses()
-    value = float(each.mean())
-    return Influence(value=value, psi=each - value, support=score.size)

@@ -1,4 +1,4 @@
-"""The difference of one metric between two models that scored the same rows, with its interval.
+"""The difference of one metric between two models that answered the same units, with its interval.
 
 Because both models saw each row, the difference has the influence dᵢ = ψᵢ(candidate) − ψᵢ(baseline); what
 is hard for both cancels out. SE² = Σ dᵢ² / (n(n − 1)), and the interval is Δ ± t·SE. It covers these two
@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seatrial.stats.influence import Bools, Floats, Influence
-from seatrial.stats.proportions import tango_interval
+from seatrial.stats.influence import Influence, Undefined
+from seatrial.stats.proportions import mcnemar, tango_interval, wilson_interval
+from seatrial.stats.spread import Clusters, Spread, find_spread
 
 # With fewer of the rarest rows that a metric rests on, no interval is given.
 MIN_SUPPORT = 10
-# With fewer clusters, counted by their effective number, likewise.
-MIN_CLUSTERS = 5
 # An SE below this share of the difference is rounding: every row differs by the same amount.
 _ROUNDING = 1e-9
 _NO_SPREAD = "every row differs by the same amount, so that nothing tells how sure the difference is"
 _NO_DIFFERENCE = "it sees no difference in any row, which does not prove that there never is one"
-# ROC AUC so close to 1 that fewer rows of the rarer kind than this are misplaced: the interval is too short.
-_FEW_MISPLACED = 5
+
+Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A difference `delta` = head − base in the metric's unit, its standard error and its interval low…high.
 
-    `level` is the interval's. `df` are the degrees of freedom of t, infinite where the method uses the
-    normal distribution; `n` counts all paired rows. `caution` is empty, or says why the interval may be too
-    short.
+    `level` is the level of all intervals; `head_low` and `head_high` are the candidate's own value's. `p_lower` and
+    `p_higher` are one-sided: small where the data speak for a candidate that is lower, or higher, than the baseline.
+    `df` are the degrees of freedom of t, infinite where the method uses the normal distribution; `n` counts all
+    paired rows, `support` the rarest kind that the metric rests on. `caution` is empty, or says what a reader must
+    know, as that the interval may be too short.
     """
 
     base: float
@@ -43,9 +44,14 @@ class Estimate:
     se: float
     low: float
     high: float
+    p_lower: float
+    p_higher: float
+    head_low: float
+    head_high: float
     level: float
     df: float
     n: int
+    support: int
     method: str
     caution: str = ""
 
@@ -60,135 +66,155 @@ class Insufficient:
     head: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inference:
+    """What a method says of a difference; the fields are those of Estimate."""
+
+    se: float
+    low: float
+    high: float
+    p_lower: float
+    p_higher: float
+    df: float
+    method: str
+
+
 def paired_interval(
     base: Influence,
     head: Influence,
     *,
     level: float = 0.95,
-    groups: NDArray[np.generic] | None = None,
+    clusters: Clusters | None = None,
+    bounds: Bounds = (None, None),
     min_support: int = MIN_SUPPORT,
 ) -> Estimate | Insufficient:
     """Estimate head − base from two influences on the same rows, in the same order.
 
-    `groups` (n,) names each row's cluster, where rows are not independent of each other. Without it,
-    proportions get Tango's score interval, ROC AUC gets DeLong's variance, and all else the plain influence
-    variance with t. Fewer than `min_support` rows of the rarest kind are Insufficient.
+    `clusters` are given where rows are not independent of each other. Without them, proportions get Tango's score
+    interval and McNemar's mid-p, ROC AUC gets DeLong's variance, and all else the plain influence variance with t.
+    `bounds` are those of the metric. Fewer than `min_support` rows of the rarest kind are Insufficient.
     """
     support = min(base.support, head.support)
     if support < max(min_support, 2):
         return _insufficient(base, head, f"it rests on {support} rows of its rarest kind, and {min_support} are needed")
-    if groups is not None:
-        return _clustered(base, head, groups, level=level)
-    se = _standard_error(head.psi - base.psi, base.strata)
-    if base.hits is not None and head.hits is not None:
-        gained = int((head.hits & ~base.hits).sum())
-        lost = int((base.hits & ~head.hits).sum())
-        ends = tango_interval(gained, lost, support, level=level)
-        return _estimate(base, head, se=se, ends=ends, df=math.inf, level=level, method="Tango score")
-    method = "influence functions, t" if base.strata is None else "DeLong, t"
-    return _student(base, head, se=se, df=support - 1, level=level, method=method)
+    spread = find_spread(head, base, clusters)
+    if isinstance(spread, Undefined):
+        return _insufficient(base, head, spread.reason)
+    if clusters is None and _is_paired_share(base, head):
+        found = _compare_shares(base, head, se=spread.se, level=level)
+    elif spread.se <= _ROUNDING * abs(head.value - base.value):
+        return _insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
+    else:
+        found = _student(head.value - base.value, spread, level=level)
+    own = own_interval(head, level=level, clusters=clusters, bounds=bounds, min_support=min_support)
+    return _join(base, head, found, own, level=level)
 
 
-def identical(value: float, n: int, *, level: float = 0.95) -> Estimate:
-    """The estimate for a candidate whose every prediction is the baseline's: no difference, and no doubt."""
-    return Estimate(
-        base=value,
-        head=value,
-        delta=0.0,
-        se=0.0,
-        low=0.0,
-        high=0.0,
-        level=level,
-        df=math.inf,
-        n=n,
-        method="identical",
+def identical(
+    one: Influence,
+    *,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
+    bounds: Bounds = (None, None),
+) -> Estimate:
+    """The estimate for a candidate whose every answer is the baseline's: no difference, and no doubt."""
+    found = _Inference(se=0.0, low=0.0, high=0.0, p_lower=1.0, p_higher=1.0, df=math.inf, method="identical")
+    own = own_interval(one, level=level, clusters=clusters, bounds=bounds)
+    return _join(one, one, found, own, level=level)
+
+
+def own_interval(
+    one: Influence,
+    *,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
+    bounds: Bounds = (None, None),
+    min_support: int = MIN_SUPPORT,
+) -> tuple[float, float]:
+    """The interval of one model's value: Wilson's for a plain proportion, else value ± t·SE within the bounds.
+
+    Where the rows are too few to tell, or vary too little to tell how sure the value is, it is all that the bounds
+    leave, or Wilson's interval of the value's place between them.
+    """
+    if clusters is None and one.hits is not None:
+        return wilson_interval(int(np.count_nonzero(one.hits)), one.support, level=level)
+    low, high = (-math.inf if bounds[0] is None else bounds[0]), (math.inf if bounds[1] is None else bounds[1])
+    spread = find_spread(one, clusters=clusters)
+    if isinstance(spread, Undefined) or one.support < max(min_support, 2):
+        return low, high
+    if spread.se > _ROUNDING * abs(one.value):
+        reach = _t_quantile(spread.df, (1 + level) / 2) * spread.se
+        return max(one.value - reach, low), min(one.value + reach, high)
+    if math.isinf(low) or math.isinf(high):
+        return low, high
+    n = spread.df + 1
+    ends = wilson_interval((one.value - low) / (high - low) * n, n, level=level)
+    return low + ends[0] * (high - low), low + ends[1] * (high - low)
+
+
+def _is_paired_share(base: Influence, head: Influence) -> bool:
+    """Whether both are plain proportions of the same rows."""
+    if base.hits is None or head.hits is None:
+        return False
+    if base.strata is None or head.strata is None:
+        return base.strata is head.strata
+    return base.strata is head.strata or np.array_equal(base.strata, head.strata)
+
+
+def _compare_shares(base: Influence, head: Influence, *, se: float, level: float) -> _Inference:
+    if base.hits is None or head.hits is None:
+        raise ValueError("the metric is no plain proportion")
+    gained = int(np.count_nonzero(head.hits & ~base.hits))
+    lost = int(np.count_nonzero(base.hits & ~head.hits))
+    low, high = tango_interval(gained, lost, head.support, level=level)
+    test = mcnemar(gained, lost)
+    return _Inference(
+        se=se, low=low, high=high, p_lower=test.lower, p_higher=test.higher, df=math.inf, method="Tango score"
     )
 
 
-def _standard_error(difference: Floats, strata: Bools | None) -> float:
-    """Root of the variance; with strata, that of each kind with its own n − 1, as DeLong does."""
-    kinds = (difference,) if strata is None else (difference[strata], difference[~strata])
-    return math.sqrt(sum(_scatter(kind) for kind in kinds)) / difference.size
+def _student(delta: float, spread: Spread, *, level: float) -> _Inference:
+    # Imported here because it costs more than numpy.
+    from scipy.special import stdtr
 
-
-def _scatter(difference: Floats) -> float:
-    n = difference.size
-    return float(difference @ difference) * (n / (n - 1) if n > 1 else 1.0)
-
-
-def _clustered(
-    base: Influence, head: Influence, groups: NDArray[np.generic], *, level: float
-) -> Estimate | Insufficient:
-    """Leave-one-cluster-out jackknife of the linearised difference (CR3), exact for proportions and means.
-
-    Leaving cluster g out moves Δ by −D_g/n · M/(M − M_g), D_g being its sum of d and M_g its number of
-    counted rows.
-    """
-    difference = head.psi - base.psi
-    _, cluster = np.unique(groups, return_inverse=True)
-    counted = base.strata if base.hits is not None and base.strata is not None else np.ones(difference.size, np.bool_)
-    sizes = np.bincount(cluster, weights=counted)
-    total = float(sizes.sum())
-    effective = total**2 / float(sizes @ sizes)
-    if effective < MIN_CLUSTERS:
-        reason = f"its rows fall into {effective:.1f} clusters of effective size, and {MIN_CLUSTERS} are needed"
-        return _insufficient(base, head, reason)
-    shift = np.bincount(cluster, weights=difference) / difference.size * total / (total - sizes)
-    clusters = int((sizes > 0).sum())
-    se = math.sqrt((clusters - 1) / clusters * float(shift @ shift))
-    df = min(effective, base.support, head.support) - 1
-    return _student(base, head, se=se, df=df, level=level, method="cluster jackknife, t")
-
-
-def _student(
-    base: Influence, head: Influence, *, se: float, df: float, level: float, method: str
-) -> Estimate | Insufficient:
-    delta = head.value - base.value
-    if se <= _ROUNDING * abs(delta):
-        return _insufficient(base, head, _NO_SPREAD if delta else _NO_DIFFERENCE)
-    reach = _t_quantile(df, (1 + level) / 2) * se
-    return _estimate(base, head, se=se, ends=(delta - reach, delta + reach), df=df, level=level, method=method)
+    reach = _t_quantile(spread.df, (1 + level) / 2) * spread.se
+    return _Inference(
+        se=spread.se,
+        low=delta - reach,
+        high=delta + reach,
+        p_lower=float(stdtr(spread.df, delta / spread.se)),
+        p_higher=float(stdtr(spread.df, -delta / spread.se)),
+        df=spread.df,
+        method=spread.method,
+    )
 
 
 def _t_quantile(df: float, probability: float) -> float:
-    # Imported here because it costs as much as numpy, and proportions do without it.
     from scipy.special import stdtrit
 
     return float(stdtrit(df, probability))
 
 
-def _estimate(
-    base: Influence,
-    head: Influence,
-    *,
-    se: float,
-    ends: tuple[float, float],
-    df: float,
-    level: float,
-    method: str,
-) -> Estimate:
+def _join(base: Influence, head: Influence, found: _Inference, own: tuple[float, float], *, level: float) -> Estimate:
     return Estimate(
         base=base.value,
         head=head.value,
         delta=head.value - base.value,
-        se=se,
-        low=ends[0],
-        high=ends[1],
+        se=found.se,
+        low=found.low,
+        high=found.high,
+        p_lower=found.p_lower,
+        p_higher=found.p_higher,
+        head_low=own[0],
+        head_high=own[1],
         level=level,
-        df=df,
-        n=base.psi.size,
-        method=method,
-        caution=_caution(base, head),
+        df=found.df,
+        n=head.psi.size,
+        support=min(base.support, head.support),
+        method=found.method,
+        caution="; ".join(dict.fromkeys(side.caution for side in (base, head) if side.caution)),
     )
 
 
-def _caution(base: Influence, head: Influence) -> str:
-    is_auc = base.strata is not None and base.hits is None
-    misplaced = (1 - max(base.value, head.value)) * min(base.support, head.support)
-    if is_auc and misplaced < _FEW_MISPLACED:
-        return "so near to 1 that the interval may be too short"
-    return ""
-
-
 def _insufficient(base: Influence, head: Influence, reason: str) -> Insufficient:
-    return Insufficient(reason=reason, n=base.psi.size, base=base.value, head=head.value)
+    return Insufficient(reason=reason, n=head.psi.size, base=base.value, head=head.value)

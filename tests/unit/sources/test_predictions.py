@@ -12,7 +12,9 @@ import pytest
 
 from seatrial.errors import CompareError
 from seatrial.sources.predictions import PredictionColumns, Predictions, pair_predictions, read_predictions
-from seatrial.stats.differences import estimate_differences
+from seatrial.stats.binary import BinarySample
+from seatrial.stats.estimates import estimate
+from seatrial.stats.names import Measure
 
 COLUMNS = PredictionColumns(key=("flight",), label="late", score="probability")
 CLUSTERED = PredictionColumns(key=("flight",), label="late", score="probability", group="tail")
@@ -250,5 +252,6 @@ class TestPairing:
         )
         other = table.with_columns(probability=pl.Series(rng.random(200)))
         pair = pair_predictions(read(table, CLUSTERED), read(other, CLUSTERED))
-        found = estimate_differences(pair.label, pair.base, pair.head, ["roc_auc"], groups=pair.groups)
-        assert found["roc_auc"].n == 200
+        sides = (BinarySample.of(pair.label, score) for score in (pair.base, pair.head))
+        found = estimate(*sides, [Measure(name="roc_auc")], groups=pair.groups)
+        assert found[Measure(name="roc_auc")].n == 200

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from seatrial.stats.differences import estimate_differences
-from seatrial.stats.influence import Influence, accuracy, brier, log_loss, recall
-from seatrial.stats.names import METRIC_NAMES
+from seatrial.stats.binary import BinarySample
+from seatrial.stats.estimates import estimate
+from seatrial.stats.influence import Influence
+from seatrial.stats.names import SPECS, Measure, Task
 from seatrial.stats.paired import Estimate, Insufficient, paired_interval
-from seatrial.stats.ranking import average_precision, roc_auc
+from seatrial.stats.spread import Clusters
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+NAMES = tuple(SPECS[Task.BINARY])
 
 # Ten rows whose DeLong variances are short fractions.
 LABEL = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
@@ -33,21 +41,41 @@ def simulate(n: int, seed: int, ties: int = 0) -> tuple[NDArray[np.bool_], NDArr
     return (label, np.round(base * ties) / ties, np.round(head * ties) / ties) if ties else (label, base, head)
 
 
-def defined(found: Influence | object) -> Influence:
-    """The influence, where the metric is defined."""
+def measured(name: str, label: NDArray[np.generic], score: Floats, weight: Floats | None = None) -> Influence:
+    """The influences of a metric, which must be defined."""
+    found = BinarySample.of(label, score, weight=weight).measure(Measure(name=name))
     assert isinstance(found, Influence), found
     return found
 
 
-def estimates(found: dict[str, Estimate | Insufficient]) -> dict[str, Estimate]:
-    """All estimates; none may be refused."""
+def answer(
+    label: NDArray[np.generic],
+    base: Floats,
+    head: Floats,
+    names: Sequence[str] = NAMES,
+    *,
+    weight: Floats | None = None,
+    groups: NDArray[np.generic] | None = None,
+    level: float = 0.95,
+) -> dict[str, Estimate | Insufficient]:
+    """The estimates of two models, by the metrics' names."""
+    sides = (BinarySample.of(label, score, weight=weight) for score in (base, head))
+    found = estimate(*sides, [Measure(name=name) for name in names], groups=groups, level=level)
+    return {measure.name: one for measure, one in found.items()}
+
+
+def compare(
+    label: NDArray[np.generic], base: Floats, head: Floats, names: Sequence[str] = NAMES, **options: Any
+) -> dict[str, Estimate]:
+    """The same, where none may be refused."""
+    found = answer(label, base, head, names, **options)
     assert all(isinstance(one, Estimate) for one in found.values()), found
     return {name: one for name, one in found.items() if isinstance(one, Estimate)}
 
 
-def interval(base: Influence, head: Influence, **options: object) -> Estimate:
+def interval(base: Influence, head: Influence, **options: Any) -> Estimate:
     """The interval, which may not be refused."""
-    found = paired_interval(base, head, **options)  # type: ignore[arg-type]
+    found = paired_interval(base, head, **options)
     assert isinstance(found, Estimate), found
     return found
 
@@ -57,7 +85,7 @@ class TestPublishedNumbers:
 
     def test_delong_exact_fractions(self) -> None:
         """AUC 13/16 against 11/12: the variance of the difference is 191/17280, and z is 0.99080."""
-        base, head = defined(roc_auc(LABEL, BASE)), defined(roc_auc(LABEL, HEAD))
+        base, head = measured("roc_auc", LABEL, BASE), measured("roc_auc", LABEL, HEAD)
         found = interval(base, head, min_support=4)
         assert (found.base, found.head) == pytest.approx((13 / 16, 11 / 12))
         assert found.se**2 == pytest.approx(float(Fraction(191, 17280)), rel=1e-14)
@@ -67,13 +95,13 @@ class TestPublishedNumbers:
     @pytest.mark.parametrize(("score", "variance"), [(BASE, Fraction(413, 17280)), (HEAD, Fraction(7, 960))])
     def test_delong_variance_of_one_model(self, score: NDArray[np.float64], variance: Fraction) -> None:
         """Against a constant model, whose influence is 0, what remains is DeLong's variance of the one AUC."""
-        constant = defined(roc_auc(LABEL, np.zeros(10)))
-        found = interval(constant, defined(roc_auc(LABEL, score)), min_support=4)
+        constant = measured("roc_auc", LABEL, np.zeros(10))
+        found = interval(constant, measured("roc_auc", LABEL, score), min_support=4)
         assert found.se**2 == pytest.approx(float(variance), rel=1e-14)
 
     def test_average_precision(self) -> None:
         """AP 0.775 against 0.854…: the standard error of the difference is 0.13346."""
-        base, head = defined(average_precision(LABEL, BASE)), defined(average_precision(LABEL, HEAD))
+        base, head = measured("average_precision", LABEL, BASE), measured("average_precision", LABEL, HEAD)
         found = interval(base, head, min_support=4)
         assert (found.base, found.head) == pytest.approx((0.775, 0.8541666666666666))
         assert found.se == pytest.approx(0.1334640803775638, rel=1e-14)
@@ -84,15 +112,15 @@ class TestPublishedNumbers:
         label, base, head = simulate(60, seed=1)
         losses = [(score - label) ** 2 for score in (head, base)]
         expected = stats.ttest_rel(*losses).confidence_interval(0.9)
-        found = interval(defined(brier(label, base)), defined(brier(label, head)), level=0.9)
+        found = interval(measured("brier", label, base), measured("brier", label, head), level=0.9)
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
     def test_recall_is_accuracy_among_the_positives(self) -> None:
         """Rows that a metric does not look at change neither its interval nor its standard error."""
         label, base, head = simulate(300, seed=2)
-        whole = interval(defined(recall(label, base >= 0.5)), defined(recall(label, head >= 0.5)))
+        whole = interval(measured("recall", label, base), measured("recall", label, head))
         part = np.ones(int(label.sum()), dtype=bool)
-        alone = interval(defined(accuracy(part, base[label] >= 0.5)), defined(accuracy(part, head[label] >= 0.5)))
+        alone = interval(measured("accuracy", part, base[label]), measured("accuracy", part, head[label]))
         assert (whole.low, whole.high, whole.se) == pytest.approx((alone.low, alone.high, alone.se))
 
 
@@ -104,8 +132,8 @@ class TestLaws:
     def test_swapping_the_models_flips_the_signs(self, seed: int, ties: int) -> None:
         """Baseline against candidate is the mirror image of candidate against baseline."""
         label, base, head = simulate(120, seed, ties)
-        forth = estimates(estimate_differences(label, base, head, METRIC_NAMES))
-        back = estimates(estimate_differences(label, head, base, METRIC_NAMES))
+        forth = compare(label, base, head)
+        back = compare(label, head, base)
         for name, one in forth.items():
             assert (one.delta, one.low, one.high, one.se) == pytest.approx(
                 (-back[name].delta, -back[name].high, -back[name].low, back[name].se), abs=1e-12
@@ -117,8 +145,8 @@ class TestLaws:
         """Shuffled rows give the same estimates, up to the last bits of a sum."""
         label, base, head = simulate(120, seed, ties)
         rows = np.random.default_rng(seed).permutation(120)
-        before = estimates(estimate_differences(label, base, head, METRIC_NAMES))
-        after = estimates(estimate_differences(label[rows], base[rows], head[rows], METRIC_NAMES))
+        before = compare(label, base, head)
+        after = compare(label[rows], base[rows], head[rows])
         for name, one in before.items():
             assert (one.delta, one.low, one.high) == pytest.approx(
                 (after[name].delta, after[name].low, after[name].high), abs=1e-12
@@ -131,9 +159,9 @@ class TestLaws:
         label, base, head = simulate(400, seed, ties)
         twice = np.tile(label, 2), np.tile(base, 2), np.tile(head, 2)
         pairs = np.tile(np.arange(400), 2)
-        once = estimates(estimate_differences(label, base, head, METRIC_NAMES, groups=np.arange(400)))
-        copied = estimates(estimate_differences(*twice, METRIC_NAMES))
-        clustered = estimates(estimate_differences(*twice, METRIC_NAMES, groups=pairs))
+        once = compare(label, base, head, groups=np.arange(400))
+        copied = compare(*twice)
+        clustered = compare(*twice, groups=pairs)
         for name, one in once.items():
             assert copied[name].se * math.sqrt(2) == pytest.approx(one.se, rel=0.01)
             assert clustered[name].se == pytest.approx(one.se, rel=1e-9)
@@ -145,24 +173,22 @@ class TestLaws:
         """A monotone transform of the scores leaves ROC AUC and average precision as they are."""
         label, base, head = simulate(150, seed, ties)
         metrics = ("roc_auc", "average_precision")
-        plain = estimate_differences(label, base, head, metrics)
-        bent = estimate_differences(label, base**3 / 2, np.expm1(head), metrics)
-        for name, one in estimates(plain).items():
-            assert estimates(bent)[name] == one
+        plain = compare(label, base, head, metrics)
+        assert compare(label, base**3 / 2, np.expm1(head), metrics) == plain
 
     def test_a_higher_level_is_a_wider_interval(self) -> None:
         """The 99 % interval of every metric holds the 90 % one."""
         label, base, head = simulate(300, seed=4)
-        wide = estimates(estimate_differences(label, base, head, METRIC_NAMES, level=0.99))
-        for name, narrow in estimates(estimate_differences(label, base, head, METRIC_NAMES, level=0.9)).items():
+        wide = compare(label, base, head, level=0.99)
+        for name, narrow in compare(label, base, head, level=0.9).items():
             assert wide[name].low < narrow.low < narrow.delta < narrow.high < wide[name].high
 
     def test_nominal_coverage(self) -> None:
         """Of 400 test sets of 300 rows, about 95 % have the true difference, which is 0, in the interval."""
-        covered = dict.fromkeys(METRIC_NAMES, 0)
+        covered = dict.fromkeys(NAMES, 0)
         for seed in range(400):
             label, base, head = simulate(300, seed)
-            for name, one in estimates(estimate_differences(label, base, head, METRIC_NAMES)).items():
+            for name, one in compare(label, base, head).items():
                 covered[name] += one.low <= 0 <= one.high
         # 0.95 ± 3.5 standard errors of 400 trials.
         assert {name: count / 400 for name, count in covered.items() if not 0.912 <= count / 400 <= 0.988} == {}
@@ -175,10 +201,12 @@ class TestClusters:
         """For a mean the standard error is exactly that of the leave-one-cluster-out jackknife, done by hand."""
         label, base, head = simulate(200, seed=5)
         groups = np.random.default_rng(5).integers(0, 20, size=200) ** 2 // 19
-        found = interval(defined(log_loss(label, base)), defined(log_loss(label, head)), groups=groups)
+        found = interval(
+            measured("log_loss", label, base), measured("log_loss", label, head), clusters=Clusters.of(groups)
+        )
 
         def change(rows: NDArray[np.bool_]) -> float:
-            sides = (defined(log_loss(label[rows], score[rows])).value for score in (head, base))
+            sides = (measured("log_loss", label[rows], score[rows]).value for score in (head, base))
             return next(sides) - next(sides)
 
         names = np.unique(groups)
@@ -192,16 +220,16 @@ class TestClusters:
         """Clusters without a positive row say nothing of recall, and are not counted."""
         label, base, head = simulate(200, seed=6)
         groups = np.arange(200) // 10
-        whole = interval(defined(recall(label, base >= 0.5)), defined(recall(label, head >= 0.5)), groups=groups)
+        whole = interval(measured("recall", label, base), measured("recall", label, head), clusters=Clusters.of(groups))
         ones = np.ones(int(label.sum()), dtype=bool)
-        part = [defined(accuracy(ones, score[label] >= 0.5)) for score in (base, head)]
-        assert whole.se == pytest.approx(interval(*part, groups=groups[label]).se, rel=1e-12)
+        part = [measured("accuracy", ones, score[label]) for score in (base, head)]
+        assert whole.se == pytest.approx(interval(*part, clusters=Clusters.of(groups[label])).se, rel=1e-12)
 
     def test_singletons_are_no_clusters(self) -> None:
         """With one row in each cluster, the standard error is the plain one."""
         label, base, head = simulate(200, seed=7)
-        sides = defined(brier(label, base)), defined(brier(label, head))
-        alone = interval(*sides, groups=np.arange(200))
+        sides = measured("brier", label, base), measured("brier", label, head)
+        alone = interval(*sides, clusters=Clusters.of(np.arange(200)))
         assert alone.se == pytest.approx(interval(*sides).se, rel=1e-12)
         assert alone.df == pytest.approx(199)
 
@@ -216,8 +244,8 @@ class TestClusters:
                 1 / (1 + np.exp(1 - 2 * label + rng.normal(size=30)[groups] + 0.5 * rng.normal(size=groups.size)))
                 for _ in range(2)
             )
-            sides = defined(brier(label, base)), defined(brier(label, head))
-            plain, found = interval(*sides), interval(*sides, groups=groups)
+            sides = measured("brier", label, base), measured("brier", label, head)
+            plain, found = interval(*sides), interval(*sides, clusters=Clusters.of(groups))
             naive += plain.low <= 0 <= plain.high
             clustered += found.low <= 0 <= found.high
         assert 0.912 <= clustered / 400 <= 0.988
@@ -227,7 +255,7 @@ class TestClusters:
         """One cluster that holds nearly all rows leaves fewer than 5 effective ones: no interval."""
         label, base, head = simulate(200, seed=8)
         groups = np.maximum(np.arange(200) - 180, 0)
-        found = estimate_differences(label, base, head, ["brier"], groups=groups)["brier"]
+        found = answer(label, base, head, ["brier"], groups=groups)["brier"]
         assert isinstance(found, Insufficient)
         assert "1.2 clusters of effective size, and 5 are needed" in found.reason
 
@@ -240,7 +268,7 @@ class TestEnds:
         label, base, _ = simulate(12, seed=9)
         label[:2] = [True, False]
         base[0] = 0.9
-        for one in estimates(estimate_differences(label, base, base.copy(), METRIC_NAMES)).values():
+        for one in compare(label, base, base.copy()).values():
             assert (one.method, one.delta, one.se, one.low, one.high) == ("identical", 0, 0, 0, 0)
             assert one.base == one.head
 
@@ -250,7 +278,7 @@ class TestEnds:
         rng = np.random.default_rng(10)
         label = np.arange(1000) < 9
         base, head = rng.random(1000), rng.random(1000)
-        found = estimate_differences(label, base, head, [name])[name]
+        found = answer(label, base, head, [name])[name]
         assert isinstance(found, Insufficient)
         assert "9 rows of its rarest kind, and 10 are needed" in found.reason
         assert found.base is not None
@@ -258,7 +286,7 @@ class TestEnds:
 
     def test_one_row(self) -> None:
         """A single row has values, but no interval."""
-        found = estimate_differences([1], [0.4], [0.6], ["accuracy", "log_loss"])
+        found = answer(np.array([1]), np.array([0.4]), np.array([0.6]), ["accuracy", "log_loss"])
         assert all(isinstance(one, Insufficient) and one.n == 1 for one in found.values())
         assert (found["accuracy"].base, found["accuracy"].head) == (0, 1)
 
@@ -266,7 +294,7 @@ class TestEnds:
         """Two models that decide alike but score differently get an interval of accuracy that is not a point."""
         label, base, _ = simulate(50, seed=11)
         head = np.where(base >= 0.5, 0.9, 0.1)
-        found = estimates(estimate_differences(label, base, head, ["accuracy"]))["accuracy"]
+        found = compare(label, base, head, ["accuracy"])["accuracy"]
         z = stats.norm.ppf(0.975)
         reach = z**2 / (50 + z**2)
         assert (found.delta, found.low, found.high) == pytest.approx((0, -reach, reach))
@@ -275,23 +303,23 @@ class TestEnds:
         """Two models that both rank without a fault differ by 0 without spread: that is not certainty either."""
         label = np.arange(40) >= 20
         base, head = np.linspace(0, 1, 40), np.linspace(0, 1, 40) ** 2
-        found = estimate_differences(label, base, head, ["roc_auc"])["roc_auc"]
+        found = answer(label, base, head, ["roc_auc"])["roc_auc"]
         assert isinstance(found, Insufficient)
         assert found.reason == "it sees no difference in any row, which does not prove that there never is one"
 
     def test_a_constant_shift_is_refused(self) -> None:
         """A difference that is the same on every row, but for rounding, has no spread to go by."""
         label = np.ones(30, dtype=bool)
-        found = estimate_differences(label, np.full(30, 0.3), np.full(30, 0.4), ["log_loss"])["log_loss"]
+        found = answer(label, np.full(30, 0.3), np.full(30, 0.4), ["log_loss"])["log_loss"]
         assert isinstance(found, Insufficient)
         assert found.reason.startswith("every row differs by the same amount")
 
     def test_auc_near_one_is_flagged(self) -> None:
         """An AUC at which hardly a row is misplaced comes with a word of caution, an ordinary one without."""
         label, base, head = simulate(300, seed=12)
-        plain = estimates(estimate_differences(label, base, head, METRIC_NAMES))
+        plain = compare(label, base, head)
         assert {one.caution for one in plain.values()} == {""}
         better = np.clip(0.4 + 0.5 * label + 0.12 * np.random.default_rng(12).normal(size=300), 0, 1)
-        near = estimates(estimate_differences(label, base, better, ["roc_auc"]))["roc_auc"]
+        near = compare(label, base, better, ["roc_auc"])["roc_auc"]
         assert near.head > 0.99
         assert "too short" in near.caution
