@@ -55,8 +55,27 @@ def _open_commit(repository: Repository, sha: str) -> CommitTree:
     return CommitTree(repository, sha)
 
 
+class _Kept(dict[str, bytes]):
+    """Blobs by their names, which are digests of what is in them: two commits share most, and each is read twice.
+
+    They are kept while there is room.
+    """
+
+    room = 32 << 20
+
+    def keep(self, blobs: Mapping[str, bytes]) -> None:
+        """Keep those that there is room for."""
+        for oid, content in blobs.items():
+            if len(content) <= self.room:
+                self.room -= len(content)
+                self[oid] = content
+
+
+_kept = _Kept()
+
+
 class CommitTree:
-    """A commit: one `git ls-tree`, then one `git cat-file --batch` per reading."""
+    """A commit, whose files are read by the process that answers for its repository."""
 
     def __init__(self, repository: Repository, sha: str) -> None:
         self._repository = repository
@@ -71,25 +90,33 @@ class CommitTree:
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that the commit holds."""
         wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
-        self._repository.fetch_missing(self._sha, frozenset(wanted.values()))
-        contents = self._repository.read_blobs(wanted.values(), limit=MAX_BYTES)
+        unread = self._bring_unread(wanted.values())
+        contents = self._repository.read_blobs(unread, limit=MAX_BYTES)
+        contents |= {oid: _kept[oid] for oid in wanted.values() if oid in _kept}
         _refuse_lost(wanted, contents)
+        _kept.keep({oid: contents[oid] for oid in unread})
         return {path: _shorten(contents[oid]) for path, oid in wanted.items()}
 
     def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
         """The fingerprints of those that the commit holds."""
         wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
-        self._repository.fetch_missing(self._sha, frozenset(wanted.values()))
-        taken: dict[str, Fingerprint] = {}
+        unread = self._bring_unread(wanted.values())
+        taken = {oid: Fingerprint((_kept[oid],)) for oid in wanted.values() if oid in _kept}
 
         def take(oid: str, block: bytes) -> None:
             if oid not in taken:
                 taken[oid] = Fingerprint()
             taken[oid].feed(block)
 
-        left = self._repository.stream_blobs(wanted.values(), take, limit=limit)
+        left = self._repository.stream_blobs(unread, take, limit=limit)
         _refuse_lost(wanted, taken.keys() | left)
         return {path: taken.get(oid) for path, oid in wanted.items()}
+
+    def _bring_unread(self, oids: Iterable[str]) -> list[str]:
+        """Those that are not kept, in order, after a partial clone has fetched what it lacks of them."""
+        unread = [oid for oid in dict.fromkeys(oids) if oid not in _kept]
+        self._repository.fetch_missing(self._sha, unread)
+        return unread
 
     def expand(self, path: str) -> tuple[str, ...]:
         """The file, or the files below the directory."""
