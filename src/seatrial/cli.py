@@ -69,6 +69,13 @@ config_option = click.option(
     envvar="SEATRIAL_CONFIG",
     help="The policy.  [default: seatrial.yaml at the repository's root, if there is one]",
 )
+fetch_option = click.option(
+    "--fetch/--no-fetch",
+    envvar="SEATRIAL_FETCH",
+    default=True,
+    show_default=True,
+    help="Fetch by `dvc` what is nowhere on this machine.",
+)
 all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_ALL", help="List unchanged values too.")
 
 
@@ -122,6 +129,7 @@ def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
 @click.option(
     "--intervals/--no-intervals", default=True, help="Read the predictions too, where seatrial.yaml names them."
 )
+@fetch_option
 @click.option("--json", "shape", flag_value="dvc-json", help="The shape of `dvc metrics diff --json`.")
 @click.option("--md", "shape", flag_value="dvc-markdown", help="The table of `dvc metrics diff --md`.")
 @click.option("--params", is_flag=True, help="With --json or --md: parameters, as `dvc params diff` has them.")
@@ -139,6 +147,7 @@ def compare(
     targets: tuple[str, ...],
     precision: int | None,
     intervals: bool,
+    fetch: bool,
     shape: str | None,
     params: bool,
     no_path: bool,
@@ -168,6 +177,7 @@ def compare(
         config_path=config_path,
         selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals),
         git_dir=_named_git_dir(),
+        fetching=(_say_nothing if quiet else _tell_progress) if fetch else None,
     )
     in_dvc_shape = RenderOptions(params=params, no_path=no_path, show_all=show_all, precision=precision)
     options = dict.fromkeys(("dvc-json", "dvc-markdown"), in_dvc_shape) | {"terminal": _terminal_options()}
@@ -192,6 +202,7 @@ def compare(
     show_default=True,
     help="no: judge what is committed. verify: also fail if `dvc repro` makes other metrics. yes: judge what it makes.",
 )
+@fetch_option
 @click.option(
     "--comment/--no-comment", envvar="SEATRIAL_COMMENT", default=True, show_default=True, help="Post the one comment."
 )
@@ -221,6 +232,7 @@ def ci(
     base: str | None,
     key: str,
     reproduce: str,
+    fetch: bool,
     comment: bool,
     check: bool,
     require_delivery: bool,
@@ -244,10 +256,9 @@ def ci(
         check=check,
         report_dir=report_dir,
         show_all=show_all,
+        fetch=fetch,
     )
-    result = run_ci(
-        directory, os.environ, request, lambda line: click.echo(f"seatrial: {line}", err=True), _named_git_dir()
-    )
+    result = run_ci(directory, os.environ, request, _tell_progress, _named_git_dir())
     _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))
     for delivery in result.deliveries:
         _show_delivery(delivery)
@@ -314,6 +325,15 @@ def _named_git_dir() -> Path | None:
     """What the global option `--git-dir` named."""
     named: Path | None = click.get_current_context().meta[_GIT_DIR]
     return named
+
+
+def _tell_progress(line: str) -> None:
+    """What takes its time, on standard error."""
+    _tell(f"seatrial: {line}")
+
+
+def _say_nothing(_: str) -> None:
+    """The same for `--quiet`."""
 
 
 def _show_delivery(delivery: Delivery) -> None:

@@ -18,8 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from seatrial.core.comparison import compare
 from seatrial.core.metrics import Problem, Snapshot, State
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
-from seatrial.errors import CompareError
-from seatrial.sources.fetching import fetch_outs, list_missing
+from seatrial.sources.fetching import Wanted, list_missing
 from seatrial.sources.snapshot import locate_out, read_declarations, read_snapshot
 from seatrial.sources.staleness import find_stale
 from tests.fakes.git_project import GitProject
@@ -317,7 +316,7 @@ def test_cached_metrics_compare_as_in_dvc(oracle: Oracle, project: GitProject) -
 
 
 def test_what_is_missing_comes_back_by_the_command_of_the_hint(project: GitProject, tmp_path: Path) -> None:
-    """With an empty cache the hint's own command, and `fetch_outs`, bring the metrics of an older commit."""
+    """With an empty cache the hint's own command brings the metrics of an older commit."""
     _dvc(project, "remote", "add", "--default", "--quiet", "shelf", str(tmp_path / "shelf"))
     pipeline = "stages:\n  train:\n    cmd: cp params.yaml m.yaml\n    deps: [params.yaml]\n    metrics: [m.yaml]\n"
     for number in (1, 2):
@@ -328,23 +327,13 @@ def test_what_is_missing_comes_back_by_the_command_of_the_hint(project: GitProje
     _dvc(project, "push", "--all-commits")
 
     older = project.revision("HEAD~1")
-    for bring in (
-        lambda hint: _dvc(project, *shlex.split(hint)[1:]),
-        lambda _hint: fetch_outs(project.repository, older, ["m.yaml"]),
-    ):
-        shutil.rmtree(project.root / ".dvc" / "cache")
-        lost = read_snapshot(project.repository, older)
-        (metrics,) = lost.metrics
-        assert metrics.problem is not None
-        assert list_missing(lost) == ("m.yaml",)
-        bring(metrics.problem.hint)
-        assert read_snapshot(project.repository, older).metrics[0].values == {("auc",): 1}
-
-
-def test_a_failed_fetch_is_an_error_with_dvcs_reason(project: GitProject) -> None:
-    """Where DVC can't bring a file, its own reason is passed on with the command."""
-    with pytest.raises(CompareError, match=r"dvc fetch --all-commits absent.json` failed: .*"):
-        fetch_outs(project.repository, project.revision("HEAD"), ["absent.json"])
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    lost = read_snapshot(project.repository, older)
+    (metrics,) = lost.metrics
+    assert metrics.problem is not None
+    assert list_missing(lost) == (Wanted(revision=older, path="m.yaml"),)
+    _dvc(project, *shlex.split(metrics.problem.hint)[1:])
+    assert read_snapshot(project.repository, older).metrics[0].values == {("auc",): 1}
 
 
 def test_stale_stages_are_those_that_dvc_status_calls_changed(project: GitProject) -> None:

@@ -56,6 +56,7 @@ class CIRequest(Struct, frozen=True, kw_only=True):
     check: bool = True
     report_dir: Path = Path("seatrial-report")
     show_all: bool = False
+    fetch: bool = True
 
 
 class CIResult(Struct, frozen=True, kw_only=True):
@@ -109,7 +110,16 @@ def _measure_job(
         beside=beside,
         run_url=job.run_url,
         notes=notes,
+        fetching=tell if _may_fetch(job, request) else None,
     )
+
+
+def _may_fetch(job: CIJob, request: CIRequest) -> bool:
+    """Whether `dvc` may be run: its settings are the change's, and can name commands and addresses.
+
+    A stranger's change is not given that, unless the job runs the change's code in any case.
+    """
+    return request.fetch and (not job.from_fork or request.reproduce is not Reproduce.NO)
 
 
 def _choose_policy(

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seatrial.commands.baseline import Ends, choose_range
-from seatrial.commands.measure import Measurement, Selection, measure
+from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.config import DEFAULT_NAME, Config, parse_config
 from seatrial.core.revision import Revision
 from seatrial.errors import UsageError
@@ -33,12 +33,13 @@ def compare_revisions(
     config_path: Path | None,
     selection: Selection,
     git_dir: Path | None = None,
+    fetching: Progress | None = None,
 ) -> Measurement:
     """Compare and judge as on a laptop. The policy is the work tree's; in a bare repository, that of its HEAD."""
     repository = Repository.discover(directory, git_dir)
     config = load_config(repository, config_path)
     revisions = choose_range(repository, Ends.parse(base, head))
-    return measure(repository, revisions, config, selection)
+    return measure(repository, revisions, config, selection, fetching=fetching)
 
 
 def load_config(repository: Repository, path: Path | None) -> Config:

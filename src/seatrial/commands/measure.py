@@ -53,10 +53,12 @@ def measure(
     beside: tuple[Finding, ...] = (),
     run_url: str | None = None,
     notes: tuple[str, ...] = (),
+    fetching: Progress | None = None,
 ) -> Measurement:
     """Compare two revisions and judge them by a policy, together with findings from elsewhere.
 
-    Nothing is printed and nothing is sent.
+    Nothing is printed and nothing is sent. With `fetching`, which is told of it, what is nowhere on this machine is
+    fetched by the user's own `dvc`.
     """
     from seatrial.sources.snapshot import read_snapshot
     from seatrial.sources.staleness import find_stale
@@ -66,12 +68,18 @@ def measure(
         return read_snapshot(repository, revision, selection.targets)
 
     chosen = walk_back(repository, revisions, lambda revision: read(revision).holds_metrics)
-    base = read(chosen.base) if chosen.base else None
-    staleness = find_stale(repository, chosen.head)
-    head = replace(read(chosen.head), stale=staleness.stages)
+    base, head = read(chosen.base) if chosen.base else None, read(chosen.head)
     if selection.targets:
         _refuse_unknown_targets(selection.targets, base, head)
     wanted = config.evaluations if selection.intervals else ()
+    if fetching:
+        from seatrial.commands.fetching import Sides, bring_missing
+
+        tables = tuple(evaluation.predictions for evaluation in wanted)
+        again = bring_missing(repository, Sides(base=base, head=head), tables, read.__wrapped__, fetching)
+        base, head, notes = again.base, again.head, (*notes, *again.notes)
+    staleness = find_stale(repository, chosen.head)
+    head = replace(head, stale=staleness.stages)
     uncertainty = estimate_uncertainty(repository, wanted, base, head) if base else Uncertainty()
     comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
     comparison = _look_into_directories(repository, comparison)

@@ -505,7 +505,9 @@ def list_entries(project: Project) -> Iterator[tuple[str, Mapping[object, object
     """Every output that DVC has recorded: its path, and what dvc.lock or a .dvc file writes of it."""
     for entries, directory in project.locked:
         for entry in _list(entries):
-            path = _join(directory, entry.get("path")) if isinstance(entry, Mapping) else None
+            if not isinstance(entry, Mapping):
+                continue
+            path = _join(directory, entry.get("path"))
             if path is not None:
                 yield path, entry
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import shlex
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -17,7 +16,7 @@ from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, read_project
-from seatrial.sources.fetching import fetch_command, group_by_project
+from seatrial.sources.remedies import explain_missing, explain_not_cached
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 
 
@@ -137,13 +136,13 @@ class _Content:
     def _read_cached(self, path: str) -> Mapping[str, bytes | Problem]:
         record = self._find_record(path)
         if record is None or not record.digest or path in self._project.uncached:
-            return {path: _explain_missing(path, self._project)}
+            return {path: explain_missing(path, self._project)}
         try:
             out = self.locate(path)
             if out is None or out.missing:
-                return {path: _explain_not_cached(path, self._revision, self._project)}
+                return {path: explain_not_cached(path, self._revision, self._project)}
             return {f"{path}/{file.path}" if file.path else path: self._cached_bytes(file) for file in out.files} or {
-                path: _explain_missing(path, self._project)
+                path: explain_missing(path, self._project)
             }
         except CompareError as error:
             return {path: Problem(state=State.UNREADABLE, path=path, message=error.message, hint=error.hint)}
@@ -255,22 +254,3 @@ def _select_below(out: CachedOut, path: str) -> CachedOut | None:
     )
     digest = hash_listing((file.path, file.digest) for file in inner)
     return CachedOut(path=path, digest=digest, files=inner) if inner else None
-
-
-def _explain_missing(path: str, project: Project) -> Problem:
-    if path in project.uncached or path in project.outs:
-        hint = f"commit it: git add --force {path}, after dvc repro where it is not on disk"
-    else:
-        hint = f"run the stage that writes it (dvc repro), and commit {path}"
-    return Problem(state=State.MISSING, path=path, message=f"{path}: is declared, but is not there", hint=hint)
-
-
-def _explain_not_cached(path: str, revision: Revision, project: Project) -> Problem:
-    ((root, (below,)),) = group_by_project([path], project.roots).items()
-    command = shlex.join(fetch_command(revision, [below]))
-    return Problem(
-        state=State.MISSING_CACHE,
-        path=path,
-        message=f"{path}: is kept in DVC's cache, and its bytes are not on this machine",
-        hint=f"cd {shlex.quote(root)} && {command}" if root else command,
-    )
