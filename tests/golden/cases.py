@@ -135,7 +135,7 @@ def report(mark: Mark, title: str, *blocks: Block, **given: object) -> Report:
     """A report whose facts say the same as its document."""
     document = Document(mark=mark, title=(Text(title),), blocks=blocks)
     verdict = "passed" if mark is Mark.NEUTRAL else mark.value
-    return Report(facts=facts(verdict, title, **given), document=document)
+    return Report(facts=facts(verdict, title, **given), lay_out=lambda: document)
 
 
 PARAMS = Folded(
@@ -380,7 +380,7 @@ def hostile_names() -> Report:
         facts=facts("failed", HOSTILE_NAMES[5], findings=tuple(
             finding("x", "max_decrease", text, "failed", reason=text) for text in HOSTILE_NAMES
         )),
-        document=Document(
+        lay_out=lambda: Document(
             mark=Mark.FAILED,
             title=(Text(f"Do not merge: {HOSTILE_NAMES[4]} "), Code(name)),
             blocks=(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cached_property, partial
 
 from msgspec import Struct
 
@@ -30,18 +32,26 @@ from seatrial.core.wording import Telling, headline, write_document
 _JSON_INTEGERS = 2**63
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What a run found. Left of it nothing is printed; right of it nothing is computed."""
+class Report(Struct, frozen=True, kw_only=True, dict=True):
+    """What a run found. Left of it nothing is printed; right of it nothing is computed.
+
+    Its document is laid out when a renderer for people asks for it, and once: machines read facts alone.
+    """
 
     facts: ReportFacts
-    document: Document
+    lay_out: Callable[[], Document]
+
+    @cached_property
+    def document(self) -> Document:
+        """The report as a reader meets it."""
+        return self.lay_out()
 
 
 def build_report(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> Report:
     """Lay out a judged comparison as facts and as a document."""
     return Report(
         facts=_collect_facts(comparison, verdict, policy, telling),
-        document=write_document(comparison, verdict, policy, telling),
+        lay_out=partial(write_document, comparison, verdict, policy, telling),
     )
 
 

@@ -79,7 +79,7 @@ def test_links_lead_to_the_web() -> None:
     """An address of another scheme is not linked."""
     line = (Link("good", "https://forge.example/?a=1&b=<2>"), Text(" "), Link("bad", "javascript:alert(1)"))
     document = Document(mark=Mark.PASSED, title=(Text("t"),), blocks=(Paragraph(line=line),))
-    page = draw(Report(facts=CASES["passed"].facts, document=document))
+    page = draw(Report(facts=CASES["passed"].facts, lay_out=lambda: document))
     assert [link["href"] for link in page.select("a")] == ["https://forge.example/?a=1&b=<2>"]
     assert "good bad" in page.get_text()
 

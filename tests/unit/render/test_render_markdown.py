@@ -74,7 +74,7 @@ def page_about(name: str) -> Report:
         Footnote(line=(Text(name), Code(name))),
     )
     document = Document(mark=Mark.FAILED, title=(Text("Do not merge: "), Text(name), Code(name)), blocks=blocks)
-    return Report(facts=CASES["failed"].facts, document=document)
+    return Report(facts=CASES["failed"].facts, lay_out=lambda: document)
 
 
 @settings(max_examples=200, deadline=None)
@@ -186,7 +186,7 @@ def test_gitlab_gets_as_many_diagrams_as_it_draws() -> None:
 def with_blocks(*blocks: Block) -> Report:
     """A report with nothing but these blocks."""
     document = Document(mark=Mark.PASSED, title=(Text("x"),), blocks=blocks)
-    return Report(facts=CASES["passed"].facts, document=document)
+    return Report(facts=CASES["passed"].facts, lay_out=lambda: document)
 
 
 # --- Fitting ----------------------------------------------------------------------------------------------------------

@@ -111,4 +111,4 @@ def test_every_mark_differs_in_its_sign() -> None:
 def with_block(block: Paragraph | Table | Folded | Diagram) -> Report:
     """A report with one block."""
     document = Document(mark=Mark.PASSED, title=(Text("title"),), blocks=(block,))
-    return Report(facts=CASES["passed"].facts, document=document)
+    return Report(facts=CASES["passed"].facts, lay_out=lambda: document)
