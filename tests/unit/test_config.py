@@ -21,7 +21,7 @@ metrics:
     severity: warn
 evaluations:
   - predictions: p.parquet
-    metrics: m.json
+    metrics_file: m.json
     key: id
     label: y
     score: p
@@ -113,6 +113,7 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "version",
         "metrics",
         "evaluations",
+        "waivers",
         "on_broken",
         "stale",
         "on_inconclusive",

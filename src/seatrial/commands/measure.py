@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
+from datetime import datetime, timezone
 from functools import cache
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from seatrial.charts.pipeline import draw_pipeline
 from seatrial.commands.baseline import walk_back
-from seatrial.commands.uncertainty import Uncertainty, estimate_uncertainty
+from seatrial.commands.evidence import gather_evidence
 from seatrial.config import Config
 from seatrial.core.comparison import Comparison, add_contents, compare
 from seatrial.core.document import Diagram
@@ -80,16 +81,16 @@ def measure(
         base, head, notes = again.base, again.head, (*notes, *again.notes)
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
-    uncertainty = estimate_uncertainty(repository, wanted, base, head) if base else Uncertainty()
-    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=uncertainty.intervals)
-    comparison = _look_into_directories(repository, comparison)
-    verdict = evaluate(config.policy, comparison, beside=beside)
+    gathered = gather_evidence(repository, wanted, base, head)
+    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=gathered.intervals)
+    comparison = replace(_look_into_directories(repository, comparison), evaluations=gathered.results)
+    verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
     telling = Telling(
         show_all=selection.show_all,
         precision=selection.precision,
         policy_source=config.source,
         run_url=run_url,
-        notes=(*notes, *staleness.notes, *uncertainty.notes),
+        notes=(*notes, *staleness.notes, *gathered.notes),
         pipeline=_draw_pipeline(head, comparison),
     )
     report = build_report(comparison, verdict, config.policy, telling)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, field
+from msgspec import Struct, field
 
-from seatrial.config.amounts import read_limit, read_margin
 from seatrial.config.document import Document, Path
-from seatrial.config.raw import RawConfig, RawEvaluation, RawRule, RawThreshold
-from seatrial.core.metrics import Direction
-from seatrial.core.policy import Policy, Rule
+from seatrial.config.evaluations import Evaluation, build_evaluations
+from seatrial.config.raw import RawConfig, RawWaiver
+from seatrial.config.scalars import Repeat, build_scalar
+from seatrial.core.policy import Policy, Waiver
 from seatrial.core.verdict import Severity
 
 DEFAULT_NAME = "seatrial.yaml"
-
-
-class Evaluation(Struct, frozen=True, kw_only=True):
-    """Where the per-sample predictions of a metrics file are, and how they are read."""
-
-    predictions: str
-    metrics: str
-    key: str
-    label: str
-    score: str
-    threshold: float | str
-    group: str | None = None
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -35,6 +24,7 @@ class Config(Struct, frozen=True, kw_only=True):
     source: str | None = None
     policy: Policy = field(default_factory=Policy)
     evaluations: tuple[Evaluation, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
 
 
 def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
@@ -46,22 +36,30 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         raise document.fault((), "has no `version`", hint="add `version: 1` as its first line")
     # `metrics:` with nothing below is no gates; `metrics: []` and `metrics: false` are mistakes.
     metrics = {} if document.value.get("metrics") is None else document.value["metrics"]
-    evaluations = [] if document.value.get("evaluations") is None else document.value["evaluations"]
+    listed = [] if document.value.get("evaluations") is None else document.value["evaluations"]
     if not isinstance(metrics, dict):
         raise document.fault(("metrics",), "`metrics` must map a metric's name to its gates")
-    if not isinstance(evaluations, list):
+    if not isinstance(listed, list):
         raise document.fault(("evaluations",), "`evaluations` must be a list")
     top = {**document.value, "metrics": {}, "evaluations": []}
     raw = document.convert((), top, RawConfig)
+    built = [build_scalar(document, pattern, rule) for pattern, rule in metrics.items()]
+    evaluations = build_evaluations(document, listed)
     return Config(
         source=name,
         policy=Policy(
-            rules=tuple(_build_rule(document, pattern, rule) for pattern, rule in metrics.items()),
+            rules=tuple(scalar.rule for scalar in built if scalar.rule),
+            evidence=(
+                *(rule for evaluation in evaluations for rule in evaluation.rules),
+                *(scalar.tested for scalar in built if scalar.tested),
+            ),
+            waivers=tuple(_build_waiver(document, index, waiver) for index, waiver in enumerate(raw.waivers)),
             stale=Severity(raw.stale),
             on_broken=Severity(raw.on_broken),
             on_inconclusive=Severity(raw.on_inconclusive),
         ),
-        evaluations=tuple(_build_evaluation(document, index, item) for index, item in enumerate(evaluations)),
+        evaluations=evaluations,
+        repeats=tuple(scalar.repeat for scalar in built if scalar.repeat),
     )
 
 
@@ -71,35 +69,10 @@ def build_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "seatrial.yaml", **schema}
 
 
-def _build_rule(document: Document, pattern: str, value: Any) -> Rule:
-    path: Path = ("metrics", pattern)
-    raw = document.convert(path, value if value is not None else {}, RawRule)
-    rule = Rule(
-        pattern=pattern,
-        place=f"{document.name}:{document.line(path)}",
-        direction=None if raw.direction is UNSET else Direction(raw.direction),
-        at_least=read_limit(document, (*path, "at_least"), raw.at_least),
-        at_most=read_limit(document, (*path, "at_most"), raw.at_most),
-        max_decrease=read_margin(document, (*path, "max_decrease"), raw.max_decrease),
-        max_increase=read_margin(document, (*path, "max_increase"), raw.max_increase),
-        max_change=read_margin(document, (*path, "max_change"), raw.max_change),
-        severity=Severity(raw.severity),
-    )
-    if not rule.gates and rule.direction is None:
-        hint = f"add {', '.join((*rule.bounds, *rule.margins))}, or a direction"
-        raise document.fault(path, f"metrics.{pattern}: demands nothing", hint=hint)
-    return rule
-
-
-def _build_evaluation(document: Document, index: int, value: Any) -> Evaluation:
-    raw = document.convert(("evaluations", index), value, RawEvaluation)
-    threshold = raw.threshold.param if isinstance(raw.threshold, RawThreshold) else float(raw.threshold)
-    return Evaluation(
-        predictions=raw.predictions,
-        metrics=raw.metrics,
-        key=raw.key,
-        label=raw.label,
-        score=raw.score,
-        threshold=threshold,
-        group=raw.group,
-    )
+def _build_waiver(document: Document, index: int, raw: RawWaiver) -> Waiver:
+    path: Path = ("waivers", index)
+    try:
+        until = date.fromisoformat(raw.until)
+    except ValueError:
+        raise document.fault((*path, "until"), f"`until` is no day: {raw.until}", hint="write 2026-12-31") from None
+    return Waiver(gate=raw.gate, reason=raw.reason, until=until, place=f"{document.name}:{document.line(path)}")

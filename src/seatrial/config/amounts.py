@@ -21,8 +21,11 @@ def read_limit(document: Document, path: Path, value: float | str | UnsetType) -
 
 def read_margin(document: Document, path: Path, value: float | str | UnsetType) -> Margin | None:
     """A tolerance, absolute or a share of the baseline; None where there is none."""
-    if value is UNSET:
-        return None
+    return None if value is UNSET else read_tolerance(document, path, value)
+
+
+def read_tolerance(document: Document, path: Path, value: float | str) -> Margin:
+    """A tolerance that has to be there."""
     text = str(value).strip()
     relative = text.endswith("%")
     amount = read_decimal(document, path, text.removesuffix("%").strip())

@@ -30,6 +30,20 @@ class RawRule(Struct, forbid_unknown_fields=True):
     max_decrease: Tolerance | UnsetType = UNSET
     max_increase: Tolerance | UnsetType = UNSET
     max_change: Tolerance | UnsetType = UNSET
+    no_worse_than: Annotated[
+        Tolerance | UnsetType, Meta(description="The candidate must prove by `test` that it is not worse by this much.")
+    ] = UNSET
+    better_by: Annotated[
+        Tolerance | UnsetType,
+        Meta(description="The candidate must prove by `test` that it is better by more than this."),
+    ] = UNSET
+    test: Annotated[
+        Literal["nadeau-bengio", "welch", "history"] | UnsetType,
+        Meta(description="What the values are: a list over the same folds, a list over seeds, or one value a commit."),
+    ] = UNSET
+    test_train_ratio: Annotated[
+        int | float | str | UnsetType, Meta(description="Of folds: size of the test part over the training part, 1/9.")
+    ] = UNSET
     severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
 
 
@@ -39,21 +53,138 @@ class RawThreshold(Struct, forbid_unknown_fields=True):
     param: Annotated[str, Meta(description="`FILE:KEY` of the parameter, such as params.yaml:evaluate.threshold.")]
 
 
-class RawEvaluation(Struct, forbid_unknown_fields=True):
-    """Per-sample predictions of a binary classifier, from which the uncertainty of its metrics is known."""
+class RawMeasure(Struct, forbid_unknown_fields=True):
+    """Settings of a metric."""
 
-    predictions: Annotated[str, Meta(description="Path of the predictions table (parquet, CSV or JSON lines).")]
-    metrics: Annotated[str, Meta(description="Path of the metrics file that was computed from these predictions.")]
-    key: Annotated[str, Meta(description="Column that identifies a sample.")]
-    label: Annotated[str, Meta(description="Column with the true label, 0 or 1.")]
-    score: Annotated[str, Meta(description="Column with the predicted probability of label 1.")]
-    threshold: Annotated[
-        int | float | RawThreshold, Meta(description="Score from which on a sample is predicted positive.")
-    ] = 0.5
+    at: Annotated[float | None, Meta(description="Threshold of decisions; the evaluation's own if absent.")] = None
+    k: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="How many of the best answers count.")] = None
+    beta: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Weight of recall in f_beta.")] = None
+    quantile: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None, Meta(description="Quantile of the pinball loss.")
+    ] = None
+
+
+class RawGate(RawMeasure, forbid_unknown_fields=True):
+    """What a metric of an evaluation must show."""
+
+    no_worse_than: Annotated[
+        Tolerance | UnsetType, Meta(description="The candidate must prove that it is not worse by this much.")
+    ] = UNSET
+    not_harmed: Annotated[Tolerance | UnsetType, Meta(description="Proven harm beyond this is a breach.")] = UNSET
+    better_by: Annotated[
+        Tolerance | UnsetType, Meta(description="The candidate must prove that it is better by more than this.")
+    ] = UNSET
+    at_most_better_by: Annotated[Tolerance | UnsetType, Meta(description="More than this is too good to be true.")] = (
+        UNSET
+    )
+    at_least: Limit | UnsetType = UNSET
+    at_most: Limit | UnsetType = UNSET
+    bound: Annotated[
+        Literal["point", "lower", "upper"],
+        Meta(description="What is held against at_least and at_most: the value, or the end of its interval."),
+    ] = "point"
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
+
+
+class RawSlices(Struct, forbid_unknown_fields=True):
+    """Parts of the evaluation set that are judged on their own."""
+
+    by: Annotated[
+        tuple[str | tuple[str, ...], ...], Meta(description="Columns, or lists of columns whose values are crossed.")
+    ] = ()
+    where: Annotated[dict[str, str], Meta(description="Named conditions on columns: `hour >= 22 or hour < 5`.")] = {}
+    min_n: Annotated[int, Meta(description="Slices with fewer samples are counted, not tested.", ge=2)] = 200
+    correction: Annotated[
+        Literal["benjamini-hochberg", "holm", "none"], Meta(description="How the number of slices is allowed for.")
+    ] = "benjamini-hochberg"
+    q: Annotated[float, Meta(description="Rate of false alarms among the slices called worse.", gt=0, lt=1)] = 0.05
+    gates: Annotated[tuple[dict[str, RawGate], ...], Meta(description="What every slice must show.")] = ()
+    required: Annotated[
+        tuple[str, ...], Meta(description="Slices that must be there with min_n samples: `carrier=UA`, or a condition.")
+    ] = ()
+
+
+class RawFlips(Struct, forbid_unknown_fields=True):
+    """A limit on the samples that the candidate newly gets wrong."""
+
+    max_newly_wrong: Annotated[int | float | str, Meta(description="A count, or a share of all samples (2%).")]
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
+
+
+class RawGap(RawMeasure, forbid_unknown_fields=True, kw_only=True):
+    """A limit on how far apart groups may lie."""
+
+    metric: Annotated[str, Meta(description="The metric whose largest difference between groups counts.")]
+    by: Annotated[str, Meta(description="Column of the groups.")]
+    max_gap: Limit | UnsetType = UNSET
+    max_gap_increase: Annotated[Tolerance | UnsetType, Meta(description="Proven widening beyond this is a breach.")] = (
+        UNSET
+    )
+    bound: Annotated[
+        Literal["point", "upper"], Meta(description="What is held against max_gap: the gap, or its interval's end.")
+    ] = "point"
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
+
+
+class RawBudget(Struct, forbid_unknown_fields=True):
+    """How often one evaluation set may be used to choose a model before it is worn out."""
+
+    data: Annotated[str, Meta(description="The output of DVC that holds the evaluation set.")]
+    max: Annotated[int, Meta(description="So many models of the main branch may be judged on it.", ge=1)]
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "warn"
+
+
+class RawEvaluation(Struct, forbid_unknown_fields=True):
+    """Per-sample predictions of a model, from which its metrics and their uncertainty are known."""
+
+    predictions: Annotated[str, Meta(description="Path of the predictions (Parquet, CSV, JSON lines or Arrow).")]
+    key: Annotated[str | tuple[str, ...], Meta(description="Column, or columns, that identify a sample.")]
+    name: Annotated[str | None, Meta(description="What reports call it; the path of its predictions if absent.")] = None
+    task: Annotated[
+        Literal["binary", "multiclass", "regression", "ranking", "scores"], Meta(description="What is predicted.")
+    ] = "binary"
+    label: Annotated[str | None, Meta(description="Column of the truth: 0 or 1, a class, a number, a relevance.")] = (
+        None
+    )
+    score: Annotated[
+        str | None,
+        Meta(description="Column of the probability of 1 (binary), the ranking's order, or the graded score."),
+    ] = None
+    prediction: Annotated[str | None, Meta(description="Column of the predicted class or number.")] = None
+    probabilities: Annotated[
+        dict[str, str], Meta(description="Of several classes: the column of each one's probability.")
+    ] = {}
+    query: Annotated[str | None, Meta(description="Of a ranking: the column that names the query.")] = None
+    weight: Annotated[str | None, Meta(description="Column of how much a sample counts.")] = None
     group: Annotated[
         str | None,
         Meta(description="Column of what samples have in common (a user, an aircraft); they err together then."),
     ] = None
+    threshold: Annotated[
+        int | float | RawThreshold, Meta(description="Score from which on a sample is predicted positive.")
+    ] = 0.5
+    metrics_file: Annotated[
+        str | None,
+        Meta(description="The metrics file that was computed from these predictions: its values get intervals."),
+    ] = None
+    metrics: Annotated[tuple[str | dict[str, RawMeasure], ...], Meta(description="What is measured and shown.")] = ()
+    same_eval_set: Annotated[
+        Literal["require", "intersect", "unpaired"],
+        Meta(description="What is done where the two sides were evaluated on different samples."),
+    ] = "require"
+    gates: Annotated[tuple[dict[str, RawGate], ...], Meta(description="What the metrics must show.")] = ()
+    slices: Annotated[RawSlices | None, Meta(description="Parts that are judged on their own.")] = None
+    flips: Annotated[RawFlips | None, Meta(description="A limit on newly wrong samples.")] = None
+    gaps: Annotated[tuple[RawGap, ...], Meta(description="Limits on differences between groups (fairness).")] = ()
+    budget: Annotated[RawBudget | None, Meta(description="A limit on the reuse of the evaluation set.")] = None
+
+
+class RawWaiver(Struct, forbid_unknown_fields=True):
+    """A gate that may fail for a while, and why."""
+
+    gate: Annotated[str, Meta(description="The gate's metric as the report names it; * and ? match.")]
+    reason: Annotated[str, Meta(description="Why; it is printed in every report.", min_length=1)]
+    until: Annotated[str, Meta(description="The last day on which it holds: 2026-12-31.", pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
 class RawConfig(Struct, forbid_unknown_fields=True):
@@ -62,6 +193,7 @@ class RawConfig(Struct, forbid_unknown_fields=True):
     version: Annotated[Literal[1], Meta(description="Version of this file's format.")]
     metrics: Annotated[dict[Pattern, RawRule], Meta(description="Gates by metric.")] = {}
     evaluations: Annotated[tuple[RawEvaluation, ...], Meta(description="Where intervals come from.")] = ()
+    waivers: Annotated[tuple[RawWaiver, ...], Meta(description="Gates that may fail for a while.")] = ()
     stale: Annotated[
         Level,
         Meta(description="What it does that the metrics were not made by this revision's code, data and parameters."),

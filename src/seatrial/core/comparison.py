@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +29,9 @@ from seatrial.core.metrics import (
     spell_not_finite,
 )
 from seatrial.core.revision import RevisionRange
+
+if TYPE_CHECKING:
+    from seatrial.core.evidence import EvaluationResult
 
 
 class Side(str, Enum):
@@ -118,7 +122,10 @@ class SidedProblem(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Everything that two revisions say of each other, in a stable order; `stale` are the candidate's stages."""
+    """Everything that two revisions say of each other, in a stable order.
+
+    `stale` are the candidate's stages; `evaluations` is what the predictions of both sides say.
+    """
 
     range: RevisionRange
     metrics: tuple[Change, ...]
@@ -127,6 +134,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     stages: tuple[StageChange, ...]
     problems: tuple[SidedProblem, ...]
     stale: tuple[StaleStage, ...] = ()
+    evaluations: tuple[EvaluationResult, ...] = ()
 
     @property
     def is_first(self) -> bool:

@@ -110,7 +110,8 @@ class Cohort(Struct, frozen=True, kw_only=True):
 class EvaluationResult(Struct, frozen=True, kw_only=True):
     """All that one evaluation's predictions say.
 
-    `slices` are those with enough samples, `untested` counts the others. `mismatch` says how the two evaluation sets
+    `slices` are those with enough samples, `untested` counts the others. `reused` counts the models of
+    the main branch that were judged on this evaluation set. `mismatch` says how the two evaluation sets
     differ where the policy wants them to be the same. With a `problem` on a `side` there is nothing else.
     """
 
@@ -125,7 +126,9 @@ class EvaluationResult(Struct, frozen=True, kw_only=True):
     n_base: int | None = None
     n_head: int | None = None
     n_common: int | None = None
+    labels_changed: int = 0
     digest: str = ""
+    reused: int | None = None
     mismatch: str = ""
     problem: Problem | None = None
     side: Side | None = None

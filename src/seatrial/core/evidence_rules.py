@@ -14,7 +14,7 @@ from msgspec import Struct
 from seatrial.core.comparison import Side
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap, Harm
 from seatrial.core.metrics import Direction, MetricId
-from seatrial.core.verdict import Finding, Margin, Outcome, Severity, breach
+from seatrial.core.verdict import WORST_FIRST, Finding, Margin, Outcome, Severity, breach
 
 
 class Bound(str, Enum):
@@ -93,9 +93,17 @@ class GapRule(Struct, frozen=True, kw_only=True):
     severity: Severity = Severity.FAIL
 
 
-AnyEvidenceRule = EvidenceRule | FlipRule | GapRule
+class BudgetRule(Struct, frozen=True, kw_only=True):
+    """How many models of the main branch may be judged on one evaluation set, `data`, before it is worn out."""
 
-_WORST_FIRST = (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WARNED, Outcome.NOTED, Outcome.NOT_JUDGED, Outcome.PASSED)
+    evaluation: str
+    place: str
+    data: str
+    most: int
+    severity: Severity = Severity.WARN
+
+
+AnyEvidenceRule = EvidenceRule | FlipRule | GapRule | BudgetRule
 
 
 def judge_evidence(rules: Iterable[AnyEvidenceRule], results: Iterable[EvaluationResult]) -> list[Finding]:
@@ -122,6 +130,8 @@ def _judge(rule: AnyEvidenceRule, result: EvaluationResult) -> list[Finding]:
         case GapRule():
             gaps = [gap for gap in result.gaps if (gap.metric, gap.by) == (rule.metric, rule.by)]
             return [finding for gap in gaps for finding in _judge_gap(rule, gap)]
+        case BudgetRule():
+            return [_judge_reuse(rule, result)]
 
 
 def _report_absent(rule: EvidenceRule, result: EvaluationResult) -> Finding:
@@ -320,9 +330,9 @@ def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]
         reason = f"no slice has {result.min_n:,} samples"
         return [_summarise(rule, identity, Outcome.NOT_JUDGED, reason, result, ())]
     judged = [(evidence, finding) for evidence in slices for finding in _judge_slice(rule, evidence)]
-    worst = min(_WORST_FIRST.index(finding.outcome) for _, finding in judged)
-    shared = [(evidence, finding) for evidence, finding in judged if _WORST_FIRST.index(finding.outcome) == worst]
-    outcome = _WORST_FIRST[worst]
+    worst = min(WORST_FIRST.index(finding.outcome) for _, finding in judged)
+    shared = [(evidence, finding) for evidence, finding in judged if WORST_FIRST.index(finding.outcome) == worst]
+    outcome = WORST_FIRST[worst]
     ranked = sorted(shared, key=lambda pair: -pair[0].harm.point if pair[0].harm else 0.0)
     if outcome in {Outcome.PASSED, Outcome.NOT_JUDGED}:
         reason = "none proven worse" if rule.not_harmed else "all within the limit"
@@ -390,6 +400,27 @@ def _judge_flips(rule: FlipRule, result: EvaluationResult, flips: Flips) -> Find
         severity=rule.severity,
         reason=f"{flips.newly_wrong:,} of {flips.n:,} samples, against {flips.newly_right:,} newly right",
         hint="" if kept else f"look at {examples}",
+        place=rule.place,
+    )
+
+
+def _judge_reuse(rule: BudgetRule, result: EvaluationResult) -> Finding:
+    """Who looks at one set often enough will find a model that suits it by chance."""
+    used = result.reused
+    if used is None:
+        judged = _Judged(Outcome.INCONCLUSIVE, f"{rule.data} is in no dvc.lock", "name the output that holds the set")
+    elif used <= rule.most:
+        judged = _Judged(Outcome.PASSED, f"used {used:,} times")
+    else:
+        judged = _Judged(breach(rule.severity), f"used {used:,} times", "draw a new evaluation set")
+    return Finding(
+        id=MetricId(file=result.name, key=("uses of the evaluation set",)),
+        check="budget",
+        limit=f"≤ {rule.most:,}",
+        outcome=judged.outcome,
+        severity=rule.severity,
+        reason=judged.reason,
+        hint=judged.hint,
         place=rule.place,
     )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.core.comparison import Change, Comparison, Side
+from seatrial.core.evidence_rules import AnyEvidenceRule, judge_evidence
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
 from seatrial.core.verdict import Finding, Margin, Outcome, Severity, Status, Verdict, breach
 from seatrial.errors import ExitCode
@@ -56,8 +59,25 @@ class Rule(Struct, frozen=True, kw_only=True):
         }
 
 
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A gate that may fail up to and including a day; `gate` is its metric's name, in which `*` and `?` match."""
+
+    gate: str
+    reason: str
+    until: date
+    place: str
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether this waiver speaks of a finding that would hinder the merge."""
+        names = (str(finding.id), finding.id.dotted)
+        return finding.outcome in _HINDRANCES and any(self.gate == n or fnmatchcase(n, self.gate) for n in names)
+
+
+_HINDRANCES = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WARNED})
+
+
 class Policy(Struct, frozen=True, kw_only=True):
-    """All rules, and what is done where no rule can answer.
+    """All rules, on numbers as they stand and on evidence, and what is done where no rule can answer.
 
     `stale` is what it does that the candidate's metrics were not made by its own code, data and parameters;
     `on_broken` what a metrics file or value of the candidate does that is missing, unreadable or not
@@ -65,9 +85,16 @@ class Policy(Struct, frozen=True, kw_only=True):
     """
 
     rules: tuple[Rule, ...] = ()
+    evidence: tuple[AnyEvidenceRule, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     stale: Severity = Severity.WARN
     on_broken: Severity = Severity.FAIL
     on_inconclusive: Severity = Severity.FAIL
+
+    @property
+    def gates(self) -> bool:
+        """Whether anything is demanded at all."""
+        return bool(self.evidence) or any(rule.gates for rule in self.rules)
 
     def direction_of(self, identity: MetricId) -> Direction | None:
         """The direction that the first matching rule names."""
@@ -78,16 +105,20 @@ _HARDEST_FIRST = (Severity.FAIL, Severity.WARN, Severity.INFO)
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
 
 
-def evaluate(policy: Policy, comparison: Comparison, *, beside: tuple[Finding, ...] = ()) -> Verdict:
+def evaluate(
+    policy: Policy, comparison: Comparison, *, beside: tuple[Finding, ...] = (), today: date | None = None
+) -> Verdict:
     """Judge a comparison; `beside` are findings from elsewhere that count as well.
 
-    A tighter limit never turns failed into passed.
+    Without `today` no waiver holds. A tighter limit never turns failed into passed.
     """
     by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
     # A rule that only warns does not soften what the policy says of broken values.
     named = {finding.id for finding in by_rule if _HARDEST_FIRST.index(finding.severity) <= _hardness(policy)}
     health = [*_check_health(policy, comparison, named=named), *_check_lost(policy, comparison, by_rule)]
-    findings = (*by_rule, *health, *_check_stale(policy, comparison), *beside)
+    shown = judge_evidence(policy.evidence, comparison.evaluations)
+    found = (*by_rule, *shown, *health, *_check_stale(policy, comparison), *beside)
+    findings = tuple(_waive(finding, policy.waivers, today) for finding in found)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
 
@@ -109,6 +140,17 @@ def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
         return Status.INCONCLUSIVE
     undecided = Outcome.INCONCLUSIVE in outcomes and policy.on_inconclusive is Severity.WARN
     return Status.WARNED if undecided or Outcome.WARNED in outcomes else Status.PASSED
+
+
+def _waive(finding: Finding, waivers: tuple[Waiver, ...], today: date | None) -> Finding:
+    """A finding as its waiver leaves it; one whose waiver has ended says so."""
+    waiver = next((waiver for waiver in waivers if waiver.covers(finding)), None)
+    if waiver is None or today is None:
+        return finding
+    if today > waiver.until:
+        return replace(finding, hint=f"its waiver ended on {waiver.until}; {finding.hint or 'mend it, or renew that'}")
+    reason = f"waived until {waiver.until}: {waiver.reason} ({finding.reason})"
+    return replace(finding, outcome=Outcome.WAIVED, reason=reason, hint="")
 
 
 def _hardness(policy: Policy) -> int:

@@ -17,6 +17,7 @@ _MARKS: Mapping[Outcome, Mark] = {
     Outcome.PASSED: Mark.PASSED,
     Outcome.NOTED: Mark.NEUTRAL,
     Outcome.WARNED: Mark.WARNED,
+    Outcome.WAIVED: Mark.NEUTRAL,
     Outcome.INCONCLUSIVE: Mark.INCONCLUSIVE,
     Outcome.FAILED: Mark.FAILED,
     Outcome.NOT_JUDGED: Mark.NEUTRAL,

@@ -21,11 +21,16 @@ class Severity(str, Enum):
 
 
 class Outcome(str, Enum):
-    """One gate's answer. `not-judged` is for a change rule where there is nothing to compare with yet."""
+    """One gate's answer.
+
+    `not-judged` is for a change rule where there is nothing to compare with yet, `waived` for what would hinder the
+    merge were it not excused for a while.
+    """
 
     PASSED = "passed"
     NOTED = "noted"
     WARNED = "warned"
+    WAIVED = "waived"
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
     NOT_JUDGED = "not-judged"
@@ -97,10 +102,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return tuple(sorted(gates, key=lambda gate: _rank(gate.worst)))
 
 
-_WORST_FIRST = (
+WORST_FIRST = (
     Outcome.FAILED,
     Outcome.INCONCLUSIVE,
     Outcome.WARNED,
+    Outcome.WAIVED,
     Outcome.NOTED,
     Outcome.NOT_JUDGED,
     Outcome.PASSED,
@@ -108,7 +114,7 @@ _WORST_FIRST = (
 
 
 def _rank(finding: Finding) -> int:
-    return _WORST_FIRST.index(finding.outcome)
+    return WORST_FIRST.index(finding.outcome)
 
 
 def breach(severity: Severity) -> Outcome:

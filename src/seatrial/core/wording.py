@@ -69,7 +69,7 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
         return f"No change: metrics are those of {base}"
     if not comparison.metrics:
         return "No metrics: neither side declares any"
-    if not any(rule.gates for rule in policy.rules):
+    if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
     return f"Ready to merge: {count(judged, 'gate')} passed"
 
@@ -100,7 +100,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
 def _choose_mark(comparison: Comparison, verdict: Verdict, policy: Policy) -> Mark:
     if verdict.status is not Status.PASSED:
         return Mark(verdict.status.value)
-    silent = not any(rule.gates for rule in policy.rules) and not comparison.is_unchanged
+    silent = not policy.gates and not comparison.is_unchanged
     return Mark.NEUTRAL if comparison.is_first or silent else Mark.PASSED
 
 

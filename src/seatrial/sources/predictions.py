@@ -1,8 +1,8 @@
-"""Per-row predictions of two models on one evaluation set: read, checked and joined by key.
+"""Predictions of single samples: read from the file that holds them, checked, and joined by key.
 
-Parquet, CSV with a header line, and JSON lines, told by the file's name. Only the named columns are read.
-Whatever can't be paired with certainty is an error that names the file and the column; nothing is dropped
-or filled in silently.
+Parquet, CSV with a header line, JSON lines and Arrow, told by the file's name. Only the columns that are needed are
+read. Whatever can't be used with certainty is an error that names the file and the column; nothing is dropped or
+filled in silently.
 """
 
 from __future__ import annotations
@@ -10,116 +10,150 @@ from __future__ import annotations
 import difflib
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import polars as pl
-from msgspec import Struct
-from numpy.typing import NDArray
+from msgspec import Struct, field
 
+from seatrial.config.evaluations import Columns
 from seatrial.errors import CompareError
+from seatrial.stats.names import Task
 
 # Names inside of the table, whatever the project calls its columns; key columns are key0, key1, …
-_LABEL, _SCORE, _GROUP = "label", "score", "group"
+LABEL, SCORE, PREDICTION, QUERY, WEIGHT, GROUP = "label", "score", "prediction", "query", "weight", "group"
+PROBABILITY, SLICE, WHERE = "probability:", "slice:", "where:"
+_BASE = ":base"
 _TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
+_MISSING = "(missing)"
+_SHOWN = 5
 
 
-class PredictionColumns(Struct, frozen=True, kw_only=True):
-    """Which columns of a predictions file hold what; several key columns identify a row together."""
+class Cuts(Struct, frozen=True, kw_only=True):
+    """What the evaluation set is cut by: columns, and named conditions in SQL's language of expressions."""
 
-    key: tuple[str, ...]
-    label: str
-    score: str
-    group: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All columns that are read, each once."""
-        group = (self.group,) if self.group else ()
-        return tuple(dict.fromkeys((*self.key, self.label, self.score, *group)))
+    columns: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
 
 
 class Predictions(Struct, frozen=True, kw_only=True, eq=False):
-    """One side's checked rows."""
+    """One side's checked rows, in the order of the file."""
 
     path: str
+    task: Task
     table: pl.DataFrame
 
     @property
-    def label(self) -> NDArray[np.bool_]:
-        """True labels (n,), in the order of the file."""
-        return self.table[_LABEL].to_numpy()
+    def size(self) -> int:
+        """How many rows there are."""
+        return self.table.height
 
     @property
-    def score(self) -> NDArray[np.float64]:
-        """Predicted probabilities of the positive class (n,), in the order of the file."""
-        return self.table[_SCORE].to_numpy()
+    def keys(self) -> list[str]:
+        """The columns that identify a row."""
+        return [name for name in self.table.columns if name.startswith("key")]
 
 
-class PairedPredictions(Struct, frozen=True, kw_only=True, eq=False):
-    """The rows that both sides hold, in the order of their keys; arrays are (n_common,).
+class Pairs(Struct, frozen=True, kw_only=True, eq=False):
+    """The rows that both sides hold, in the order of their keys.
 
-    `label` is the candidate's where the sides differ (in `labels_changed` rows), so that both models are
-    held against the newest truth. `groups` numbers the clusters, likewise the candidate's. `digest`
-    (SHA-256) is of the common keys and labels: the evaluation set without the models.
+    `base` and `head` are tables of one shape: the answers of each side beside the truth, the weights, the clusters and
+    the slices, which are the candidate's on both, so that both models are held against the newest truth.
+    `digest` (SHA-256) is of the common keys and labels: the evaluation set without the models.
     """
 
-    label: NDArray[np.bool_]
-    base: NDArray[np.float64]
-    head: NDArray[np.float64]
-    groups: NDArray[np.int64] | None
+    base: Predictions
+    head: Predictions
     n_base: int
     n_head: int
-    n_common: int
     labels_changed: int
     digest: str
+    only_base: tuple[str, ...] = field(default=())
+    only_head: tuple[str, ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        """How many rows both sides hold."""
+        return self.head.size
 
     @property
     def same_evaluation_set(self) -> bool:
         """Whether both sides hold the same keys with the same labels."""
-        return self.n_base == self.n_common == self.n_head and not self.labels_changed
+        return self.n_base == self.size == self.n_head and not self.labels_changed
 
 
-def read_predictions(source: bytes | Path, *, path: str, columns: PredictionColumns) -> Predictions:
+def read_predictions(
+    source: bytes | Path, *, path: str, task: Task, columns: Columns, cuts: Cuts | None = None
+) -> Predictions:
     """Read and check one side; `path` is the file's name in the project, and tells its format.
 
     `source` is the content, or a file that holds it under any name (DVC's cache names files by digest).
     Raises CompareError if the file can't be read, lacks a column, or holds a row that can't be used.
     """
-    raw = _read_table(source, path, columns.names)
+    cut = cuts or Cuts()
+    raw = _read_table(source, path, (*_list_columns(columns), *cut.columns), cut.where)
     if raw.is_empty():
         raise CompareError(f"{path} has no rows", hint="Was the evaluation run on an empty set?")
     check = _Check(path=path, raw=raw, columns=columns)
-    for name in columns.names:
+    for name in dict.fromkeys(_list_columns(columns)):
         check.refuse(raw[name].is_null(), f"column {name!r} is empty")
     keys = [_as_key(raw[name], path).alias(f"key{i}") for i, name in enumerate(columns.key)]
-    groups = [_as_text(raw[columns.group]).alias(_GROUP)] if columns.group else []
     check.refuse(pl.DataFrame(keys).is_duplicated(), f"the key {', '.join(columns.key)} is not unique")
-    return Predictions(path=path, table=pl.DataFrame([*keys, _as_label(check), _as_score(check), *groups]))
+    slices = [_as_text(raw[name]).fill_null(_MISSING).alias(f"{SLICE}{name}") for name in cut.columns]
+    wheres = [raw[f"{WHERE}{name}"].fill_null(value=False) for name, _ in cut.where]
+    table = pl.DataFrame([*keys, *_READERS[task](check), *_read_common(check), *slices, *wheres])
+    return Predictions(path=path, task=task, table=table)
 
 
-def pair_predictions(base: Predictions, head: Predictions) -> PairedPredictions:
+def pair_predictions(base: Predictions, head: Predictions) -> Pairs:
     """Join two sides by key; raises CompareError if they share none."""
-    keys = [name for name in head.table.columns if name.startswith("key")]
+    keys = head.keys
     before, after = _with_same_key_types(base.table, head.table, keys)
-    rows = after.join(before.select(*keys, _LABEL, _SCORE), on=keys, how="inner", suffix="_base").sort(keys)
+    answers = [name for name in after.columns if name in {SCORE, PREDICTION} or name.startswith(PROBABILITY)]
+    truth = [LABEL] if LABEL in after.columns else []
+    absent = [name for name in answers if name not in before.columns]
+    if absent:
+        raise CompareError(f"{base.path}: the baseline has no {absent[0]}, which the candidate has")
+    renamed = before.select(*keys, *(pl.col(name).alias(f"{name}{_BASE}") for name in (*truth, *answers)))
+    rows = after.join(renamed, on=keys, how="inner").sort(keys)
     if rows.is_empty():
         raise CompareError(
             f"{head.path}: no row of the candidate has a key of the baseline",
             hint="Both sides need one evaluation set with lasting keys; a row number is none if rows move.",
         )
-    return PairedPredictions(
-        label=rows[_LABEL].to_numpy(),
-        base=rows[f"{_SCORE}_base"].to_numpy(),
-        head=rows[_SCORE].to_numpy(),
-        groups=rows[_GROUP].rank("dense").cast(pl.Int64).to_numpy() if _GROUP in rows.columns else None,
+    shared = rows.select(after.columns)
+    changed = int((rows[LABEL] != rows[f"{LABEL}{_BASE}"]).sum()) if truth else 0
+    whole = before.height == rows.height == after.height
+    return Pairs(
+        base=Predictions(
+            path=base.path,
+            task=base.task,
+            table=shared.with_columns(rows[f"{name}{_BASE}"].alias(name) for name in answers),
+        ),
+        head=Predictions(path=head.path, task=head.task, table=shared),
         n_base=before.height,
         n_head=after.height,
-        n_common=rows.height,
-        labels_changed=int((rows[_LABEL] != rows[f"{_LABEL}_base"]).sum()),
-        digest=hashlib.sha256(rows.select(*keys, _LABEL).write_csv().encode()).hexdigest(),
+        labels_changed=changed,
+        digest=_digest(rows.select(*keys, *truth)),
+        only_base=() if whole else show_keys(before.join(rows, on=keys, how="anti"), keys),
+        only_head=() if whole else show_keys(after.join(rows, on=keys, how="anti"), keys),
     )
+
+
+def show_keys(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
+    """The first few keys, as a report names them."""
+    first = rows.select(keys).sort(keys).head(_SHOWN)
+    return tuple(", ".join(_shown(value) for value in row) for row in first.iter_rows())
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    return hashlib.sha256(rows.write_csv().encode()).hexdigest()
+
+
+def _list_columns(columns: Columns) -> tuple[str, ...]:
+    single = (columns.label, columns.score, columns.prediction, columns.query, columns.weight, columns.group)
+    probabilities = (column for _, column in columns.probabilities)
+    return (*columns.key, *(name for name in single if name), *probabilities)
 
 
 def _scan_parquet(source: bytes | Path) -> pl.LazyFrame:
@@ -137,6 +171,10 @@ def _scan_json_lines(source: bytes | Path) -> pl.LazyFrame:
     return pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None)
 
 
+def _scan_arrow(source: bytes | Path) -> pl.LazyFrame:
+    return pl.scan_ipc(_stream(source), glob=False, hive_partitioning=False)
+
+
 def _stream(source: bytes | Path) -> io.BytesIO | Path:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
@@ -146,10 +184,14 @@ _FORMATS: dict[str, Callable[[bytes | Path], pl.LazyFrame]] = {
     ".csv": _scan_csv,
     ".jsonl": _scan_json_lines,
     ".ndjson": _scan_json_lines,
+    ".arrow": _scan_arrow,
+    ".feather": _scan_arrow,
 }
 
 
-def _read_table(source: bytes | Path, path: str, names: tuple[str, ...]) -> pl.DataFrame:
+def _read_table(
+    source: bytes | Path, path: str, names: tuple[str, ...], where: tuple[tuple[str, str], ...]
+) -> pl.DataFrame:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in _FORMATS:
         raise CompareError(
@@ -162,11 +204,31 @@ def _read_table(source: bytes | Path, path: str, names: tuple[str, ...]) -> pl.D
         for name in names:
             if name not in present:
                 raise _missing_column(name, present, path)
-        return table.select(names).collect()
+        conditions = [_parse_condition(table, name, text, path) for name, text in where]
+        return table.select(*dict.fromkeys(names), *conditions).collect()
     # A damaged Parquet file can make polars panic, which is no Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CompareError(f"{path} can't be read as {suffix[1:]}: {reason}") from None
+
+
+def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl.Expr:
+    """A condition of the policy as an expression on the table's columns; text columns of a CSV count as numbers."""
+    hint = "a condition compares columns: hour >= 22 or carrier = 'UA'"
+    try:
+        parsed = pl.sql_expr(text)
+        known = table.collect_schema()
+        for column in parsed.meta.root_names():
+            if column not in known:
+                raise _missing_column(column, known.names(), path)
+        condition = parsed.alias(f"{WHERE}{name}")
+        kind = table.select(condition).collect_schema().dtypes()[0]
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CompareError(f"slices.where.{name}: {text!r} can't be read: {reason}", hint=hint) from None
+    if kind != pl.Boolean:
+        raise CompareError(f"slices.where.{name}: {text!r} is not true or false, but {kind}", hint=hint)
+    return condition
 
 
 def _missing_column(name: str, present: list[str], path: str) -> CompareError:
@@ -187,7 +249,7 @@ def _shown(value: object) -> str:
 class _Check(Struct, frozen=True, kw_only=True, eq=False):
     path: str
     raw: pl.DataFrame
-    columns: PredictionColumns
+    columns: Columns
 
     def refuse(self, mask: pl.Series, what: str) -> None:
         """Raise if the mask (n,) marks any row, naming how many and the first one's key."""
@@ -196,6 +258,24 @@ class _Check(Struct, frozen=True, kw_only=True, eq=False):
             first = self.raw.row(int(mask.arg_max() or 0), named=True)
             key = ", ".join(f"{name}={_shown(first[name])}" for name in self.columns.key)
             raise CompareError(f"{self.path}: {what} in {count} of {self.raw.height} rows, first at {key}")
+
+    def number(self, name: str | None) -> pl.Series:
+        """A column of finite numbers."""
+        column = self.raw[name or ""]
+        values: pl.Series = column.cast(pl.Float64, strict=False)
+        self.refuse(~values.is_finite().fill_null(value=False), f"column {name!r} is no number")
+        return values
+
+    def probability(self, name: str | None) -> pl.Series:
+        """A column of numbers from 0 to 1."""
+        values = self.number(name)
+        what = f"column {name!r} is no probability: it lies outside of 0 to 1"
+        self.refuse((values < 0) | (values > 1), what)
+        return values
+
+    def text(self, name: str | None) -> pl.Series:
+        """A column of names."""
+        return _as_text(self.raw[name or ""])
 
 
 def _as_key(column: pl.Series, path: str) -> pl.Series:
@@ -214,22 +294,68 @@ def _as_text(column: pl.Series) -> pl.Series:
     return text
 
 
-def _as_label(check: _Check) -> pl.Series:
-    name = check.columns.label
-    text = _as_text(check.raw[name]).str.strip_chars().str.to_lowercase()
+def _as_truth(check: _Check, name: str | None) -> pl.Series:
+    text = check.text(name).str.strip_chars().str.to_lowercase()
     truth = text.is_in(_TRUE)
     others = ~(truth | text.is_in(_FALSE))
-    seen = ", ".join(_shown(value) for value in check.raw[name].filter(others).unique().sort()[:3])
+    seen = ", ".join(_shown(value) for value in check.raw[name or ""].filter(others).unique().sort()[:3])
     check.refuse(others, f"column {name!r} is neither 0 nor 1 (but {seen})")
-    return truth.alias(_LABEL)
+    return truth
 
 
-def _as_score(check: _Check) -> pl.Series:
-    name = check.columns.score
-    score: pl.Series = check.raw[name].cast(pl.Float64, strict=False)
-    check.refuse(score.is_null() | score.is_nan(), f"column {name!r} is no number")
-    check.refuse((score < 0) | (score > 1), f"column {name!r} is no probability: it lies outside of 0 to 1")
-    return score.alias(_SCORE)
+def _read_binary(check: _Check) -> list[pl.Series]:
+    columns = check.columns
+    return [_as_truth(check, columns.label).alias(LABEL), check.probability(columns.score).alias(SCORE)]
+
+
+def _read_multiclass(check: _Check) -> list[pl.Series]:
+    columns = check.columns
+    answers = [check.text(columns.prediction).alias(PREDICTION)] if columns.prediction else []
+    probabilities = [check.probability(column).alias(f"{PROBABILITY}{name}") for name, column in columns.probabilities]
+    label = check.text(columns.label)
+    if probabilities:
+        known = pl.Series([name for name, _ in columns.probabilities], dtype=pl.String)
+        check.refuse(~label.is_in(known.implode()), f"column {columns.label!r} holds a class without a probability")
+    return [label.alias(LABEL), *answers, *probabilities]
+
+
+def _read_regression(check: _Check) -> list[pl.Series]:
+    columns = check.columns
+    return [check.number(columns.label).alias(LABEL), check.number(columns.prediction).alias(PREDICTION)]
+
+
+def _read_ranking(check: _Check) -> list[pl.Series]:
+    columns = check.columns
+    relevance = check.number(columns.label)
+    check.refuse(relevance < 0, f"column {columns.label!r} is a relevance below 0")
+    query = check.text(columns.query).alias(QUERY)
+    return [relevance.alias(LABEL), check.number(columns.score).alias(SCORE), query]
+
+
+def _read_scores(check: _Check) -> list[pl.Series]:
+    columns = check.columns
+    query = [check.text(columns.query).alias(QUERY)] if columns.query else []
+    return [check.number(columns.score).alias(SCORE), *query]
+
+
+_READERS: dict[Task, Callable[[_Check], list[pl.Series]]] = {
+    Task.BINARY: _read_binary,
+    Task.MULTICLASS: _read_multiclass,
+    Task.REGRESSION: _read_regression,
+    Task.RANKING: _read_ranking,
+    Task.SCORES: _read_scores,
+}
+
+
+def _read_common(check: _Check) -> list[pl.Series]:
+    found = []
+    if check.columns.weight:
+        weight = check.number(check.columns.weight)
+        check.refuse(weight <= 0, f"column {check.columns.weight!r} is a weight that is not above 0")
+        found.append(weight.alias(WEIGHT))
+    if check.columns.group:
+        found.append(check.text(check.columns.group).alias(GROUP))
+    return found
 
 
 def _with_same_key_types(base: pl.DataFrame, head: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -10,14 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from seatrial.config.evaluations import Columns
 from seatrial.errors import CompareError
-from seatrial.sources.predictions import PredictionColumns, Predictions, pair_predictions, read_predictions
-from seatrial.stats.binary import BinarySample
+from seatrial.sources.predictions import LABEL, SCORE, Pairs, Predictions, pair_predictions, read_predictions
+from seatrial.sources.samples import build_samples, find_units, number_clusters
 from seatrial.stats.estimates import estimate
-from seatrial.stats.names import Measure
+from seatrial.stats.names import Measure, Task
 
-COLUMNS = PredictionColumns(key=("flight",), label="late", score="probability")
-CLUSTERED = PredictionColumns(key=("flight",), label="late", score="probability", group="tail")
+COLUMNS = Columns(key=("flight",), label="late", score="probability")
+CLUSTERED = Columns(key=("flight",), label="late", score="probability", group="tail")
 ROWS = pl.DataFrame(
     {
         "carrier": ["AA", "UA", "AA", "B6"],
@@ -36,9 +37,33 @@ def parquet(table: pl.DataFrame) -> bytes:
     return stream.getvalue()
 
 
-def read(table: pl.DataFrame, columns: PredictionColumns = COLUMNS) -> Predictions:
+def read(table: pl.DataFrame, columns: Columns = COLUMNS) -> Predictions:
     """The table after a way through Parquet."""
-    return read_predictions(parquet(table), path="reports/predictions.parquet", columns=columns)
+    return read_predictions(parquet(table), path="reports/predictions.parquet", task=Task.BINARY, columns=columns)
+
+
+def labels(side: Predictions) -> list[bool]:
+    """The true labels, in the order of the rows."""
+    return side.table[LABEL].to_list()
+
+
+def scores(side: Predictions) -> list[float]:
+    """The scores, in the order of the rows."""
+    return side.table[SCORE].to_list()
+
+
+def clusters(pairs: Pairs) -> list[int]:
+    """The number of each row's cluster."""
+    found = number_clusters(find_units(pairs.head))
+    assert found is not None
+    return found.tolist()
+
+
+def arrow(table: pl.DataFrame) -> bytes:
+    """The table as the bytes of an Arrow file."""
+    stream = io.BytesIO()
+    table.write_ipc(stream)
+    return stream.getvalue()
 
 
 FORMATS = {
@@ -46,6 +71,7 @@ FORMATS = {
     "p.csv": ROWS.write_csv().encode(),
     "p.jsonl": ROWS.write_ndjson().encode(),
     "P.NDJSON": ROWS.write_ndjson().encode(),
+    "p.arrow": arrow(ROWS),
 }
 
 
@@ -55,9 +81,9 @@ class TestReading:
     @pytest.mark.parametrize("path", FORMATS)
     def test_every_format_gives_the_same_rows(self, path: str) -> None:
         """Parquet, CSV and JSON lines hold the same labels and scores, in the order of the file."""
-        found = read_predictions(FORMATS[path], path=path, columns=COLUMNS)
-        assert found.label.tolist() == [False, True, False, True]
-        assert found.score.tolist() == [0.1, 0.8, 0.4, 0.6]
+        found = read_predictions(FORMATS[path], path=path, task=Task.BINARY, columns=COLUMNS)
+        assert labels(found) == [False, True, False, True]
+        assert scores(found) == [0.1, 0.8, 0.4, 0.6]
 
     @pytest.mark.parametrize("path", FORMATS)
     def test_a_file_of_any_name_is_read_as_what_the_project_calls_it(self, path: str, tmp_path: Path) -> None:
@@ -65,8 +91,8 @@ class TestReading:
         file = tmp_path / "[a]*?"
         file.write_bytes(FORMATS[path])
         (tmp_path / "ab").write_bytes(b"another file that the pattern would match")
-        found = read_predictions(file, path=path, columns=COLUMNS)
-        assert found.score.tolist() == [0.1, 0.8, 0.4, 0.6]
+        found = read_predictions(file, path=path, task=Task.BINARY, columns=COLUMNS)
+        assert scores(found) == [0.1, 0.8, 0.4, 0.6]
 
     @pytest.mark.parametrize(
         "label",
@@ -80,13 +106,13 @@ class TestReading:
     )
     def test_labels_of_every_writing(self, label: pl.Series) -> None:
         """Booleans, whole numbers and their text mean the same."""
-        assert read(ROWS.with_columns(late=label)).label.tolist() == [False, True, False, True]
+        assert labels(read(ROWS.with_columns(late=label))) == [False, True, False, True]
 
     def test_single_precision_scores_are_read(self) -> None:
         """Scores in float32 become float64 without another loss."""
         found = read(ROWS.with_columns(pl.col("probability").cast(pl.Float32)))
-        assert found.score.dtype == np.float64
-        assert found.score.tolist() == np.array([0.1, 0.8, 0.4, 0.6], dtype=np.float32).tolist()
+        assert found.table[SCORE].dtype == pl.Float64
+        assert scores(found) == np.array([0.1, 0.8, 0.4, 0.6], dtype=np.float32).tolist()
 
 
 class TestRefusing:
@@ -108,7 +134,7 @@ class TestRefusing:
             ({"probability": [0.1, float("nan"), 0.4, 0.6]}, "column 'probability' is no number in 1 of 4 rows"),
             ({"probability": ["0.1", "high", "0.4", "0.6"]}, "column 'probability' is no number in 1 of 4 rows"),
             ({"probability": [0.1, 1.2, -0.4, 0.6]}, "it lies outside of 0 to 1 in 2 of 4 rows, first at flight=7"),
-            ({"probability": [0.1, float("inf"), 0.4, 0.6]}, "it lies outside of 0 to 1 in 1 of 4 rows"),
+            ({"probability": [0.1, float("inf"), 0.4, 0.6]}, "column 'probability' is no number in 1 of 4 rows"),
         ],
     )
     def test_unusable_rows(self, change: dict[str, list[object]], message: str) -> None:
@@ -122,9 +148,9 @@ class TestRefusing:
     @pytest.mark.parametrize("path", FORMATS)
     def test_missing_column(self, path: str) -> None:
         """A column that is not there is named, with the nearest one that is."""
-        columns = PredictionColumns(key=("flight",), label="late", score="probabilty")
+        columns = Columns(key=("flight",), label="late", score="probabilty")
         with pytest.raises(CompareError) as caught:
-            read_predictions(FORMATS[path], path=path, columns=columns)
+            read_predictions(FORMATS[path], path=path, task=Task.BINARY, columns=columns)
         assert caught.value.message == f"{path} has no column 'probabilty'"
         assert caught.value.hint.startswith("Did you mean 'probability'? It has 'carrier', 'flight', 'late', ")
 
@@ -135,7 +161,7 @@ class TestRefusing:
     def test_content_that_is_no_table(self, content: bytes, path: str) -> None:
         """Whatever the bytes are, the answer is one error that names the file."""
         with pytest.raises(CompareError, match=path):
-            read_predictions(content, path=path, columns=COLUMNS)
+            read_predictions(content, path=path, task=Task.BINARY, columns=COLUMNS)
 
     def test_damaged_parquet(self) -> None:
         """A file with any one byte flipped is read, or refused as that file; polars' panics do not get through."""
@@ -145,7 +171,7 @@ class TestRefusing:
             damaged = bytearray(whole)
             damaged[place] ^= 0xFF
             try:
-                read_predictions(bytes(damaged), path="p.parquet", columns=COLUMNS)
+                read_predictions(bytes(damaged), path="p.parquet", task=Task.BINARY, columns=COLUMNS)
             except CompareError as error:
                 messages.append(error.message)
         assert len(messages) > len(whole) // 6
@@ -159,13 +185,13 @@ class TestRefusing:
     def test_unknown_suffix(self) -> None:
         """Other formats are refused by name, pickles among them, and the known ones are told."""
         with pytest.raises(CompareError, match=r"predictions.pkl: the suffix .pkl is of no format") as caught:
-            read_predictions(b"", path="reports/predictions.pkl", columns=COLUMNS)
-        assert caught.value.hint == "Write them as .parquet, .csv, .jsonl, .ndjson."
+            read_predictions(b"", path="reports/predictions.pkl", task=Task.BINARY, columns=COLUMNS)
+        assert caught.value.hint == "Write them as .parquet, .csv, .jsonl, .ndjson, .arrow, .feather."
 
     def test_absent_file(self, tmp_path: Path) -> None:
         """A path that holds nothing is refused with the project's name of it."""
         with pytest.raises(CompareError, match=r"^p.csv can't be read as csv"):
-            read_predictions(tmp_path / "absent", path="p.csv", columns=COLUMNS)
+            read_predictions(tmp_path / "absent", path="p.csv", task=Task.BINARY, columns=COLUMNS)
 
     def test_a_long_value_is_cut(self) -> None:
         """Text out of the file takes only so much of a message."""
@@ -182,40 +208,42 @@ class TestPairing:
         """Whatever the order of the files, each row's two scores stand side by side, in the order of the keys."""
         other = ROWS.reverse().with_columns(probability=pl.Series([0.65, 0.45, 0.85, 0.15]))
         pair = pair_predictions(read(ROWS), read(other))
-        assert pair.label.tolist() == [False, True, True, False]
-        assert pair.base.tolist() == [0.4, 0.8, 0.6, 0.1]
-        assert pair.head.tolist() == [0.45, 0.85, 0.65, 0.15]
-        assert (pair.n_base, pair.n_head, pair.n_common, pair.labels_changed) == (4, 4, 4, 0)
+        assert labels(pair.head) == [False, True, True, False]
+        assert scores(pair.base) == [0.4, 0.8, 0.6, 0.1]
+        assert scores(pair.head) == [0.45, 0.85, 0.65, 0.15]
+        assert (pair.n_base, pair.n_head, pair.size, pair.labels_changed) == (4, 4, 4, 0)
         assert pair.same_evaluation_set
-        assert pair.groups is None
+        assert number_clusters(find_units(pair.head)) is None
 
     def test_other_rows_are_counted(self) -> None:
         """Rows of one side alone are left out of the arrays and counted, and the set is not the same."""
         pair = pair_predictions(read(ROWS.head(3)), read(ROWS.tail(3)))
-        assert (pair.n_base, pair.n_head, pair.n_common) == (3, 3, 2)
+        assert (pair.n_base, pair.n_head, pair.size) == (3, 3, 2)
         assert not pair.same_evaluation_set
 
     def test_changed_labels_are_counted_and_the_newest_count(self) -> None:
         """A label that differs is told, and both models are held against the candidate's."""
         pair = pair_predictions(read(ROWS), read(ROWS.with_columns(late=pl.Series([1, 1, 0, 1]))))
         assert pair.labels_changed == 1
-        assert pair.label.tolist() == [False, True, True, True]
+        assert labels(pair.head) == [False, True, True, True]
         assert not pair.same_evaluation_set
 
     def test_several_key_columns(self) -> None:
         """Columns that identify a row only together are joined together."""
-        columns = PredictionColumns(key=("carrier", "flight"), label="late", score="probability")
+        columns = Columns(key=("carrier", "flight"), label="late", score="probability")
         table = ROWS.with_columns(flight=pl.Series([1, 1, 2, 1]))
         pair = pair_predictions(read(table, columns), read(table.reverse(), columns))
-        assert pair.head.tolist() == [0.1, 0.4, 0.6, 0.8]
+        assert scores(pair.head) == [0.1, 0.4, 0.6, 0.8]
         with pytest.raises(CompareError, match="the key flight is not unique in 3 of 4 rows"):
             read(table)
 
     def test_formats_meet(self) -> None:
         """Whole-number keys in Parquet find their text in CSV, and a leading zero is another key."""
-        csv = read_predictions(FORMATS["p.csv"].replace(b",7,", b",007,"), path="p.csv", columns=COLUMNS)
+        csv = read_predictions(
+            FORMATS["p.csv"].replace(b",7,", b",007,"), path="p.csv", task=Task.BINARY, columns=COLUMNS
+        )
         pair = pair_predictions(read(ROWS), csv)
-        assert sorted(pair.head.tolist()) == [0.1, 0.4, 0.6]
+        assert sorted(scores(pair.head)) == [0.1, 0.4, 0.6]
 
     def test_no_common_key(self) -> None:
         """Two sides without a common key can't be compared."""
@@ -225,8 +253,7 @@ class TestPairing:
     def test_groups_are_numbered(self) -> None:
         """Rows with the same text in the group column have the same number, and others have others."""
         pair = pair_predictions(read(ROWS, CLUSTERED), read(ROWS, CLUSTERED))
-        assert pair.groups is not None
-        by_flight = dict(zip([5, 7, 9, 11], pair.groups.tolist(), strict=True))
+        by_flight = dict(zip([5, 7, 9, 11], clusters(pair), strict=True))
         assert by_flight[5] == by_flight[11]
         assert len(set(by_flight.values())) == 3
 
@@ -252,6 +279,6 @@ class TestPairing:
         )
         other = table.with_columns(probability=pl.Series(rng.random(200)))
         pair = pair_predictions(read(table, CLUSTERED), read(other, CLUSTERED))
-        sides = (BinarySample.of(pair.label, score) for score in (pair.base, pair.head))
-        found = estimate(*sides, [Measure(name="roc_auc")], groups=pair.groups)
+        base, head = build_samples((pair.base, pair.head), (0.5, 0.5))
+        found = estimate(base, head, [Measure(name="roc_auc")], groups=np.array(clusters(pair)))
         assert found[Measure(name="roc_auc")].n == 200

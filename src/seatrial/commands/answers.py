@@ -1,0 +1,97 @@
+"""One side of an evaluation: where its predictions are, and what its metrics file tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seatrial.config.evaluations import Evaluation
+from seatrial.core.comparison import Side
+from seatrial.core.metrics import Snapshot, Value, is_finite
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+
+if TYPE_CHECKING:
+    from seatrial.sources.predictions import Predictions
+
+
+class SidedError(Exception):
+    """Why one side's predictions can't be had."""
+
+    def __init__(self, side: Side, cause: CompareError) -> None:
+        super().__init__(cause.message)
+        self.side, self.cause = side, cause
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """One side of an evaluation: its predictions, and the values that the metrics file tells of them."""
+
+    predictions: Predictions
+    threshold: float
+    values: Mapping[str, Value]
+
+    @classmethod
+    def read(cls, repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Answers:
+        """Read one side; SidedError where it can't be had."""
+        try:
+            return cls(
+                predictions=_read_predictions(repository, evaluation, snapshot),
+                threshold=_read_threshold(evaluation, snapshot),
+                values=_read_values(snapshot, evaluation.metrics_file),
+            )
+        except CompareError as error:
+            raise SidedError(side, error) from None
+
+
+def is_untouched(repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot) -> bool:
+    """Whether values, threshold and predictions are the same: every difference is 0 then, and certain.
+
+    That is seen from digests, without the numbers and the second that importing polars takes.
+    """
+    from seatrial.sources.snapshot import locate_out
+
+    if _read_values(base, evaluation.metrics_file) != _read_values(head, evaluation.metrics_file):
+        return False
+    if _read_threshold(evaluation, base) != _read_threshold(evaluation, head):
+        return False
+    before, after = (locate_out(repository, side.revision, evaluation.predictions) for side in (base, head))
+    return before is not None and after is not None and bool(before.digest) and before.digest == after.digest
+
+
+def _read_values(side: Snapshot, path: str | None) -> dict[str, Value]:
+    """The top-level values of one metrics file, by name."""
+    found = next((file for file in side.metrics if file.path == path), None)
+    return {key[0]: value for key, value in found.values.items() if len(key) == 1} if found else {}
+
+
+def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Predictions:
+    from seatrial.sources.predictions import Cuts, read_predictions
+    from seatrial.sources.snapshot import locate_out, read_text
+
+    path = evaluation.predictions
+    slicing = evaluation.slicing
+    by = (*(slicing.columns if slicing else ()), *(column for _, column in evaluation.gaps))
+    cuts = Cuts(columns=tuple(dict.fromkeys(by)), where=slicing.where if slicing else ())
+    out = locate_out(repository, side.revision, path)
+    place = out.files[0].location if out and out.files else None
+    # An output that DVC does not cache is tracked by git, as is a file that is no output at all.
+    source = place or read_text(repository, side.revision, path)
+    if source is not None:
+        return read_predictions(source, path=path, task=evaluation.task, columns=evaluation.columns, cuts=cuts)
+    if out is None:
+        raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
+    raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch --all-commits {path})")
+
+
+def _read_threshold(evaluation: Evaluation, side: Snapshot) -> float:
+    """The threshold of a side: the policy's number, or the parameter that it names."""
+    if not isinstance(evaluation.threshold, str):
+        return evaluation.threshold
+    file, _, key = evaluation.threshold.rpartition(":")
+    values = next((one.values for one in side.params if one.path == file), {})
+    value = values.get(tuple(key.split(".")))
+    if not is_finite(value) or isinstance(value, str):
+        raise CompareError(f"the threshold {evaluation.threshold} is not a number at {side.revision}")
+    return float(value or 0)

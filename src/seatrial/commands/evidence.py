@@ -1,0 +1,76 @@
+"""What the predictions of both sides say, for the policy to judge and the report to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from seatrial.commands.answers import Answers, SidedError, is_untouched
+from seatrial.config.evaluations import Evaluation
+from seatrial.core.comparison import Side
+from seatrial.core.evidence import EvaluationResult
+from seatrial.core.metrics import Interval, MetricId, Problem, Snapshot, State
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+
+_NOT_INSTALLED = "no intervals: install seatrial[stats]"
+
+
+class Gathered(Struct, frozen=True, kw_only=True):
+    """The evaluations' results, the intervals of metrics files, and what the report has to say beside them."""
+
+    results: tuple[EvaluationResult, ...] = ()
+    intervals: Mapping[MetricId, Interval] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def gather_evidence(
+    repository: Repository, evaluations: tuple[Evaluation, ...], base: Snapshot | None, head: Snapshot
+) -> Gathered:
+    """Evidence of every evaluation; what can't be had is said, never faked."""
+    gathered = [_gather(repository, evaluation, base, head) for evaluation in evaluations]
+    intervals: dict[MetricId, Interval] = {}
+    for one in gathered:
+        intervals |= one.intervals
+    return Gathered(
+        results=tuple(result for one in gathered for result in one.results),
+        intervals=intervals,
+        notes=tuple(dict.fromkeys(note for one in gathered for note in one.notes)),
+    )
+
+
+def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot) -> Gathered:
+    if not evaluation.rules and not evaluation.slicing:
+        if base is None or _is_broken(evaluation, base, head):
+            return Gathered()  # there is no change to put an interval around, or the file itself is the news
+        if is_untouched(repository, evaluation, base, head):
+            return Gathered(notes=(f"{evaluation.predictions}: the same on both sides",))
+    try:
+        from seatrial.commands.weighing import Weighing
+
+        before = Answers.read(repository, evaluation, base, Side.BASE) if base else None
+        after = Answers.read(repository, evaluation, head, Side.HEAD)
+        weighing = Weighing(evaluation=evaluation, before=before, after=after)
+        result = weighing.weigh()
+        return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=weighing.describe(result))
+    except ImportError:
+        return _refuse(evaluation, Side.HEAD, CompareError(_NOT_INSTALLED, hint="pip install 'seatrial[stats]'"))
+    except SidedError as error:
+        return _refuse(evaluation, error.side, error.cause)
+    except CompareError as error:
+        return _refuse(evaluation, Side.HEAD, error)
+
+
+def _refuse(evaluation: Evaluation, side: Side, error: CompareError) -> Gathered:
+    """An evaluation that can't be had: a finding where it has gates, else a remark."""
+    if not evaluation.rules:
+        subject = evaluation.metrics_file or evaluation.name
+        told = error.message if error.message == _NOT_INSTALLED else f"no intervals for {subject}: {error.message}"
+        return Gathered(notes=(told,))
+    problem = Problem(state=State.UNREADABLE, path=evaluation.predictions, message=error.message, hint=error.hint)
+    return Gathered(results=(EvaluationResult(name=evaluation.name, problem=problem, side=side),))
+
+
+def _is_broken(evaluation: Evaluation, base: Snapshot, head: Snapshot) -> bool:
+    return any(file.problem for side in (base, head) for file in side.metrics if file.path == evaluation.metrics_file)

@@ -1,0 +1,95 @@
+"""Estimates of the statistics as evidence that a policy judges and a report tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from seatrial.core.comparison import Change, Side, measure_delta
+from seatrial.core.evidence import Evidence
+from seatrial.core.evidence_rules import Correction
+from seatrial.core.metrics import Direction, Interval, MetricId, State
+from seatrial.stats.multiplicity import benjamini_hochberg, holm
+from seatrial.stats.paired import Estimate, Insufficient
+from seatrial.stats.power import minimum_detectable_effect
+from seatrial.stats.shrinkage import shrink
+
+
+def state_evidence(
+    identity: MetricId, answer: Estimate | Insufficient, direction: Direction, *, paired: bool
+) -> Evidence:
+    """An estimate as the policy and the report take it; unless `paired`, only what it says of the candidate."""
+    base = answer.base if paired else None
+    if not isinstance(answer, Estimate):
+        change = _state_change(identity, base, answer.head, direction, reason=answer.reason)
+        return Evidence(change=change, n=answer.n, reason=answer.reason)
+    interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
+    change = _state_change(identity, base, answer.head, direction, interval=interval if paired else None)
+    return Evidence(
+        change=change,
+        n=answer.n,
+        own=(answer.head_low, answer.head_high),
+        detectable=minimum_detectable_effect(answer.se, level=answer.level) if paired else None,
+        p_worse=(answer.p_lower if direction is Direction.HIGHER else answer.p_higher) if paired else None,
+        caution=answer.caution,
+    )
+
+
+def _state_change(
+    identity: MetricId,
+    base: float | None,
+    head: float | None,
+    direction: Direction,
+    *,
+    interval: Interval | None = None,
+    reason: str = "",
+) -> Change:
+    if base is None or head is None:
+        state = State.UNREADABLE if head is None else State.ADDED
+    else:
+        state = State.UNCHANGED if base == head else State.CHANGED
+    return Change(
+        id=identity,
+        state=state,
+        base=base,
+        head=head,
+        delta=measure_delta(base, head),
+        direction=direction,
+        interval=interval,
+        side=Side.HEAD if head is None else None,
+        reason=reason if state is State.UNREADABLE else "",
+    )
+
+
+def adjust_slices(
+    found: Sequence[tuple[Evidence, Estimate | Insufficient]], correction: Correction
+) -> tuple[Evidence, ...]:
+    """The slices with what their number asks for: corrected p-values, and differences drawn together.
+
+    Each metric's slices are a family of their own.
+    """
+    families: dict[str, list[int]] = {}
+    for position, (evidence, answer) in enumerate(found):
+        if isinstance(answer, Estimate) and evidence.p_worse is not None:
+            families.setdefault(evidence.change.id.key[-1], []).append(position)
+    adjusted = [evidence for evidence, _ in found]
+    for family in families.values():
+        estimates = [answer for position in family if isinstance(answer := found[position][1], Estimate)]
+        p_values = _correct(np.array([adjusted[position].p_worse for position in family], dtype=np.float64), correction)
+        drawn = shrink([one.delta for one in estimates], [one.se for one in estimates]).effect
+        for position, p_value, shrunken in zip(family, p_values, drawn, strict=True):
+            adjusted[position] = replace(adjusted[position], p_adjusted=float(p_value), shrunken=float(shrunken))
+    return tuple(adjusted)
+
+
+def _correct(p_values: NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
+    match correction:
+        case Correction.BENJAMINI_HOCHBERG:
+            return benjamini_hochberg(p_values)
+        case Correction.HOLM:
+            return holm(p_values)
+        case Correction.NONE:
+            return p_values

@@ -1,0 +1,153 @@
+"""Predictions as samples that the statistics understand: arrays by task, clusters, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from seatrial.sources.predictions import (
+    GROUP,
+    LABEL,
+    PREDICTION,
+    PROBABILITY,
+    QUERY,
+    SCORE,
+    SLICE,
+    WEIGHT,
+    WHERE,
+    Predictions,
+)
+from seatrial.stats.names import Task
+
+if TYPE_CHECKING:
+    from seatrial.stats.multiclass import MulticlassSample
+    from seatrial.stats.sample import Sample
+
+Codes = NDArray[np.int64]
+
+
+class Sliced(Struct, frozen=True, kw_only=True, eq=False):
+    """One way to cut the units: `codes` (n,) is each unit's part, −1 for none, `names` what the parts are called."""
+
+    codes: Codes
+    names: tuple[str, ...]
+
+
+def build_samples(sides: Sequence[Predictions], thresholds: Sequence[float]) -> tuple[Sample, ...]:
+    """The samples of one or two sides of one evaluation; classes are numbered alike on both."""
+    classes = _list_classes(sides) if sides[0].task is Task.MULTICLASS else ()
+    return tuple(_build(side, threshold, classes) for side, threshold in zip(sides, thresholds, strict=True))
+
+
+def find_units(predictions: Predictions) -> pl.DataFrame:
+    """One row for each unit, in the order of the samples' units: a query's first row, or every row itself."""
+    table = predictions.table
+    if QUERY not in table.columns:
+        return table
+    return table.group_by(QUERY, maintain_order=True).first().sort(QUERY).select(table.columns)
+
+
+def number_clusters(units: pl.DataFrame) -> Codes | None:
+    """Each unit's cluster (n,), None where units are independent."""
+    return _number(units[GROUP])[0] if GROUP in units.columns else None
+
+
+def cut_units(units: pl.DataFrame, by: Sequence[tuple[str, ...]], where: Sequence[str]) -> Iterator[Sliced]:
+    """The slicings by columns, each cross of columns being one, then the conditions."""
+    for columns in by:
+        yield _cut_by(units, columns)
+    for name in where:
+        codes = units[f"{WHERE}{name}"].to_numpy().astype(np.int64) - 1
+        yield Sliced(codes=codes, names=(name,))
+
+
+def _cut_by(units: pl.DataFrame, columns: tuple[str, ...]) -> Sliced:
+    numbered = [_number(units[f"{SLICE}{column}"]) for column in columns]
+    crossed = np.zeros(units.height, dtype=np.int64)
+    for codes, names in numbered:
+        crossed = crossed * len(names) + codes
+    present, codes = np.unique(crossed, return_inverse=True)
+    labels = [names for _, names in numbered]
+    return Sliced(codes=codes.astype(np.int64), names=tuple(_label(int(code), columns, labels) for code in present))
+
+
+def _label(code: int, columns: tuple[str, ...], names: list[list[str]]) -> str:
+    """`carrier=UA, origin=EWR`, from the number of the cross."""
+    parts = []
+    for column, known in zip(reversed(columns), reversed(names), strict=True):
+        code, position = divmod(code, len(known))
+        parts.append(f"{column}={known[position]}")
+    return ", ".join(reversed(parts))
+
+
+def _number(column: pl.Series) -> tuple[Codes, list[str]]:
+    """Codes (n,) of a text column, in the order of its names, and those names."""
+    names = column.unique().sort()
+    codes = column.replace_strict(names, pl.int_range(len(names), eager=True), return_dtype=pl.Int64)
+    numbered: Codes = codes.to_numpy()
+    return numbered, names.to_list()
+
+
+def _list_classes(sides: Sequence[Predictions]) -> tuple[str, ...]:
+    """All classes that any side has as a truth, an answer or a probability, in the order of their names."""
+    table = sides[0].table
+    if given := [name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)]:
+        return tuple(given)
+    found = pl.concat([side.table[column] for side in sides for column in (LABEL, PREDICTION)])
+    return tuple(found.unique().sort())
+
+
+def _build(side: Predictions, threshold: float, classes: tuple[str, ...]) -> Sample:
+    table = side.table
+    weight = table[WEIGHT].to_numpy() if WEIGHT in table.columns else None
+
+    def array(name: str) -> NDArray[np.generic]:
+        return table[name].to_numpy()
+
+    # Each task's metrics are loaded where they are needed: one evaluation needs one of them.
+    match side.task:
+        case Task.BINARY:
+            from seatrial.stats.binary import BinarySample
+
+            return BinarySample.of(array(LABEL), array(SCORE), threshold=threshold, weight=weight)
+        case Task.MULTICLASS:
+            return _build_multiclass(table, classes, weight)
+        case Task.REGRESSION:
+            from seatrial.stats.regression import RegressionSample
+
+            return RegressionSample.of(array(LABEL), array(PREDICTION), weight=weight)
+        case Task.RANKING:
+            from seatrial.stats.retrieval import RankingSample
+
+            return RankingSample.of(_number(table[QUERY])[0], array(LABEL), array(SCORE), weight=weight)
+        case Task.SCORES:
+            from seatrial.stats.scores import ScoreSample
+
+            unit = _number(table[QUERY])[0] if QUERY in table.columns else None
+            return ScoreSample.of(array(SCORE), unit=unit, weight=weight)
+
+
+def _build_multiclass(
+    table: pl.DataFrame, classes: tuple[str, ...], weight: NDArray[np.generic] | None
+) -> MulticlassSample:
+    from seatrial.stats.multiclass import MulticlassSample
+
+    number = {name: code for code, name in enumerate(classes)}
+
+    def codes(name: str) -> Codes:
+        return table[name].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+
+    columns = [f"{PROBABILITY}{name}" for name in classes]
+    known = set(columns) <= set(table.columns)
+    return MulticlassSample.of(
+        codes(LABEL),
+        classes=len(classes),
+        prediction=codes(PREDICTION) if PREDICTION in table.columns else None,
+        probability=table.select(columns).to_numpy() if known else None,
+        weight=weight,
+    )
