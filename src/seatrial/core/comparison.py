@@ -202,9 +202,15 @@ def measure_delta(base: Value, head: Value) -> Delta | None:
     """
     if not (is_finite(base) and is_finite(head)):
         return None
+    if base == head:
+        return _NO_CHANGE if base else _NO_CHANGE_OF_ZERO
     before, after = Decimal(str(base)), Decimal(str(head))
     absolute = after - before
     return Delta(absolute=absolute, relative=absolute / abs(before) if before else None)
+
+
+_NO_CHANGE = Delta(absolute=Decimal(0), relative=Decimal(0))
+_NO_CHANGE_OF_ZERO = Delta(absolute=Decimal(0), relative=None)
 
 
 def _compare_sets(
@@ -286,6 +292,8 @@ def _compare_value(
 
 
 def _judge_state(base: _Cell, head: _Cell, *, nullable: bool) -> tuple[State, Side | None, str, str]:
+    if is_finite(base.value) and is_finite(head.value):  # as most are
+        return (State.UNCHANGED if base.value == head.value else State.CHANGED), None, "", ""
     for side, cell in ((Side.HEAD, head), (Side.BASE, base)):
         if cell.problem:
             return cell.problem.state, side, cell.problem.message, cell.problem.hint

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -145,7 +146,9 @@ def is_number(value: Value) -> bool:
 
 def is_finite(value: Value) -> bool:
     """Whether a value is a number other than NaN and the infinities, within the range of a float."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if not isinstance(value, int) or isinstance(value, bool):
         return False
     try:
         return math.isfinite(value)
@@ -179,6 +182,7 @@ _SUMMARIES = _words("mean avg average median value min max macro micro weighted 
 _WORD = re.compile(r"[a-z]+\d*")
 
 
+@lru_cache(maxsize=1 << 14)
 def guess_direction(key: Key) -> Direction | None:
     """Which way is better, judged by the usual names of metrics; None where the name does not tell.
 
