@@ -132,7 +132,8 @@ class WorkTree:
 
     def __init__(self, repository: Repository) -> None:
         self._root = repository.root
-        self._real_root = Path(os.path.realpath(repository.root))
+        self._real_root = os.path.realpath(repository.root).rstrip(os.sep)
+        self._directories: dict[str, str] = {}
         self._files = dict.fromkeys(sorted(repository.list_files()))
 
     def paths(self) -> Collection[str]:
@@ -172,12 +173,22 @@ class WorkTree:
         """Where a path is on disk, symbolic links followed; None where it isn't, or lies outside of the repository."""
         if "\0" in path or len(path) > _MAX_PATH:
             return None
-        real = Path(os.path.realpath(self._root / path))
-        if not real.is_relative_to(self._real_root):
+        real = self._resolve(path)
+        top, below = real[: len(self._real_root)], real[len(self._real_root) :]
+        if top != self._real_root or below[:1] not in {"", os.sep} or ".git" in below.split(os.sep):
             return None
-        parts = real.relative_to(self._real_root).parts
         # No error of a name that is too long: there is no such file.
-        return real if ".git" not in parts and os.path.exists(real) else None  # noqa: PTH110
+        return Path(real) if os.path.exists(real) else None  # noqa: PTH110
+
+    def _resolve(self, path: str) -> str:
+        """Where a path leads to, links followed. Many files lie in one directory, which is followed once."""
+        directory, _, name = path.rpartition("/")
+        if name in {"", ".", ".."}:
+            return os.path.realpath(self._root / path)
+        if directory not in self._directories:
+            self._directories[directory] = os.path.realpath(self._root / directory)
+        real = f"{self._directories[directory]}{os.sep}{name}"
+        return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114 - no error of any name
 
     def _measure(self, path: str) -> int | None:
         """How long a file is; None where there is none to read."""
