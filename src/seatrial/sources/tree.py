@@ -174,8 +174,8 @@ class WorkTree:
         if "\0" in path or len(path) > _MAX_PATH:
             return None
         real = self._resolve(path)
-        top, below = real[: len(self._real_root)], real[len(self._real_root) :]
-        if top != self._real_root or below[:1] not in {"", os.sep} or ".git" in below.split(os.sep):
+        top, below = real[: len(self._real_root)], f"{real[len(self._real_root) :]}{os.sep}"
+        if top != self._real_root or not below.startswith(os.sep) or f"{os.sep}.git{os.sep}" in below:
             return None
         # No error of a name that is too long: there is no such file.
         return Path(real) if os.path.exists(real) else None  # noqa: PTH110
