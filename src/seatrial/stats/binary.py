@@ -21,6 +21,7 @@ from seatrial.stats.influence import (
     Undefined,
     check_weight,
     count_effective,
+    is_same,
     mean_influence,
 )
 from seatrial.stats.names import DEFAULT_THRESHOLD, Measure, Task
@@ -108,7 +109,7 @@ class BinarySample:
         """Whether truth, scores, weights and, for a metric of decisions, the threshold are equal."""
         same_cut = measure.name in _SCORE_METRICS or self._cut(measure) == other._cut(measure)
         return same_cut and all(
-            _equal(getattr(self, name), getattr(other, name)) for name in ("label", "score", "weight")
+            is_same(getattr(self, name), getattr(other, name)) for name in ("label", "score", "weight")
         )
 
     def decide(self, measure: Measure) -> _Decisions:
@@ -249,9 +250,3 @@ def _check_labels(label: ArrayLike) -> Bools:
 def _check_threshold(threshold: float) -> None:
     if not np.isfinite(threshold):
         raise ValueError(f"the threshold {threshold} is not a finite number")
-
-
-def _equal(one: NDArray[np.generic] | None, other: NDArray[np.generic] | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one is other or np.array_equal(one, other)

@@ -96,6 +96,11 @@ def _as_share(found: Influence, hits: Bools, among: Bools | None = None) -> Infl
     return Influence(value=found.value, psi=found.psi, support=found.support, mass=found.mass, strata=among, hits=hits)
 
 
+def is_same(one: Numbers | None, other: Numbers | None) -> bool:
+    """Whether two arrays hold the same, or both are absent."""
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
 def count_effective(weight: Floats) -> int:
     """The number of equally weighted units that tell as much, (Σw)² / Σw² (Kish 1965), rounded down."""
     squares = float(weight @ weight)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from seatrial.stats.influence import Influence, Undefined
+from seatrial.stats.influence import Influence, Undefined, is_same
 from seatrial.stats.proportions import mcnemar, tango_interval, wilson_interval
 from seatrial.stats.spread import Clusters, Spread, find_spread
 
@@ -154,11 +154,7 @@ def own_interval(
 
 def _is_paired_share(base: Influence, head: Influence) -> bool:
     """Whether both are plain proportions of the same rows."""
-    if base.hits is None or head.hits is None:
-        return False
-    if base.strata is None or head.strata is None:
-        return base.strata is head.strata
-    return base.strata is head.strata or np.array_equal(base.strata, head.strata)
+    return base.hits is not None and head.hits is not None and is_same(base.strata, head.strata)
 
 
 def _compare_shares(base: Influence, head: Influence, *, se: float, level: float) -> _Inference:

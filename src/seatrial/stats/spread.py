@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seatrial.stats.influence import Bools, Floats, Influence, Undefined
+from seatrial.stats.influence import Bools, Floats, Influence, Undefined, is_same
 
 # With fewer clusters, counted by their effective number, there is no standard error.
 MIN_CLUSTERS = 5
@@ -52,12 +52,8 @@ def find_spread(head: Influence, base: Influence | None = None, clusters: Cluste
         return _jackknife(head, base, clusters, support=support)
     if base is None:
         return _spread(head.psi, head.strata, support=support)
-    strata = base.strata if base.strata is not None and _is_same(base.strata, head.strata) else None
+    strata = head.strata if is_same(base.strata, head.strata) else None
     return _spread(head.psi - base.psi, strata, support=support)
-
-
-def _is_same(one: Bools, other: Bools | None) -> bool:
-    return one is other or (other is not None and np.array_equal(one, other))
 
 
 def _spread(psi: Floats, strata: Bools | None, *, support: int) -> Spread:

@@ -59,8 +59,8 @@ def answer(
     level: float = 0.95,
 ) -> dict[str, Estimate | Insufficient]:
     """The estimates of two models, by the metrics' names."""
-    sides = (BinarySample.of(label, score, weight=weight) for score in (base, head))
-    found = estimate(*sides, [Measure(name=name) for name in names], groups=groups, level=level)
+    before, after = (BinarySample.of(label, score, weight=weight) for score in (base, head))
+    found = estimate(before, after, [Measure(name=name) for name in names], groups=groups, level=level)
     return {measure.name: one for measure, one in found.items()}
 
 
