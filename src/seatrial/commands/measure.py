@@ -6,13 +6,13 @@ import posixpath
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from seatrial.charts.pipeline import draw_pipeline
 from seatrial.commands.baseline import walk_back
-from seatrial.commands.evidence import gather_evidence
 from seatrial.config import Config
 from seatrial.core.comparison import Comparison, add_contents, compare
 from seatrial.core.document import Diagram
@@ -24,6 +24,10 @@ from seatrial.core.verdict import Finding, Verdict
 from seatrial.core.wording import Telling
 from seatrial.errors import UsageError
 from seatrial.git import Repository
+
+if TYPE_CHECKING:
+    from seatrial.commands.evidence import Gathered
+    from seatrial.config.evaluations import Evaluation
 
 Progress = Callable[[str], None]
 
@@ -81,20 +85,31 @@ def measure(
         base, head, notes = again.base, again.head, (*notes, *again.notes)
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
-    gathered = gather_evidence(repository, wanted, base, head)
-    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=gathered.intervals)
-    comparison = replace(_look_into_directories(repository, comparison), evaluations=gathered.results)
+    gathered = _gather_evidence(repository, wanted, base, head) if wanted else None
+    intervals = gathered.intervals if gathered else {}
+    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=intervals)
+    comparison = _look_into_directories(repository, comparison)
+    if gathered:
+        comparison, notes = replace(comparison, evaluations=gathered.results), (*notes, *gathered.notes)
     verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
     telling = Telling(
         show_all=selection.show_all,
         precision=selection.precision,
         policy_source=config.source,
         run_url=run_url,
-        notes=(*notes, *staleness.notes, *gathered.notes),
+        notes=(*staleness.notes, *notes),
         pipeline=_draw_pipeline(head, comparison),
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _gather_evidence(
+    repository: Repository, wanted: tuple[Evaluation, ...], base: Snapshot | None, head: Snapshot
+) -> Gathered:
+    from seatrial.commands.evidence import gather_evidence
+
+    return gather_evidence(repository, wanted, base, head)
 
 
 def _look_into_directories(repository: Repository, comparison: Comparison) -> Comparison:

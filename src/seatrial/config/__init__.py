@@ -1,19 +1,24 @@
-"""seatrial.yaml: read, checked key by key with the line of every fault, and frozen into a `Config`."""
+"""seatrial.yaml: read, checked key by key with the line of every fault, and frozen into a `Config`.
+
+What reads it is imported where there is one: a comparison without a policy does not wait for it.
+"""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
 
-from seatrial.config.document import Document, Path
-from seatrial.config.evaluations import Evaluation, build_evaluations
-from seatrial.config.raw import RawConfig, RawWaiver
-from seatrial.config.scalars import Repeat, build_scalar
 from seatrial.core.policy import Policy, Waiver
 from seatrial.core.verdict import Severity
+
+if TYPE_CHECKING:
+    from seatrial.config.document import Document, Path
+    from seatrial.config.evaluations import Evaluation
+    from seatrial.config.raw import RawWaiver
+    from seatrial.config.scalars import Repeat
 
 DEFAULT_NAME = "seatrial.yaml"
 
@@ -29,6 +34,10 @@ class Config(Struct, frozen=True, kw_only=True):
 
 def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
     """Read a seatrial.yaml; every fault is a ConfigError that starts with `NAME:LINE`."""
+    from seatrial.config.document import Document
+    from seatrial.config.raw import RawConfig
+    from seatrial.config.scalars import build_scalar
+
     document = Document.parse(text, name)
     if not isinstance(document.value, dict):
         raise document.fault((), "must be a mapping that starts with `version: 1`")
@@ -44,7 +53,7 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
     top = {**document.value, "metrics": {}, "evaluations": []}
     raw = document.convert((), top, RawConfig)
     built = [build_scalar(document, pattern, rule) for pattern, rule in metrics.items()]
-    evaluations = build_evaluations(document, listed)
+    evaluations = _build_evaluations(document, listed) if listed else ()
     return Config(
         source=name,
         policy=Policy(
@@ -63,8 +72,16 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
     )
 
 
+def _build_evaluations(document: Document, listed: list[Any]) -> tuple[Evaluation, ...]:
+    from seatrial.config.evaluations import build_evaluations
+
+    return build_evaluations(document, listed)
+
+
 def build_schema() -> dict[str, Any]:
     """The JSON Schema of seatrial.yaml, for editors."""
+    from seatrial.config.raw import RawConfig
+
     schema = msgspec.json.schema(RawConfig)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "seatrial.yaml", **schema}
 
