@@ -6,20 +6,25 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seatrial import ci
 from seatrial.config import Config, parse_config
-from seatrial.errors import SeatrialError
+from seatrial.config.evaluations import Columns
+from seatrial.config.raw import RawBudget, RawEvaluation, RawFlips, RawGap, RawGate, RawSlices
+from seatrial.errors import ConfigError, SeatrialError
 from seatrial.publish import parse_marker
 from seatrial.render import json as report_json
 from seatrial.sources import formats
 from seatrial.sources.dvcfiles import Project, read_project
 from seatrial.sources.dvcignore import read_ignore
-from seatrial.sources.predictions import PredictionColumns, read_predictions
+from seatrial.sources.predictions import Cuts, read_predictions
+from seatrial.stats.names import Task
 from tests.unit.sources.memory_tree import MemoryTree
 
 pytestmark = pytest.mark.slow
@@ -99,6 +104,43 @@ def test_policies(data: bytes) -> None:
         assert isinstance(parse_config(data), Config)
 
 
+# Values of every kind at every key of an evaluation, most of them wrong.
+KEYS = sorted({
+    *RawEvaluation.__struct_fields__, *RawGate.__struct_fields__, *RawSlices.__struct_fields__,
+    *RawGap.__struct_fields__, *RawFlips.__struct_fields__, *RawBudget.__struct_fields__, "param",
+    "roc_auc", "recall", "f_beta", "ndcg", "mean", "pinball", "top_k", "unknown",
+})  # fmt: skip
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    st.sampled_from([*KEYS, "p.parquet", "id", "y", "1%", "-1%", "0.002", "1e400%", "nan", "1/9", "params.yaml:t"]),
+    st.sampled_from(["binary", "multiclass", "regression", "ranking", "scores", "unpaired", "intersect", "upper"]),
+    st.text(max_size=5),
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@bounded
+@given(parts=st.dictionaries(st.sampled_from(KEYS), TREES, max_size=8), sound=st.booleans())
+def test_evaluations(parts: dict[str, Any], *, sound: bool) -> None:
+    """The evaluations of seatrial.yaml, garbled part by part: a configuration, or an error that names the file."""
+    start = {"predictions": "p.csv", "key": "id", "label": "y", "score": "p"} if sound else {}
+    text = yaml.safe_dump({"version": 1, "evaluations": [{**start, **parts}]}, allow_unicode=True)
+    told = "seatrial.yaml:"
+    try:
+        (evaluation,) = parse_config(text.encode()).evaluations
+        assert evaluation.columns.key
+    except ConfigError as error:
+        told = error.message
+    assert told.startswith("seatrial.yaml:")
+
+
 @bounded
 @given(data=DATA)
 def test_reports(data: bytes) -> None:
@@ -112,11 +154,42 @@ def test_reports(data: bytes) -> None:
 @given(data=DATA)
 def test_predictions(suffix: str, data: bytes) -> None:
     """Tables of predictions."""
-    columns = PredictionColumns(key=("id",), label="label", score="score")
+    columns = Columns(key=("id",), label="label", score="score")
     start = {"csv": b"id,label,score\n", "jsonl": b'{"id": 1, "label": 0, "score": 0.5}\n', "parquet": b"PAR1"}[suffix]
     for content in (data, start + data):
         with contextlib.suppress(SeatrialError):
-            assert read_predictions(content, path=f"p.{suffix}", columns=columns).table.height > 0
+            found = read_predictions(content, path=f"p.{suffix}", task=Task.BINARY, columns=columns)
+            assert found.table.height > 0
+
+
+# Words of SQL and of its functions, dangerous ones among them.
+CONDITION_WORDS = (
+    "hour", "carrier", "nothing", "\"a b\"", "'UA'", "22", "-1", "1e400", "1e-400", "9" * 40, "0", "NULL", "TRUE", "*",
+    " >= ", " < ", " = ", " <> ", " + ", " - ", " / ", " % ", " || ", " and ", " or ", " not ", " in ", " between ",
+    " is null", " like ", " ilike ", " ~ ", "(", ")", ",", "[", "]", "'", "\"", ";", "--", "/*", "::", "\\",
+    "case when ", " then ", " else ", " end", "cast(", " as ", " integer", " date", "substr(", "regexp_like(",
+    "count(", "sum(", "max(", "row_number()", " over (", "select ", " from ", "read_parquet('/etc/passwd')",
+    "read_csv('/etc/passwd')", "exists (", "interval '1 day'", "date '2026-01-01'", "\x00", "\ud7ff", "é",
+)  # fmt: skip
+CONDITIONS = st.one_of(
+    st.text(max_size=60),
+    st.lists(st.one_of(st.sampled_from(CONDITION_WORDS), st.integers().map(str), st.text(max_size=3)), max_size=12).map(
+        "".join
+    ),
+)
+
+
+@bounded
+@given(text=CONDITIONS)
+def test_conditions_of_slices(text: str) -> None:
+    """`where` says of each row whether it is in the slice, or is refused as the condition it is."""
+    columns = Columns(key=("id",), label="label", score="score")
+    content = b"id,label,score,hour,carrier\n1,0,0.5,22,UA\n2,1,0.25,3,\n"
+    cuts = Cuts(where=(("night", text),))
+    with contextlib.suppress(SeatrialError):
+        found = read_predictions(content, path="p.csv", task=Task.BINARY, columns=columns, cuts=cuts)
+        assert found.table["where:night"].null_count() == 0
+        assert found.table.height == 2
 
 
 @pytest.mark.parametrize("event", ["pull_request", "push", "merge_group", "issue_comment", "schedule"])
