@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from itertools import zip_longest
 
 from msgspec import Struct
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.color import ColorSystem
+from rich.console import Console
 from rich.style import Style
 from rich.text import Text as RichText
 
@@ -44,6 +43,7 @@ _LONGEST_WORD = 24
 _COMFORTABLE = 15
 _INDENT = 2
 _NARROWEST = 20
+_PLAIN, _BOLD, _DIM, _NAME = Style(), Style(bold=True), Style(dim=True), Style(color="cyan")
 # Wide enough for any table: with no width given nothing is wrapped.
 _UNBOUNDED = 100_000
 
@@ -51,136 +51,164 @@ _UNBOUNDED = 100_000
 def render(report: Report, options: RenderOptions) -> str:
     """The document as text of at most `options.width` cells, ending with a newline."""
     width = max(options.width, _NARROWEST) if options.width else _UNBOUNDED
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        force_terminal=options.colour,
-        color_system="standard" if options.colour else None,
-        no_color=not options.colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-        _environ={},
-    )
     document = report.document
-    title = _title(document.mark, document.title)
-    with console.capture() as capture:
-        console.print(Group(title, *_space_out(_Writer(options, console).write(document.blocks))))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    writer = _Writer(width, colour=options.colour)
+    lines = writer.write_line(_title(document.mark, document.title))
+    for written in writer.write(document.blocks):
+        lines += ["", *written]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _title(mark: Mark, title: Line) -> RichText:
+def _title(mark: Mark, title: Line) -> _Cell:
     style = SIGNS[mark]
-    return RichText.assemble((f"{style.character} ", f"bold {style.colour}"), _write_line(title), style="bold")
+    sign = _Piece(f"{style.character} ", _BOLD + Style.parse(style.colour))
+    return _Cell((sign, *(piece.add(_BOLD) for piece in _write_line(title).pieces)))
 
 
-def _space_out(renderables: Iterable[RenderableType]) -> Iterable[RenderableType]:
-    for renderable in renderables:
-        yield ""
-        yield renderable
+class _Piece(Struct, frozen=True):
+    """Text of one style."""
+
+    text: str
+    style: Style = _PLAIN
+
+    def add(self, style: Style) -> _Piece:
+        """The same with one style more."""
+        return _Piece(self.text, style + self.style)
+
+
+class _Cell(Struct, frozen=True):
+    """A line of text, or a part of one."""
+
+    pieces: tuple[_Piece, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """The text alone."""
+        return self.pieces[0].text if len(self.pieces) == 1 else "".join(piece.text for piece in self.pieces)
+
+    def add(self, style: Style) -> _Cell:
+        """The same with one style more."""
+        return _Cell(tuple(piece.add(style) for piece in self.pieces))
 
 
 class _Writer:
-    """Blocks → what rich prints, for a given width."""
+    """Blocks → lines, for a given width.
 
-    def __init__(self, options: RenderOptions, console: Console) -> None:
-        self._colour = options.colour
-        self._console = console
-        self._width = console.width
+    Only what has to be broken is given to rich: its texts, and its tables even more, cost several times what the
+    lines of a long table of metrics cost here.
+    """
 
-    def write(self, blocks: tuple[Block, ...]) -> list[RenderableType]:
-        return [written for block in blocks if (written := self._write_block(block)) is not None]
+    def __init__(self, width: int, *, colour: bool) -> None:
+        self._width = width
+        self._colour = colour
+        self._console = Console(file=io.StringIO(), width=width, color_system=None, _environ={})
 
-    def _write_block(self, block: Block) -> RenderableType | None:
+    def write(self, blocks: tuple[Block, ...]) -> list[list[str]]:
+        """The lines of every block that is shown."""
+        return [written for block in blocks if (written := self._write_block(block))]
+
+    def write_line(self, cell: _Cell) -> list[str]:
+        """One line, broken where it is too wide."""
+        fitting = [cell] if _width(cell.plain) <= self._width else self._wrap(cell, self._width)
+        return [self._paint(part) for part in fitting]
+
+    def _write_block(self, block: Block) -> list[str]:
         match block:
             case Paragraph(line=line):
-                return self._line(line)
+                return self.write_line(self._line(line))
             case Footnote(line=line):
-                text = self._line(line)
-                text.stylize("dim")
-                return text
+                return self.write_line(self._line(line).add(_DIM))
             case Table():
                 return self._write_table(block)
             case Folded(summary=summary, blocks=blocks):
                 return self._write_folded(summary, blocks)
             case Diagram():
                 # A drawing's source says nothing in a terminal; its numbers stand in the tables.
-                return None
+                return []
 
-    def _line(self, line: Line) -> RichText:
+    def _line(self, line: Line) -> _Cell:
         return _write_line(line, links=self._colour)
 
-    def _write_folded(self, summary: Line, blocks: tuple[Block, ...]) -> RenderableType:
-        title = self._line(summary)
-        title.stylize("bold")
+    def _write_folded(self, summary: Line, blocks: tuple[Block, ...]) -> list[str]:
+        lines = self.write_line(self._line(summary).add(_BOLD))
         self._width -= _INDENT
         inside = self.write(blocks)
         self._width += _INDENT
-        spaced = [part for written in inside for part in (written, "")][:-1]
-        return Group(title, Padding(Group(*spaced), (0, 0, 0, _INDENT), expand=False))
+        for at, written in enumerate(inside):
+            lines += [""] if at else []
+            lines += [f"{' ' * _INDENT}{line}" for line in written]
+        return lines
 
-    def _write_table(self, table: Table) -> RenderableType:
+    def _write_table(self, table: Table) -> list[str]:
         titles = [self._line(column.title) for column in table.columns]
         rows = [[self._line(cell) for cell in row] for row in table.rows]
         aligns = [column.align for column in table.columns]
         if len(titles) > 1 and not titles[0].plain:
             _lead_with_sign(titles, rows)
             del aligns[0]
-        measures = [_measure(align, titles[at], [row[at] for row in rows]) for at, align in enumerate(aligns)]
-        layout = _choose_layout(measures, self._width)
+        bodies = [[cell.plain for cell in column] for column in zip(*rows, strict=True)] or [[] for _ in titles]
+        layout = _choose_layout(aligns, [title.plain for title in titles], bodies, self._width)
         if layout is None:
             return self._write_records(titles, rows)
-        for title in titles:
-            title.stylize("dim")
-        rule = RichText("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), style="dim")
-        head = self._write_row(titles, aligns, layout, sink=True)
-        body = [self._write_row(row, aligns, layout) for row in rows]
-        return RichText("\n", no_wrap=True, overflow="ignore").join([head, rule, *body])
+        rule = _Cell((_Piece("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), _DIM),))
+        lines = [*self._write_row([title.add(_DIM) for title in titles], aligns, layout, sink=True), self._paint(rule)]
+        for row in rows:
+            lines += self._write_row(row, aligns, layout)
+        return lines
 
-    def _write_row(
-        self, cells: list[RichText], aligns: list[Align], layout: _Layout, *, sink: bool = False
-    ) -> RichText:
-        """Cells beside each other, each broken into lines where it is wider than its column; `sink` sets them low.
-
-        Rich's own tables do the same at several times the cost, which long tables of metrics would feel.
-        """
+    def _write_row(self, cells: list[_Cell], aligns: list[Align], layout: _Layout, *, sink: bool = False) -> list[str]:
+        """Cells beside each other, each broken into lines where it is wider than its column; `sink` sets them low."""
         columns = [self._break(*column) for column in zip(cells, aligns, layout.widths, strict=True)]
-        if sink:
-            most = max(len(column) for column in columns)
-            columns = [[RichText()] * (most - len(column)) + column for column in columns]
-        lines = []
-        for parts in zip_longest(*columns, fillvalue=RichText()):
-            line = RichText()
-            for part, align, width in zip(parts, aligns, layout.widths, strict=True):
-                line.append(" " * layout.gap if line else "")
-                before, after = _pad(width - cell_len(part.plain), align)
-                line.append(before).append_text(part).append(after)
-            lines.append(line)
-        return RichText("\n").join(lines)
+        most = max(len(column) for column in columns)
+        for column in columns:
+            empty = [_Cell()] * (most - len(column))
+            column[: 0 if sink else len(column)] = empty if sink else column + empty
+        gap = " " * layout.gap
+        return [gap.join(map(self._fill, parts, aligns, layout.widths)) for parts in zip(*columns, strict=True)]
 
-    def _break(self, cell: RichText, align: Align, width: int) -> list[RichText]:
+    def _fill(self, cell: _Cell, align: Align, width: int) -> str:
+        before, after = _pad(width - _width(cell.plain), align)
+        return f"{before}{self._paint(cell)}{after}"
+
+    def _break(self, cell: _Cell, align: Align, width: int) -> list[_Cell]:
         """A cell's lines; an interval goes to a line of its own, rather than break within it."""
-        if cell_len(cell.plain) <= width:
+        if _width(cell.plain) <= width:
             return [cell]
-        if align is not Align.LEFT:
-            cell.plain = cell.plain.replace(" (", "\n(")
-        lines = cell.wrap(self._console, width, overflow="fold")
-        for line in lines:
-            line.rstrip()
-        return list(lines)
+        return self._wrap(cell, width, keep=align is not Align.LEFT)
 
-    def _write_records(self, titles: list[RichText], rows: list[list[RichText]]) -> RenderableType:
+    def _wrap(self, cell: _Cell, width: int, *, keep: bool = False) -> list[_Cell]:
+        """Lines of at most `width`; with `keep`, numbers are broken only in front of a bracket."""
+        text = RichText.assemble(*((piece.text, piece.style) for piece in cell.pieces))
+        if keep:
+            text.plain = text.plain.replace(" (", "\n(")
+        lines = text.wrap(self._console, width, overflow="fold")
+        return [self._gather(line) for line in lines]
+
+    def _gather(self, line: RichText) -> _Cell:
+        """A line of rich's as ours."""
+        line.rstrip()
+        segments = line.render(self._console, end="")
+        return _Cell(tuple(_Piece(part.text, part.style or _PLAIN) for part in segments))
+
+    def _paint(self, cell: _Cell) -> str:
+        """The text that a terminal shows."""
+        if not self._colour:
+            return cell.plain
+        return "".join(piece.style.render(piece.text, color_system=ColorSystem.STANDARD) for piece in cell.pieces)
+
+    def _write_records(self, titles: list[_Cell], rows: list[list[_Cell]]) -> list[str]:
         """Row by row, each cell on a line of its own: nothing is cropped in a narrow terminal."""
-        written: list[RenderableType] = []
+        lines: list[str] = []
         for row in rows:
             remarks = [cell for title, cell in zip(titles[1:], row[1:], strict=True) if not title.plain and cell.plain]
-            written += [""] if written else []
-            written.append(RichText(": ").join([row[0], *remarks]))
+            lines += [""] if lines else []
+            parts = [piece for cell in remarks for piece in (_Piece(": "), *cell.pieces)]
+            lines += self.write_line(_Cell((*row[0].pieces, *parts)))
             for title, cell in zip(titles[1:], row[1:], strict=True):
                 if title.plain and cell.plain:
-                    written.append(RichText.assemble("  ", (title.plain, "dim"), "  ", cell))
-        return Group(*written)
+                    label = (_Piece("  "), _Piece(title.plain, _DIM), _Piece("  "))
+                    lines += self.write_line(_Cell((*label, *cell.pieces)))
+        return lines
 
 
 def _pad(spare: int, align: Align) -> tuple[str, str]:
@@ -189,13 +217,13 @@ def _pad(spare: int, align: Align) -> tuple[str, str]:
     return " " * before, " " * (spare - before)
 
 
-def _lead_with_sign(titles: list[RichText], rows: list[list[RichText]]) -> None:
+def _lead_with_sign(titles: list[_Cell], rows: list[list[_Cell]]) -> None:
     """Join the first column, which has no title, to the second: `✗ recall` is one thing to the eye."""
-    width = max(cell_len(row[0].plain) for row in rows) if rows else 0
+    width = max((_width(row[0].plain) for row in rows), default=0)
     for cells in (titles, *rows):
         sign = cells.pop(0)
-        sign.append(" " * (width + 1 - cell_len(sign.plain)))
-        cells[0] = sign.append_text(cells[0])
+        spare = _Piece(" " * (width + 1 - _width(sign.plain)))
+        cells[0] = _Cell((*sign.pieces, spare, *cells[0].pieces))
 
 
 class _Measure(Struct, frozen=True, kw_only=True):
@@ -214,30 +242,31 @@ class _Layout(Struct, frozen=True, kw_only=True):
     gap: int
 
 
-def _measure(align: Align, title: RichText, cells: list[RichText]) -> _Measure:
+def _measure(align: Align, title: str, body: list[str], natural: int) -> _Measure:
     """Names break at spaces and, if they are very long, within words; numbers only in front of a bracket."""
-    body = [cell.plain for cell in cells]
-    title_word = _longest(title.plain.split(" "))
+    title_word = _longest(title.split(" "))
     if align is Align.LEFT:
         least = max(title_word, _longest(word[:_LONGEST_WORD] for text in body for word in text.split(" ")))
     else:
         least = max(title_word, _longest(part for text in body for part in text.replace(" (", "\n(").split("\n")))
-    return _Measure(
-        align=align,
-        natural=max(cell_len(title.plain), _longest(body)),
-        broken_title=max(title_word, _longest(body)),
-        least=least,
-    )
+    return _Measure(align=align, natural=natural, broken_title=max(title_word, _longest(body)), least=least)
 
 
 def _longest(texts: Iterable[str]) -> int:
-    return max((cell_len(text) for text in texts), default=0)
+    return max(map(_width, texts), default=0)
 
 
-def _choose_layout(columns: list[_Measure], width: int) -> _Layout | None:
+def _width(text: str) -> int:
+    """The cells that a text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _choose_layout(aligns: list[Align], titles: list[str], bodies: list[list[str]], width: int) -> _Layout | None:
     """Nothing broken if there is room, else titles, then intervals, then remarks to shreds; None if nothing fits."""
-    if sum(column.natural for column in columns) + _GAP * (len(columns) - 1) <= width:
-        return _Layout(widths=[column.natural for column in columns], gap=_GAP)
+    natural = [max(_width(title), _longest(body)) for title, body in zip(titles, bodies, strict=True)]
+    if sum(natural) + _GAP * (len(natural) - 1) <= width:
+        return _Layout(widths=natural, gap=_GAP)
+    columns = [_measure(*column) for column in zip(aligns, titles, bodies, natural, strict=True)]
     gap = _GAP - 1
     room = width - gap * (len(columns) - 1)
     for attempt in ("broken_title", "least", "shreds"):
@@ -259,28 +288,25 @@ def _narrow(column: _Measure, attempt: str) -> int:
     return column.least if attempt == "shreds" else max(column.least, min(column.natural, _COMFORTABLE))
 
 
-def _write_line(line: Line, *, links: bool = False) -> RichText:
-    text = RichText()
-    for inline in line:
-        text.append_text(_write_inline(inline, links))
-    return text
+def _write_line(line: Line, *, links: bool = False) -> _Cell:
+    return _Cell(tuple(_write_inline(inline, links) for inline in line))
 
 
-def _write_inline(inline: Inline, links: bool) -> RichText:
+def _write_inline(inline: Inline, links: bool) -> _Piece:
     match inline:
         case Text(value=value):
-            return RichText(readable(value))
+            return _Piece(readable(value))
         case Strong(value=value):
-            return RichText(readable(value), style="bold")
+            return _Piece(readable(value), _BOLD)
         case Code(value=value):
-            return RichText(readable(value), style="cyan")
+            return _Piece(readable(value), _NAME)
         case Link(label=label, url=url):
             return _write_link(readable(label), readable(url), links)
         case Sign(mark=mark):
-            return RichText(SIGNS[mark].character, style=f"bold {SIGNS[mark].colour}")
+            return _Piece(SIGNS[mark].character, _BOLD + Style.parse(SIGNS[mark].colour))
 
 
-def _write_link(label: str, url: str, links: bool) -> RichText:
+def _write_link(label: str, url: str, links: bool) -> _Piece:
     if links and url.startswith(("https://", "http://")):
-        return RichText(label, style=Style(link=url))
-    return RichText(f"{label} ({url})")
+        return _Piece(label, Style(link=url))
+    return _Piece(f"{label} ({url})")
