@@ -31,7 +31,7 @@ HEAVY = (
     "tensorflow",
 )
 # Cheaper ones that a comparison has no use for unless something is wrong, or is written to a file.
-SPARE = ("asyncio", "difflib", "http", "random", "shutil", "tempfile")
+SPARE = ("_hashlib", "asyncio", "difflib", "http", "random", "shutil", "tempfile")
 PROGRAM = """\
 import sys
 from seatrial.cli import main

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from seatrial.errors import CompareError
+from seatrial.sources.md5 import md5
 
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _DEFAULT = "cache"
@@ -115,13 +116,11 @@ def verify(place: Path, digest: str) -> None:
 
 def hash_file(place: Path) -> str:
     """The md5 of a file, in hexadecimal digits."""
-    import hashlib  # loads OpenSSL, which a comparison of what is in git does not need
-
-    md5 = hashlib.md5(usedforsecurity=False)
+    digest = md5(usedforsecurity=False)
     with place.open("rb") as file:
         while block := file.read(_BLOCK):
-            md5.update(block)
-    return md5.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def hash_listing(files: Iterable[tuple[str, str]]) -> str:
@@ -134,9 +133,7 @@ def hash_listing(files: Iterable[tuple[str, str]]) -> str:
 
 def hash_bytes(data: bytes) -> str:
     """The md5 of a file's content."""
-    import hashlib
-
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return md5(data, usedforsecurity=False).hexdigest()
 
 
 def hash_text(data: bytes) -> str:

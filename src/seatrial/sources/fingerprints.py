@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seatrial.sources.formats import LFS_POINTER
+from seatrial.sources.md5 import md5
 
 
 class Fingerprint:
@@ -16,9 +17,7 @@ class Fingerprint:
     __slots__ = ("_as_text", "_held", "_md5", "_start")
 
     def __init__(self, blocks: Iterable[bytes] = ()) -> None:
-        import hashlib  # loads OpenSSL, which a project without such files does not need
-
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = md5(usedforsecurity=False)
         self._as_text = self._md5
         self._held = b""
         self._start = b""
