@@ -163,9 +163,10 @@ def compare(
     from seatrial.commands.measure import Selection
     from seatrial.render import RenderOptions
 
+    lean = False
     if shape:
-        # DVC's shapes have no room for intervals: what would not be shown is not computed.
-        formats, intervals = (*formats, shape), intervals and bool(formats)
+        # DVC's shapes have no room for intervals: what is neither shown nor judged is not computed.
+        formats, lean = (*formats, shape), not formats
     destinations = tuple(
         Destination(format=name, path=None if path in {None, "-"} else directory / (path or ""))
         for name, path in _pair_outputs(formats, outputs)
@@ -175,7 +176,7 @@ def compare(
         base=base,
         head=head,
         config_path=config_path,
-        selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals),
+        selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals, lean=lean),
         git_dir=_named_git_dir(),
         fetching=(_say_nothing if quiet else _tell_progress) if fetch else None,
     )

@@ -150,6 +150,12 @@ class Repository(Struct, frozen=True):
         parents = self.parents(sha)
         return parents[0] if parents else None
 
+    def first_parents(self, sha: str, *paths: str, most: int) -> tuple[str, ...]:
+        """Up to `most` commits of a branch's own line that touch one of the paths (or any), newest first."""
+        given = (sha, "--", *(f":(top,literal){path}" for path in paths))
+        told = self._checked("log", "--first-parent", "--format=%H", f"--max-count={most}", "--end-of-options", *given)
+        return tuple(told.split())
+
     def count_between(self, old: str, new: str) -> int:
         """How many commits `new` has that `old` has not."""
         return int(self._checked("rev-list", "--count", "--end-of-options", f"^{old}", new, "--"))

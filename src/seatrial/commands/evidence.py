@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from seatrial.commands.answers import Answers, SidedError, is_untouched
+from seatrial.config import Config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
 from seatrial.core.evidence import EvaluationResult
@@ -25,11 +27,13 @@ class Gathered(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def gather_evidence(
-    repository: Repository, evaluations: tuple[Evaluation, ...], base: Snapshot | None, head: Snapshot
-) -> Gathered:
-    """Evidence of every evaluation; what can't be had is said, never faked."""
-    gathered = [_gather(repository, evaluation, base, head) for evaluation in evaluations]
+def gather_evidence(repository: Repository, config: Config, base: Snapshot | None, head: Snapshot) -> Gathered:
+    """Evidence of every evaluation and of repeated measurements; what can't be had is said, never faked."""
+    gathered = [_gather(repository, evaluation, base, head) for evaluation in config.evaluations]
+    if config.repeats:
+        from seatrial.commands.repeats import compare_repeats
+
+        gathered.append(Gathered(results=compare_repeats(repository, config.repeats, base, head)))
     intervals: dict[MetricId, Interval] = {}
     for one in gathered:
         intervals |= one.intervals
@@ -52,7 +56,7 @@ def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | Non
         before = Answers.read(repository, evaluation, base, Side.BASE) if base else None
         after = Answers.read(repository, evaluation, head, Side.HEAD)
         weighing = Weighing(evaluation=evaluation, before=before, after=after)
-        result = weighing.weigh()
+        result = _count_uses(repository, evaluation, base, weighing.weigh())
         return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=weighing.describe(result))
     except ImportError:
         return _refuse(evaluation, Side.HEAD, CompareError(_NOT_INSTALLED, hint="pip install 'seatrial[stats]'"))
@@ -60,6 +64,17 @@ def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | Non
         return _refuse(evaluation, error.side, error.cause)
     except CompareError as error:
         return _refuse(evaluation, Side.HEAD, error)
+
+
+def _count_uses(
+    repository: Repository, evaluation: Evaluation, base: Snapshot | None, result: EvaluationResult
+) -> EvaluationResult:
+    """The result with how often its evaluation set was used, where the policy sets a budget for that."""
+    if evaluation.budget is None or base is None or base.revision.sha is None:
+        return result
+    from seatrial.sources.history import count_uses
+
+    return replace(result, reused=count_uses(repository, base.revision.sha, evaluation.budget, evaluation.predictions))
 
 
 def _refuse(evaluation: Evaluation, side: Side, error: CompareError) -> Gathered:

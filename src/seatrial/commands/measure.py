@@ -27,18 +27,21 @@ from seatrial.git import Repository
 
 if TYPE_CHECKING:
     from seatrial.commands.evidence import Gathered
-    from seatrial.config.evaluations import Evaluation
 
 Progress = Callable[[str], None]
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Which files count, and how much of them is told."""
+    """Which files count, and how much of them is told.
+
+    Without `intervals` no predictions are read; `lean` leaves out what no gate needs.
+    """
 
     targets: tuple[str, ...] = ()
     show_all: bool = False
     precision: int | None = None
     intervals: bool = True
+    lean: bool = False
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
@@ -76,7 +79,8 @@ def measure(
     base, head = read(chosen.base) if chosen.base else None, read(chosen.head)
     if selection.targets:
         _refuse_unknown_targets(selection.targets, base, head)
-    wanted = config.evaluations if selection.intervals else ()
+    reads_predictions = selection.intervals and (bool(config.policy.evidence) or not selection.lean)
+    wanted = config.evaluations if reads_predictions else ()
     if fetching:
         from seatrial.commands.fetching import Sides, bring_missing
 
@@ -85,7 +89,11 @@ def measure(
         base, head, notes = again.base, again.head, (*notes, *again.notes)
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
-    gathered = _gather_evidence(repository, wanted, base, head) if wanted else None
+    gathered = (
+        _gather_evidence(repository, replace(config, evaluations=wanted), base, head)
+        if wanted or config.repeats
+        else None
+    )
     intervals = gathered.intervals if gathered else {}
     comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=intervals)
     comparison = _look_into_directories(repository, comparison)
@@ -104,12 +112,10 @@ def measure(
     return Measurement(comparison=comparison, verdict=verdict, report=report)
 
 
-def _gather_evidence(
-    repository: Repository, wanted: tuple[Evaluation, ...], base: Snapshot | None, head: Snapshot
-) -> Gathered:
+def _gather_evidence(repository: Repository, config: Config, base: Snapshot | None, head: Snapshot) -> Gathered:
     from seatrial.commands.evidence import gather_evidence
 
-    return gather_evidence(repository, wanted, base, head)
+    return gather_evidence(repository, config, base, head)
 
 
 def _look_into_directories(repository: Repository, comparison: Comparison) -> Comparison:

@@ -15,6 +15,7 @@ from seatrial.core.metrics import Direction, Interval, MetricId, State
 from seatrial.stats.multiplicity import benjamini_hochberg, holm
 from seatrial.stats.paired import Estimate, Insufficient
 from seatrial.stats.power import minimum_detectable_effect
+from seatrial.stats.repeats import RepeatedEstimate
 from seatrial.stats.shrinkage import shrink
 
 
@@ -24,10 +25,10 @@ def state_evidence(
     """An estimate as the policy and the report take it; unless `paired`, only what it says of the candidate."""
     base = answer.base if paired else None
     if not isinstance(answer, Estimate):
-        change = _state_change(identity, base, answer.head, direction, reason=answer.reason)
+        change = state_change(identity, base, answer.head, direction, reason=answer.reason)
         return Evidence(change=change, n=answer.n, reason=answer.reason)
     interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
-    change = _state_change(identity, base, answer.head, direction, interval=interval if paired else None)
+    change = state_change(identity, base, answer.head, direction, interval=interval if paired else None)
     return Evidence(
         change=change,
         n=answer.n,
@@ -38,7 +39,17 @@ def state_evidence(
     )
 
 
-def _state_change(
+def state_repeated(identity: MetricId, answer: RepeatedEstimate, interval: Interval, direction: Direction) -> Evidence:
+    """What repeated trainings say, as the policy and the report take it."""
+    return Evidence(
+        change=state_change(identity, answer.base, answer.head, direction, interval=interval),
+        n=answer.n,
+        detectable=minimum_detectable_effect(answer.se, level=answer.level),
+        p_worse=answer.p_lower if direction is Direction.HIGHER else answer.p_higher,
+    )
+
+
+def state_change(
     identity: MetricId,
     base: float | None,
     head: float | None,
@@ -47,6 +58,7 @@ def _state_change(
     interval: Interval | None = None,
     reason: str = "",
 ) -> Change:
+    """Two values of one metric as a change; a `reason` says why one of them is not there."""
     if base is None or head is None:
         state = State.UNREADABLE if head is None else State.ADDED
     else:

@@ -13,13 +13,14 @@ from msgspec import Struct
 from seatrial.commands.answers import Answers
 from seatrial.commands.stating import adjust_slices, state_evidence
 from seatrial.config.evaluations import Evaluation, Pairing
-from seatrial.core.evidence import Cohort, EvaluationResult, Evidence
+from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
-from seatrial.sources.predictions import Pairs, Predictions, pair_predictions
-from seatrial.sources.samples import Codes, build_samples, cut_units, find_units, number_clusters
+from seatrial.sources.predictions import Pairs, Predictions, pair_predictions, show_keys
+from seatrial.sources.samples import Codes, build_samples, cut_units, find_right, find_units, number_clusters
 from seatrial.stats.estimates import estimate, estimate_slices, measure_one
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
+from seatrial.stats.proportions import mcnemar
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,6 +62,7 @@ class Weighing:
             n_common=pairs.size if pairs else None,
             labels_changed=pairs.labels_changed if pairs else 0,
             digest=pairs.digest if pairs else "",
+            flips=self._find_flips(pairs) if pairs else None,
             mismatch=self._describe_mismatch(pairs) if pairs else "",
         )
 
@@ -136,6 +138,24 @@ class Weighing:
 
     def _slice(self, measure: Measure, name: str) -> MetricId:
         return MetricId(file=self.evaluation.name, key=(str(measure),), slice=name)
+
+    def _find_flips(self, pairs: Pairs) -> Flips | None:
+        """What went from right to wrong and back, as the two sides' own thresholds decide."""
+        before = find_right(pairs.base, self.before.threshold) if self.before else None
+        after = find_right(pairs.head, self.after.threshold)
+        if before is None or after is None:
+            return None
+        lost, gained = before & ~after, after & ~before
+        test = mcnemar(int(gained.sum()), int(lost.sum()))
+        keys = pairs.head.keys
+        return Flips(
+            n=pairs.size,
+            newly_wrong=int(lost.sum()),
+            newly_right=int(gained.sum()),
+            wrong_examples=show_keys(pairs.head.table.filter(lost), keys),
+            right_examples=show_keys(pairs.head.table.filter(gained), keys),
+            p=min(1.0, 2 * min(test.lower, test.higher)),
+        )
 
     def _describe_mismatch(self, pairs: Pairs) -> str:
         if self.evaluation.pairing is not Pairing.REQUIRE or not self.evaluation.rules or pairs.same_evaluation_set:

@@ -17,7 +17,7 @@ from seatrial.core.policy import Rule
 from seatrial.core.verdict import Severity
 
 
-class Test(str, Enum):
+class RepeatTest(str, Enum):
     """What repeated values of one metric are, and so which test they allow."""
 
     NADEAU_BENGIO = "nadeau-bengio"
@@ -33,7 +33,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
 
     file: str
     key: tuple[str, ...]
-    test: Test
+    test: RepeatTest
     direction: Direction
     ratio: float | None = None
 
@@ -101,8 +101,8 @@ def _build_repeat(document: Document, path: Path, pattern: str, raw: RawRule) ->
         message = f"metrics.{pattern}: which way is better can't be told from its name"
         raise document.fault(path, message, hint="add direction: higher, or lower")
     ratio = None if raw.test_train_ratio is UNSET else _read_ratio(document, path, raw.test_train_ratio)
-    test = Test(raw.test)
-    if test is Test.NADEAU_BENGIO and ratio is None:
+    test = RepeatTest(raw.test)
+    if test is RepeatTest.NADEAU_BENGIO and ratio is None:
         message = f"metrics.{pattern}: this test needs `test_train_ratio`"
         raise document.fault(path, message, hint="of 10 folds it is 1/9")
     return Repeat(file=file, key=parts, test=test, direction=direction, ratio=ratio)

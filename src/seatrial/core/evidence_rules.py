@@ -109,13 +109,30 @@ AnyEvidenceRule = EvidenceRule | FlipRule | GapRule | BudgetRule
 def judge_evidence(rules: Iterable[AnyEvidenceRule], results: Iterable[EvaluationResult]) -> list[Finding]:
     """What every rule says of its evaluation, then what is wrong with the evaluations themselves."""
     by_name = {result.name: result for result in results}
-    findings = [
-        finding
-        for rule in rules
-        if (result := by_name.get(rule.evaluation)) is not None and result.problem is None
-        for finding in _judge(rule, result)
-    ]
+    findings: list[Finding] = []
+    unread: dict[str, AnyEvidenceRule] = {}
+    for rule in rules:
+        result = by_name.get(rule.evaluation)
+        if result is None:
+            unread.setdefault(rule.evaluation, rule)
+        elif result.problem is None:
+            findings += _judge(rule, result)
+    findings += [_report_unread(rule) for rule in unread.values()]
     return findings + [finding for result in by_name.values() for finding in _check_evaluation(result)]
+
+
+def _report_unread(rule: AnyEvidenceRule) -> Finding:
+    """Gates on predictions that the run was told not to read are not passed."""
+    return Finding(
+        id=MetricId(file=rule.evaluation, key=()),
+        check="readable",
+        limit="measured",
+        outcome=Outcome.INCONCLUSIVE,
+        severity=rule.severity,
+        reason="its predictions were not read",
+        hint="run without --no-intervals",
+        place=rule.place,
+    )
 
 
 def _judge(rule: AnyEvidenceRule, result: EvaluationResult) -> list[Finding]:

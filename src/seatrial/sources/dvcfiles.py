@@ -512,6 +512,16 @@ def list_entries(project: Project) -> Iterator[tuple[str, Mapping[object, object
                 yield path, entry
 
 
+def list_digests(lock: bytes, directory: str) -> dict[str, str]:
+    """The digest of every output by its path, as a dvc.lock in `directory` records it; empty for what is no lock."""
+    try:
+        stages = _stages_of_lock(values) if isinstance(values := _parse(lock), dict) else {}
+    except formats.FormatError:
+        return {}
+    outs = (stage.get("outs") for stage in stages.values() if isinstance(stage, dict))
+    return {record.path: record.digest for entries in outs for record in _read_records(entries, directory)}
+
+
 def _read_locked_params(entries: object, directory: str) -> dict[str, str]:
     """Parameters of a lock: `FILE:KEY` with the value as JSON."""
     return {

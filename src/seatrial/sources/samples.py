@@ -57,6 +57,24 @@ def number_clusters(units: pl.DataFrame) -> Codes | None:
     return _number(units[GROUP])[0] if GROUP in units.columns else None
 
 
+def find_right(predictions: Predictions, threshold: float) -> NDArray[np.bool_] | None:
+    """Which rows (n,) were decided right; None of a task that takes no decisions."""
+    table = predictions.table
+    match predictions.task:
+        case Task.BINARY:
+            right = (table[SCORE] >= threshold) == table[LABEL]
+        case Task.MULTICLASS if PREDICTION in table.columns:
+            right = table[PREDICTION] == table[LABEL]
+        case Task.MULTICLASS:
+            columns = [name for name in table.columns if name.startswith(PROBABILITY)]
+            names = np.array([name.removeprefix(PROBABILITY) for name in columns])
+            right = pl.Series(names[table.select(columns).to_numpy().argmax(axis=1)]) == table[LABEL]
+        case _:
+            return None
+    found: NDArray[np.bool_] = right.to_numpy()
+    return found
+
+
 def cut_units(units: pl.DataFrame, by: Sequence[tuple[str, ...]], where: Sequence[str]) -> Iterator[Sliced]:
     """The slicings by columns, each cross of columns being one, then the conditions."""
     for columns in by:
@@ -140,7 +158,8 @@ def _build_multiclass(
     number = {name: code for code, name in enumerate(classes)}
 
     def codes(name: str) -> Codes:
-        return table[name].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+        found: Codes = table[name].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+        return found
 
     columns = [f"{PROBABILITY}{name}" for name in classes]
     known = set(columns) <= set(table.columns)
