@@ -98,9 +98,12 @@ class _Builder:
 
     def _build(self, event: Any, depth: int) -> object:
         kind = type(event)
-        if kind is AliasEvent:
+        if kind is ScalarEvent:
+            value = self._build_scalar(event)
+        elif kind is AliasEvent:
             return self._follow(event)
-        value = self._build_scalar(event) if kind is ScalarEvent else self._build_container(event, depth)
+        else:
+            value = self._build_container(event, depth)
         if event.anchor is not None:
             self._anchored[event.anchor] = value
         return value
@@ -144,10 +147,10 @@ class _Builder:
         own: dict[object, object] = {}
         merged: dict[object, object] = {}
         while type(event := self._next()) is not MappingEndEvent:
-            if _is_merge(event):
+            key = self._build(event, depth)
+            if key == "<<" and _is_merge(event):
                 merged = self._merge(self._next(), depth) | merged
                 continue
-            key = self._build(event, depth)
             key = _name_container(event, key) if isinstance(key, (dict, list)) else key
             if key in own:
                 raise _fail(event, f"the key '{key}' is there twice")
