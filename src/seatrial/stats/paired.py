@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from seatrial.stats.influence import Influence, Undefined, is_same
-from seatrial.stats.proportions import mcnemar, tango_interval, wilson_interval
+from seatrial.stats.proportions import mcnemar, normal_quantile, tango_interval, wilson_interval
 from seatrial.stats.spread import Clusters, Spread, find_spread
 
 # With fewer of the rarest rows that a metric rests on, no interval is given.
@@ -92,7 +92,8 @@ def paired_interval(
 
     `clusters` are given where rows are not independent of each other. Without them, proportions get Tango's score
     interval and McNemar's mid-p, ROC AUC gets DeLong's variance, and all else the plain influence variance with t.
-    `bounds` are those of the metric. Fewer than `min_support` rows of the rarest kind are Insufficient.
+    `bounds` are those of the metric; with them, models that no row tells apart get an interval too. Fewer than
+    `min_support` rows of the rarest kind are Insufficient.
     """
     support = min(base.support, head.support)
     if support < max(min_support, 2):
@@ -103,7 +104,9 @@ def paired_interval(
     if clusters is None and _is_paired_share(base, head):
         found = _compare_shares(base, head, se=spread.se, level=level)
     elif spread.se <= _ROUNDING * abs(head.value - base.value):
-        return _insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
+        if head.value != base.value or None in bounds:
+            return _insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
+        found = _agree(spread, bounds, level=level)
     else:
         found = _student(head.value - base.value, spread, level=level)
     own = own_interval(head, level=level, clusters=clusters, bounds=bounds, min_support=min_support)
@@ -147,8 +150,9 @@ def own_interval(
         return max(one.value - reach, low), min(one.value + reach, high)
     if math.isinf(low) or math.isinf(high):
         return low, high
-    n = spread.df + 1
-    ends = wilson_interval((one.value - low) / (high - low) * n, n, level=level)
+    # By rounding, the value may lie a little outside of its bounds.
+    n, share = spread.df + 1, min(max((one.value - low) / (high - low), 0.0), 1.0)
+    ends = wilson_interval(share * n, n, level=level)
     return low + ends[0] * (high - low), low + ends[1] * (high - low)
 
 
@@ -166,6 +170,15 @@ def _compare_shares(base: Influence, head: Influence, *, se: float, level: float
     test = mcnemar(gained, lost)
     return _Inference(
         se=se, low=low, high=high, p_lower=test.lower, p_higher=test.higher, df=math.inf, method="Tango score"
+    )
+
+
+def _agree(spread: Spread, bounds: Bounds, *, level: float) -> _Inference:
+    """For models that no row tells apart: what Tango and McNemar say of no disagreement, on the metric's own scale."""
+    square = normal_quantile((1 + level) / 2) ** 2
+    reach = ((bounds[1] or 0.0) - (bounds[0] or 0.0)) * square / (spread.df + 1 + square)
+    return _Inference(
+        se=0.0, low=-reach, high=reach, p_lower=0.5, p_higher=0.5, df=math.inf, method="no disagreement, score"
     )
 
 

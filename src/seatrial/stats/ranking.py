@@ -34,7 +34,8 @@ class Ranking:
     @classmethod
     def of(cls, label: Bools, score: Floats, weight: Floats | None = None) -> Ranking:
         """Sort rows (n,), of which there must be one."""
-        order = np.argsort(score)
+        # Sums of weights depend on their order by rounding; the same order of scores must give the same sums.
+        order = np.argsort(score, kind=None if weight is None else "stable")
         ranked = score[order]
         last = np.empty(ranked.size, dtype=np.bool_)
         last[-1] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -18,7 +19,8 @@ from seatrial.stats.binary import BinarySample
 from seatrial.stats.estimates import estimate
 from seatrial.stats.influence import Influence
 from seatrial.stats.names import SPECS, Measure, Task
-from seatrial.stats.paired import Estimate, Insufficient, paired_interval
+from seatrial.stats.paired import Estimate, Insufficient, own_interval, paired_interval
+from seatrial.stats.proportions import mcnemar, wilson_interval
 from seatrial.stats.spread import Clusters
 
 Bools = NDArray[np.bool_]
@@ -80,6 +82,11 @@ def interval(base: Influence, head: Influence, **options: Any) -> Estimate:
     return found
 
 
+def numbers(one: Estimate) -> tuple[float, ...]:
+    """All that an estimate says in numbers."""
+    return tuple(value for value in dataclasses.astuple(one) if not isinstance(value, str))
+
+
 class TestPublishedNumbers:
     """Numbers that others have computed."""
 
@@ -114,6 +121,17 @@ class TestPublishedNumbers:
         expected = stats.ttest_rel(*losses).confidence_interval(0.9)
         found = interval(measured("brier", label, base), measured("brier", label, head), level=0.9)
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+        for side, name in ((found.p_lower, "less"), (found.p_higher, "greater")):
+            assert side == pytest.approx(stats.ttest_rel(*losses, alternative=name).pvalue)
+
+    def test_proportions_have_the_p_values_of_mcnemar(self) -> None:
+        """One-sided p-values of accuracy are the mid-p of the rows on which the models disagree."""
+        label, base, head = simulate(300, seed=2)
+        found = compare(label, base, head, ["accuracy"])["accuracy"]
+        right = [(score >= 0.5) == label for score in (base, head)]
+        test = mcnemar(int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum()))
+        assert (found.p_lower, found.p_higher) == (test.lower, test.higher)
+        assert found.p_lower + found.p_higher == pytest.approx(1)
 
     def test_recall_is_accuracy_among_the_positives(self) -> None:
         """Rows that a metric does not look at change neither its interval nor its standard error."""
@@ -135,8 +153,9 @@ class TestLaws:
         forth = compare(label, base, head)
         back = compare(label, head, base)
         for name, one in forth.items():
-            assert (one.delta, one.low, one.high, one.se) == pytest.approx(
-                (-back[name].delta, -back[name].high, -back[name].low, back[name].se), abs=1e-12
+            other = back[name]
+            assert (one.delta, one.low, one.high, one.se, one.p_lower, one.p_higher) == pytest.approx(
+                (-other.delta, -other.high, -other.low, other.se, other.p_higher, other.p_lower), abs=1e-12
             )
 
     @settings(deadline=None, max_examples=25, derandomize=True)
@@ -148,9 +167,7 @@ class TestLaws:
         before = compare(label, base, head)
         after = compare(label[rows], base[rows], head[rows])
         for name, one in before.items():
-            assert (one.delta, one.low, one.high) == pytest.approx(
-                (after[name].delta, after[name].low, after[name].high), abs=1e-12
-            )
+            assert numbers(one) == pytest.approx(numbers(after[name]), abs=1e-12)
 
     @settings(deadline=None, max_examples=25, derandomize=True)
     @given(seed=st.integers(0, 10_000), ties=st.sampled_from([0, 10]))
@@ -194,8 +211,150 @@ class TestLaws:
         assert {name: count / 400 for name, count in covered.items() if not 0.912 <= count / 400 <= 0.988} == {}
 
 
+class TestWeights:
+    """Rows that count more than others."""
+
+    def test_equal_weights_are_none(self) -> None:
+        """If all weights are the same, whatever it is, influence-based estimates are those without weights."""
+        label, base, head = simulate(300, seed=13, ties=20)
+        names = [name for name in NAMES if name not in {"accuracy", "precision", "recall", "specificity", "roc_auc"}]
+        plain, weighted = compare(label, base, head, names), compare(label, base, head, names, weight=np.full(300, 0.7))
+        for name, one in plain.items():
+            assert numbers(one) == pytest.approx(numbers(weighted[name])), name
+
+    def test_proportions_of_equal_weights_are_close(self) -> None:
+        """With weights, proportions and ROC AUC get the plain influence interval, which is nearly that without."""
+        label, base, head = simulate(2000, seed=14)
+        names = ("accuracy", "precision", "recall", "specificity", "roc_auc")
+        weighted = compare(label, base, head, names, weight=np.full(2000, 3.0))
+        for name, one in compare(label, base, head, names).items():
+            other = weighted[name]
+            assert other.method == "influence functions, t"
+            assert (other.delta, other.se) == pytest.approx((one.delta, one.se), rel=0.01)
+            assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=0.1 * one.se)
+            assert (other.head_low, other.head_high) == pytest.approx((one.head_low, one.head_high), abs=0.1 * one.se)
+
+    def test_few_weights_that_are_nearly_all(self) -> None:
+        """Where nine rows hold nearly all of the weight, they are nine rows: too few."""
+        label, base, head = simulate(500, seed=15)
+        weight = np.where(np.arange(500) < 9, 1e6, 1.0)
+        found = answer(label, base, head, ["brier"], weight=weight)["brier"]
+        assert isinstance(found, Insufficient)
+        assert "it rests on 9 rows" in found.reason
+
+    def test_nominal_coverage(self) -> None:
+        """Of 400 weighted test sets of 300 rows, about 95 % have the true difference, 0, in the interval."""
+        names = ("accuracy", "recall", "f1", "roc_auc", "average_precision", "brier", "mcc")
+        covered = dict.fromkeys(names, 0)
+        for seed in range(400):
+            label, base, head = simulate(300, seed)
+            weight = np.random.default_rng(seed).uniform(0.5, 2, 300)
+            for name, one in compare(label, base, head, names, weight=weight).items():
+                covered[name] += one.low <= 0 <= one.high
+        assert {name: count / 400 for name, count in covered.items() if not 0.912 <= count / 400 <= 0.988} == {}
+
+
+class TestOwnIntervals:
+    """How sure the candidate's own value is."""
+
+    def test_plain_proportions_have_wilson_intervals(self) -> None:
+        """Recall's is Wilson's among the positives, precision's among the rows that the candidate decides positive."""
+        label, base, head = simulate(300, seed=16)
+        found = compare(label, base, head, ["recall", "precision"])
+        hits, decided = int((label & (head >= 0.5)).sum()), int((head >= 0.5).sum())
+        recall, precision = found["recall"], found["precision"]
+        assert (recall.head_low, recall.head_high) == wilson_interval(hits, int(label.sum()))
+        assert (precision.head_low, precision.head_high) == wilson_interval(hits, decided)
+
+    def test_other_metrics_have_their_own_spread(self) -> None:
+        """A mean's is that of scipy's t interval, and ROC AUC's has DeLong's variance."""
+        label, base, head = simulate(80, seed=17)
+        found = compare(label, base, head, ["brier", "roc_auc"], level=0.9)
+        losses = (head - label) ** 2
+        expected = stats.ttest_1samp(losses, 0).confidence_interval(0.9)
+        brier, auc = found["brier"], found["roc_auc"]
+        assert (brier.head_low, brier.head_high) == pytest.approx((expected.low, expected.high))
+        placements = [
+            [np.mean((head[~label] < one) + (head[~label] == one) / 2) for one in head[label]],
+            [np.mean((head[label] > one) + (head[label] == one) / 2) for one in head[~label]],
+        ]
+        se = math.sqrt(sum(np.var(part, ddof=1) / len(part) for part in placements))
+        reach = stats.t.ppf(0.95, auc.support - 1) * se
+        assert (auc.head_low, auc.head_high) == pytest.approx((auc.head - reach, auc.head + reach))
+
+    def test_it_stays_within_the_bounds(self) -> None:
+        """No interval reaches beyond what the metric can be."""
+        label = np.arange(60) < 15
+        head = np.where(np.arange(60) % 14 == 0, 0.5, label * 0.9 + 0.05)
+        for name, one in compare(label, np.linspace(0, 1, 60), head).items():
+            spec = SPECS[Task.BINARY][name]
+            assert spec.low is not None
+            assert spec.low <= one.head_low <= one.head <= one.head_high <= (spec.high or math.inf), name
+
+    def test_perfection_is_no_certainty(self) -> None:
+        """A faultless candidate's AUC of 1 has the lower end of a proportion with as many rows as the rarer kind."""
+        label = np.arange(60) < 15
+        base, head = np.linspace(1, 0, 60) ** 2 * (np.arange(60) % 7 > 0), np.linspace(1, 0, 60)
+        for name in ("roc_auc", "average_precision", "f1"):
+            one = compare(label, base, np.where(label, 0.9, 0.1) * head**0.01, [name])[name]
+            assert one.head == 1
+            assert (one.head_low, one.head_high) == pytest.approx(wilson_interval(15, 15)), name
+
+    @pytest.mark.parametrize("name", ["roc_auc", "brier", "mcc"])
+    def test_too_few_rows_leave_all_that_can_be(self, name: str) -> None:
+        """With few rows, or few clusters, an identical candidate's value may be anything within the bounds."""
+        label, base, _ = simulate(200, seed=18)
+        low, high = (-1.0 if name == "mcc" else 0.0), 1.0
+        few = compare(np.arange(12) < 5, np.linspace(1, 0, 12), np.linspace(1, 0, 12), ["roc_auc"])["roc_auc"]
+        assert (few.head_low, few.head_high) == (0, 1)
+        found = compare(label, base, base.copy(), [name], groups=np.arange(200) // 60)[name]
+        assert (found.head_low, found.head_high) == (low, high)
+
+    def test_clusters_widen_it(self) -> None:
+        """Rows in copies of five tell of the candidate what they tell once."""
+        label, base, head = simulate(200, seed=19)
+        copies = np.repeat(np.arange(200), 5)
+        once = compare(label, base, head, groups=np.arange(200))
+        for name, one in compare(label[copies], base[copies], head[copies], groups=copies).items():
+            assert (one.head_low, one.head_high) == pytest.approx((once[name].head_low, once[name].head_high), abs=0.02)
+
+    def test_coverage_of_own_values(self) -> None:
+        """Of 400 test sets of 300 rows, about 95 % of the candidate's own intervals hold its true value."""
+        truth = {name: one.head for name, one in compare(*simulate(400_000, seed=999)).items()}
+        covered = dict.fromkeys(NAMES, 0)
+        for seed in range(400):
+            for name, one in compare(*simulate(300, seed)).items():
+                covered[name] += one.head_low <= truth[name] <= one.head_high
+        assert {name: count / 400 for name, count in covered.items() if not 0.912 <= count / 400 <= 0.988} == {}
+
+    def test_alone(self) -> None:
+        """Without a baseline the interval is the same."""
+        label, base, head = simulate(90, seed=20)
+        one = compare(label, base, head, ["mcc"])["mcc"]
+        alone = own_interval(measured("mcc", label, head), bounds=(-1, 1))
+        assert (one.head_low, one.head_high) == alone
+
+
 class TestClusters:
     """Rows that belong together."""
+
+    @pytest.mark.parametrize("weighted", [True, False])
+    @pytest.mark.parametrize("name", ["accuracy", "precision", "recall", "specificity", "f1", "f_beta", "brier"])
+    def test_leaving_out_is_exact_for_ratios(self, name: str, weighted: bool) -> None:
+        """For every ratio of sums the error is that of the leave-one-cluster-out jackknife, done by hand."""
+        label, base, head = simulate(200, seed=21)
+        weight = np.random.default_rng(21).uniform(0.5, 2, 200) if weighted else None
+        groups = np.random.default_rng(5).integers(0, 20, size=200) ** 2 // 19
+        found = compare(label, base, head, [name], weight=weight, groups=groups)[name]
+
+        def change(rows: Bools) -> float:
+            part = None if weight is None else weight[rows]
+            sides = (measured(name, label[rows], score[rows], part).value for score in (head, base))
+            return next(sides) - next(sides)
+
+        left_out = np.array([change(groups != one) for one in np.unique(groups)])
+        factor = (left_out.size - 1) / left_out.size
+        assert found.se == pytest.approx(math.sqrt(factor * np.sum((left_out - found.delta) ** 2)), rel=1e-9)
 
     def test_leaving_clusters_out_one_by_one(self) -> None:
         """For a mean the standard error is exactly that of the leave-one-cluster-out jackknife, done by hand."""
@@ -271,6 +430,7 @@ class TestEnds:
         for one in compare(label, base, base.copy()).values():
             assert (one.method, one.delta, one.se, one.low, one.high) == ("identical", 0, 0, 0, 0)
             assert one.base == one.head
+            assert (one.p_lower, one.p_higher) == (1, 1)
 
     @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "recall", "f1"])
     def test_fewer_than_ten_positives(self, name: str) -> None:
@@ -299,11 +459,23 @@ class TestEnds:
         reach = z**2 / (50 + z**2)
         assert (found.delta, found.low, found.high) == pytest.approx((0, -reach, reach))
 
-    def test_perfect_ranking_twice_is_refused(self) -> None:
-        """Two models that both rank without a fault differ by 0 without spread: that is not certainty either."""
-        label = np.arange(40) >= 20
-        base, head = np.linspace(0, 1, 40), np.linspace(0, 1, 40) ** 2
-        found = answer(label, base, head, ["roc_auc"])["roc_auc"]
+    @pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 60)])
+    @pytest.mark.parametrize("faultless", [True, False])
+    def test_the_same_order_is_no_certainty(self, faultless: bool, weight: Floats | None) -> None:
+        """Two models that no row tells apart have an interval that is not a point, as wide as the support allows."""
+        label, base, _ = simulate(60, seed=11, ties=10)
+        base = np.where(label, 0.5 + base / 2, base / 2.5) if faultless else base
+        for name in ("roc_auc", "average_precision", "f1", "mcc"):
+            found = compare(label, base, np.where(base >= 0.5, base, base**2), [name], weight=weight)[name]
+            square = stats.norm.ppf(0.975) ** 2
+            reach = (2 if name == "mcc" else 1) * square / (found.support + square)
+            assert (found.delta, found.low, found.high) == pytest.approx((0, -reach, reach))
+            assert (found.p_lower, found.p_higher, found.method) == (0.5, 0.5, "no disagreement, score")
+
+    def test_no_bounds_no_interval(self) -> None:
+        """Without bounds of the metric, a difference of 0 without spread stays without interval."""
+        one = Influence(value=1.0, psi=np.zeros(20), support=20)
+        found = paired_interval(one, one)
         assert isinstance(found, Insufficient)
         assert found.reason == "it sees no difference in any row, which does not prove that there never is one"
 
