@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Spaces that are only spaces; no-break, narrow and thin ones (U+00A0, U+202F, U+2009) are typography and stay.
 _SPACES = re.compile("[ \t-\r\x1c-\x1f\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f\u3000]+")
@@ -13,6 +14,7 @@ _RANGE = re.compile(r"(?<=\d)…(?=[−+\d])")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 _MOST_MARKS = 4
 _MOST_READ = 20_000
+_SHORT = 200
 
 
 def readable(value: str, limit: int | None = None) -> str:
@@ -21,12 +23,20 @@ def readable(value: str, limit: int | None = None) -> str:
     Control, format (zero width, bidirectional), private and surrogate code points are dropped, white space is
     folded, towers of combining marks are cut: two names that look alike after this are shown alike in every format.
     """
-    value = value[:_MOST_READ]
-    if not (value.isascii() and value.isprintable()):
-        value = unicodedata.normalize("NFC", _SPACES.sub(" ", value))
-        value = _without_towers("".join(char for char in value if _is_visible(char)))
-    value = _SPACES.sub(" ", value)
+    if value.isascii() and value.isprintable():
+        value = _SPACES.sub(" ", value[:_MOST_READ]) if "  " in value else value[:_MOST_READ]
+    else:
+        # Most texts that are not plain are short, and are there many times: signs, numbers, reasons.
+        value = (_clean_short if len(value) <= _SHORT else _clean)(value)
     return value if limit is None or len(value) <= limit else value[: limit - 1].rstrip() + "…"
+
+
+def _clean(value: str) -> str:
+    value = unicodedata.normalize("NFC", _SPACES.sub(" ", value[:_MOST_READ]))
+    return _SPACES.sub(" ", _without_towers("".join(char for char in value if _is_visible(char))))
+
+
+_clean_short = lru_cache(maxsize=1 << 12)(_clean)
 
 
 def shorten_middle(value: str, limit: int) -> str:

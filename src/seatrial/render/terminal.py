@@ -43,6 +43,8 @@ _LONGEST_WORD = 24
 _COMFORTABLE = 15
 _INDENT = 2
 _NARROWEST = 20
+# Nobody reads more, and a change may declare a hundred thousand metrics.
+_MOST_ROWS = 10_000
 _PLAIN, _BOLD, _DIM, _NAME = Style(), Style(bold=True), Style(dim=True), Style(color="cyan")
 # Wide enough for any table: with no width given nothing is wrapped.
 _UNBOUNDED = 100_000
@@ -62,7 +64,7 @@ def render(report: Report, options: RenderOptions) -> str:
 def _title(mark: Mark, title: Line) -> _Cell:
     style = SIGNS[mark]
     sign = _Piece(f"{style.character} ", _BOLD + Style.parse(style.colour))
-    return _Cell((sign, *(piece.add(_BOLD) for piece in _write_line(title).pieces)))
+    return _join((sign, *(piece.add(_BOLD) for piece in _write_line(title).pieces)))
 
 
 class _Piece(Struct, frozen=True):
@@ -77,18 +79,21 @@ class _Piece(Struct, frozen=True):
 
 
 class _Cell(Struct, frozen=True):
-    """A line of text, or a part of one."""
+    """A line of text, or a part of one; `plain` is the text alone, `width` the room that it takes."""
 
     pieces: tuple[_Piece, ...] = ()
-
-    @property
-    def plain(self) -> str:
-        """The text alone."""
-        return self.pieces[0].text if len(self.pieces) == 1 else "".join(piece.text for piece in self.pieces)
+    plain: str = ""
+    width: int = 0
 
     def add(self, style: Style) -> _Cell:
         """The same with one style more."""
-        return _Cell(tuple(piece.add(style) for piece in self.pieces))
+        return _Cell(tuple(piece.add(style) for piece in self.pieces), self.plain, self.width)
+
+
+def _join(pieces: Iterable[_Piece]) -> _Cell:
+    joined = tuple(pieces)
+    plain = joined[0].text if len(joined) == 1 else "".join([piece.text for piece in joined])
+    return _Cell(joined, plain, _width(plain))
 
 
 class _Writer:
@@ -109,7 +114,7 @@ class _Writer:
 
     def write_line(self, cell: _Cell) -> list[str]:
         """One line, broken where it is too wide."""
-        fitting = [cell] if _width(cell.plain) <= self._width else self._wrap(cell, self._width)
+        fitting = [cell] if cell.width <= self._width else self._wrap(cell, self._width)
         return [self._paint(part) for part in fitting]
 
     def _write_block(self, block: Block) -> list[str]:
@@ -141,38 +146,44 @@ class _Writer:
 
     def _write_table(self, table: Table) -> list[str]:
         titles = [self._line(column.title) for column in table.columns]
-        rows = [[self._line(cell) for cell in row] for row in table.rows]
+        rows = [[self._line(cell) for cell in row] for row in table.rows[:_MOST_ROWS]]
         aligns = [column.align for column in table.columns]
         if len(titles) > 1 and not titles[0].plain:
             _lead_with_sign(titles, rows)
             del aligns[0]
-        bodies = [[cell.plain for cell in column] for column in zip(*rows, strict=True)] or [[] for _ in titles]
-        layout = _choose_layout(aligns, [title.plain for title in titles], bodies, self._width)
+        layout = _choose_layout(aligns, [titles, *rows], self._width)
         if layout is None:
-            return self._write_records(titles, rows)
-        rule = _Cell((_Piece("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), _DIM),))
+            return self._write_records(titles, rows) + self._tell_rest(table)
+        rule = _join((_Piece("─" * (sum(layout.widths) + layout.gap * (len(aligns) - 1)), _DIM),))
         lines = [*self._write_row([title.add(_DIM) for title in titles], aligns, layout, sink=True), self._paint(rule)]
         for row in rows:
             lines += self._write_row(row, aligns, layout)
-        return lines
+        return lines + self._tell_rest(table)
+
+    def _tell_rest(self, table: Table) -> list[str]:
+        left = len(table.rows) - _MOST_ROWS
+        text = f"… and {left:,} more rows: --format json has them all"
+        return self.write_line(_join((_Piece(text, _DIM),))) if left > 0 else []
 
     def _write_row(self, cells: list[_Cell], aligns: list[Align], layout: _Layout, *, sink: bool = False) -> list[str]:
         """Cells beside each other, each broken into lines where it is wider than its column; `sink` sets them low."""
+        gap = " " * layout.gap
+        if all(cell.width <= width for cell, width in zip(cells, layout.widths, strict=True)):
+            return [gap.join(map(self._fill, cells, aligns, layout.widths))]
         columns = [self._break(*column) for column in zip(cells, aligns, layout.widths, strict=True)]
         most = max(len(column) for column in columns)
         for column in columns:
             empty = [_Cell()] * (most - len(column))
             column[: 0 if sink else len(column)] = empty if sink else column + empty
-        gap = " " * layout.gap
         return [gap.join(map(self._fill, parts, aligns, layout.widths)) for parts in zip(*columns, strict=True)]
 
     def _fill(self, cell: _Cell, align: Align, width: int) -> str:
-        before, after = _pad(width - _width(cell.plain), align)
+        before, after = _pad(width - cell.width, align)
         return f"{before}{self._paint(cell)}{after}"
 
     def _break(self, cell: _Cell, align: Align, width: int) -> list[_Cell]:
         """A cell's lines; an interval goes to a line of its own, rather than break within it."""
-        if _width(cell.plain) <= width:
+        if cell.width <= width:
             return [cell]
         return self._wrap(cell, width, keep=align is not Align.LEFT)
 
@@ -188,7 +199,7 @@ class _Writer:
         """A line of rich's as ours."""
         line.rstrip()
         segments = line.render(self._console, end="")
-        return _Cell(tuple(_Piece(part.text, part.style or _PLAIN) for part in segments))
+        return _join(_Piece(part.text, part.style or _PLAIN) for part in segments)
 
     def _paint(self, cell: _Cell) -> str:
         """The text that a terminal shows."""
@@ -203,27 +214,27 @@ class _Writer:
             remarks = [cell for title, cell in zip(titles[1:], row[1:], strict=True) if not title.plain and cell.plain]
             lines += [""] if lines else []
             parts = [piece for cell in remarks for piece in (_Piece(": "), *cell.pieces)]
-            lines += self.write_line(_Cell((*row[0].pieces, *parts)))
+            lines += self.write_line(_join((*row[0].pieces, *parts)))
             for title, cell in zip(titles[1:], row[1:], strict=True):
                 if title.plain and cell.plain:
                     label = (_Piece("  "), _Piece(title.plain, _DIM), _Piece("  "))
-                    lines += self.write_line(_Cell((*label, *cell.pieces)))
+                    lines += self.write_line(_join((*label, *cell.pieces)))
         return lines
 
 
 def _pad(spare: int, align: Align) -> tuple[str, str]:
     """The spaces in front of and behind a cell."""
-    before = {Align.LEFT: 0, Align.RIGHT: spare, Align.CENTRE: spare // 2}[align]
+    before = 0 if align is Align.LEFT else spare if align is Align.RIGHT else spare // 2
     return " " * before, " " * (spare - before)
 
 
 def _lead_with_sign(titles: list[_Cell], rows: list[list[_Cell]]) -> None:
     """Join the first column, which has no title, to the second: `✗ recall` is one thing to the eye."""
-    width = max((_width(row[0].plain) for row in rows), default=0)
+    width = max((row[0].width for row in rows), default=0)
     for cells in (titles, *rows):
         sign = cells.pop(0)
-        spare = _Piece(" " * (width + 1 - _width(sign.plain)))
-        cells[0] = _Cell((*sign.pieces, spare, *cells[0].pieces))
+        spare = _Piece(" " * (width + 1 - sign.width))
+        cells[0] = _join((*sign.pieces, spare, *cells[0].pieces))
 
 
 class _Measure(Struct, frozen=True, kw_only=True):
@@ -242,14 +253,15 @@ class _Layout(Struct, frozen=True, kw_only=True):
     gap: int
 
 
-def _measure(align: Align, title: str, body: list[str], natural: int) -> _Measure:
+def _measure(align: Align, texts: list[str]) -> _Measure:
     """Names break at spaces and, if they are very long, within words; numbers only in front of a bracket."""
+    title, *body = texts
     title_word = _longest(title.split(" "))
     if align is Align.LEFT:
         least = max(title_word, _longest(word[:_LONGEST_WORD] for text in body for word in text.split(" ")))
     else:
         least = max(title_word, _longest(part for text in body for part in text.replace(" (", "\n(").split("\n")))
-    return _Measure(align=align, natural=natural, broken_title=max(title_word, _longest(body)), least=least)
+    return _Measure(align=align, natural=_longest(texts), broken_title=max(title_word, _longest(body)), least=least)
 
 
 def _longest(texts: Iterable[str]) -> int:
@@ -261,12 +273,13 @@ def _width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def _choose_layout(aligns: list[Align], titles: list[str], bodies: list[list[str]], width: int) -> _Layout | None:
+def _choose_layout(aligns: list[Align], rows: list[list[_Cell]], width: int) -> _Layout | None:
     """Nothing broken if there is room, else titles, then intervals, then remarks to shreds; None if nothing fits."""
-    natural = [max(_width(title), _longest(body)) for title, body in zip(titles, bodies, strict=True)]
+    cells = list(zip(*rows, strict=True))
+    natural = [max(cell.width for cell in column) for column in cells]
     if sum(natural) + _GAP * (len(natural) - 1) <= width:
         return _Layout(widths=natural, gap=_GAP)
-    columns = [_measure(*column) for column in zip(aligns, titles, bodies, natural, strict=True)]
+    columns = [_measure(align, [cell.plain for cell in column]) for align, column in zip(aligns, cells, strict=True)]
     gap = _GAP - 1
     room = width - gap * (len(columns) - 1)
     for attempt in ("broken_title", "least", "shreds"):
@@ -289,7 +302,7 @@ def _narrow(column: _Measure, attempt: str) -> int:
 
 
 def _write_line(line: Line, *, links: bool = False) -> _Cell:
-    return _Cell(tuple(_write_inline(inline, links) for inline in line))
+    return _join([_write_inline(inline, links) for inline in line])
 
 
 def _write_inline(inline: Inline, links: bool) -> _Piece:

@@ -95,6 +95,19 @@ def test_links_show_their_address() -> None:
     assert "run" in render(odd, RenderOptions(width=80, colour=True))
 
 
+@pytest.mark.parametrize("width", [None, 20])
+def test_rows_beyond_what_anybody_reads_are_counted(width: int | None) -> None:
+    """Ten thousand rows are shown, and how many more there are is said."""
+    columns = (Column(title=(Text("gate"),)), Column(title=(Text("value"),)))
+    for count, said in ((10_000, ""), (12_345, "… and 2,345 more rows")):
+        table = Table(columns=columns, rows=tuple(((Text(f"m{at}."),), (Text("1"),)) for at in range(count)))
+        text = " ".join(render(with_block(table), RenderOptions(width=width)).split())
+        assert "m9999." in text
+        assert "m10000." not in text
+        assert ("more rows" in text) == bool(said)
+        assert said in text
+
+
 def test_markup_of_the_library_is_text() -> None:
     """Names in square brackets or colons are not read as the terminal library's own markup."""
     report = with_block(Paragraph(line=(Text("[red]x[/red] :tada: "), Code("[b]y[/b]"))))
