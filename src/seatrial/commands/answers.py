@@ -72,7 +72,7 @@ def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snap
 
     path = evaluation.predictions
     slicing = evaluation.slicing
-    by = (*(slicing.columns if slicing else ()), *(column for _, column in evaluation.gaps))
+    by = (*(slicing.columns if slicing else ()), *(gap.by for gap in evaluation.gaps))
     cuts = Cuts(columns=tuple(dict.fromkeys(by)), where=slicing.where if slicing else ())
     out = locate_out(repository, side.revision, path)
     place = out.files[0].location if out and out.files else None

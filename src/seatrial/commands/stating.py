@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from seatrial.core.comparison import Change, Side, measure_delta
-from seatrial.core.evidence import Evidence
+from seatrial.core.evidence import Evidence, Gap
 from seatrial.core.evidence_rules import Correction
 from seatrial.core.metrics import Direction, Interval, MetricId, State
+from seatrial.stats import gaps
+from seatrial.stats.influence import Undefined
 from seatrial.stats.multiplicity import benjamini_hochberg, holm
 from seatrial.stats.paired import Estimate, Insufficient
 from seatrial.stats.power import minimum_detectable_effect
@@ -36,6 +38,37 @@ def state_evidence(
         detectable=minimum_detectable_effect(answer.se, level=answer.level) if paired else None,
         p_worse=(answer.p_lower if direction is Direction.HIGHER else answer.p_higher) if paired else None,
         caution=answer.caution,
+    )
+
+
+def state_gap(
+    identity: MetricId,
+    metric: str,
+    by: str,
+    found: gaps.Gap | Undefined,
+    names: Sequence[str],
+    left_out: int,
+    *,
+    paired: bool,
+) -> Gap:
+    """A gap between groups as the policy and the report take it; unless `paired`, only the candidate's."""
+    direction = Direction.LOWER
+    if isinstance(found, Undefined):
+        change = state_change(identity, None, None, direction, reason=found.reason)
+        return Gap(metric=metric, by=by, change=change, groups=0, left_out=left_out, reason=found.reason)
+    ends = Interval(low=found.low, high=found.high, level=found.level, n=found.groups, method="bootstrap of groups")
+    change = state_change(
+        identity, found.base if paired else None, found.head, direction, interval=ends if paired else None
+    )
+    return Gap(
+        metric=metric,
+        by=by,
+        change=change,
+        groups=found.groups,
+        left_out=left_out,
+        own=(found.head_low, found.head_high),
+        best=names[found.highest],
+        worst=names[found.lowest],
     )
 
 

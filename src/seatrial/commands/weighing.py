@@ -11,13 +11,15 @@ import numpy as np
 from msgspec import Struct
 
 from seatrial.commands.answers import Answers
-from seatrial.commands.stating import adjust_slices, state_evidence
-from seatrial.config.evaluations import Evaluation, Pairing
-from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips
+from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
+from seatrial.config.evaluations import Evaluation, Grouping, Pairing
+from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
-from seatrial.sources.predictions import Pairs, Predictions, pair_predictions, show_keys
+from seatrial.sources.frames import show_keys
+from seatrial.sources.predictions import Pairs, Predictions, pair_predictions
 from seatrial.sources.samples import Codes, build_samples, cut_units, find_right, find_units, number_clusters
 from seatrial.stats.estimates import estimate, estimate_slices, measure_one
+from seatrial.stats.groups import compare_groups
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
 from seatrial.stats.proportions import mcnemar
@@ -56,12 +58,14 @@ class Weighing:
             slices=slices,
             untested=untested,
             min_n=evaluation.slicing.min_n if evaluation.slicing else 0,
+            q=evaluation.slicing.q if evaluation.slicing else 0.05,
             cohorts=cohorts,
             n_base=pairs.n_base if pairs else None,
             n_head=after.predictions.size,
             n_common=pairs.size if pairs else None,
             labels_changed=pairs.labels_changed if pairs else 0,
             digest=pairs.digest if pairs else "",
+            gaps=tuple(self._find_gap(sides, grouping) for grouping in evaluation.gaps),
             flips=self._find_flips(pairs) if pairs else None,
             mismatch=self._describe_mismatch(pairs) if pairs else "",
         )
@@ -138,6 +142,24 @@ class Weighing:
 
     def _slice(self, measure: Measure, name: str) -> MetricId:
         return MetricId(file=self.evaluation.name, key=(str(measure),), slice=name)
+
+    def _find_gap(self, sides: _Sides, grouping: Grouping) -> Gap:
+        """How far apart the groups of a column lie, on both sides."""
+        (cut,) = cut_units(sides.units, [(grouping.by,)], ())
+        counts = np.bincount(cut.codes, minlength=len(cut.names))
+        found = compare_groups(
+            sides.base,
+            sides.head,
+            grouping.measure,
+            cut.codes,
+            count=len(cut.names),
+            min_n=grouping.min_n,
+            clusters=sides.clusters,
+        )
+        identity = MetricId(file=self.evaluation.name, key=(f"gap of {grouping.measure}",), slice=f"by {grouping.by}")
+        small = int((counts < grouping.min_n).sum())
+        names = tuple(name.removeprefix(f"{grouping.by}=") for name in cut.names)
+        return state_gap(identity, str(grouping.measure), grouping.by, found, names, small, paired=sides.paired)
 
     def _find_flips(self, pairs: Pairs) -> Flips | None:
         """What went from right to wrong and back, as the two sides' own thresholds decide."""

@@ -68,6 +68,7 @@ class Slicing(Struct, frozen=True, kw_only=True):
     where: tuple[tuple[str, str], ...] = ()
     min_n: int = 200
     correction: Correction = Correction.BENJAMINI_HOCHBERG
+    q: float = 0.05
     measures: tuple[Measure, ...] = ()
     required: tuple[str, ...] = ()
 
@@ -75,6 +76,14 @@ class Slicing(Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[str, ...]:
         """The columns that it cuts by; those of conditions are known to who reads them."""
         return tuple(dict.fromkeys(column for columns in self.by for column in columns))
+
+
+class Grouping(Struct, frozen=True, kw_only=True):
+    """A metric whose largest difference between the groups of a column counts; groups below `min_n` are left out."""
+
+    measure: Measure
+    by: str
+    min_n: int
 
 
 class Columns(Struct, frozen=True, kw_only=True):
@@ -93,8 +102,8 @@ class Columns(Struct, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """Where the per-sample predictions of a model are, and what is measured on them.
 
-    `metrics_file` was computed from them. `measures` are shown and judged as a whole, `gaps` are measures with the
-    column of their groups; `rules` what all that must show.
+    `metrics_file` was computed from them. `measures` are shown and judged as a whole, `gaps` are held between groups;
+    `rules` what all that must show.
     """
 
     name: str
@@ -106,7 +115,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...] = ()
     pairing: Pairing = Pairing.REQUIRE
     slicing: Slicing | None = None
-    gaps: tuple[tuple[Measure, str], ...] = ()
+    gaps: tuple[Grouping, ...] = ()
     budget: str | None = None
     rules: tuple[AnyEvidenceRule, ...] = ()
 
@@ -231,13 +240,14 @@ class _Reader(Struct, frozen=True):
             where=tuple(raw.where.items()),
             min_n=raw.min_n,
             correction=Correction(raw.correction),
+            q=raw.q,
             measures=_measures(gates) or shown[:1],
             required=raw.required,
         )
         return slicing, tuple(rule for _, rule in gates)
 
-    def read_gaps(self, path: Path, value: Any) -> tuple[tuple[tuple[Measure, str], ...], tuple[GapRule, ...]]:
-        found: list[tuple[Measure, str]] = []
+    def read_gaps(self, path: Path, value: Any) -> tuple[tuple[Grouping, ...], tuple[GapRule, ...]]:
+        found: list[Grouping] = []
         rules = []
         for index, item in enumerate(self._list(path, value)):
             here = (*path, index)
@@ -245,7 +255,7 @@ class _Reader(Struct, frozen=True):
             measure = self._measure((*here, "metric"), raw.metric, raw)
             if raw.max_gap is UNSET and raw.max_gap_increase is UNSET:
                 raise self.document.fault(here, "gaps: demands nothing", hint="add max_gap or max_gap_increase")
-            found.append((measure, raw.by))
+            found.append(Grouping(measure=measure, by=raw.by, min_n=raw.min_n))
             rules.append(
                 GapRule(
                     evaluation=self.name,

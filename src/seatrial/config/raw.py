@@ -116,6 +116,7 @@ class RawGap(RawMeasure, forbid_unknown_fields=True, kw_only=True):
 
     metric: Annotated[str, Meta(description="The metric whose largest difference between groups counts.")]
     by: Annotated[str, Meta(description="Column of the groups.")]
+    min_n: Annotated[int, Meta(description="Groups with fewer samples are left out, and counted.", ge=2)] = 100
     max_gap: Limit | UnsetType = UNSET
     max_gap_increase: Annotated[Tolerance | UnsetType, Meta(description="Proven widening beyond this is a breach.")] = (
         UNSET

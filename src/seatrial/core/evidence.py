@@ -56,6 +56,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
             return Harm(point=point, low=low, high=high)
         return Harm(point=-point, low=-high, high=-low)
 
+    def is_worse(self, q: float) -> bool:
+        """Whether harm is proven: of a slice after the correction for the number of slices."""
+        p_value = self.p_worse if self.p_adjusted is None else self.p_adjusted
+        return p_value is not None and p_value <= q
+
     def samples_for(self, distance: float) -> int | None:
         """How many samples would tell a true change that lies this far from the limit; None where that is no advice.
 
@@ -87,12 +92,17 @@ class Flips(Struct, frozen=True, kw_only=True):
 
 
 class Gap(Struct, frozen=True, kw_only=True):
-    """The largest difference of a metric between groups; `change` is of the gap itself, and less is better."""
+    """The largest difference of a metric between groups; `change` is of the gap itself, and less is better.
+
+    `groups` were compared, `left_out` are too small. `own` is the interval of the candidate's gap, `best` and `worst`
+    are the groups that make it.
+    """
 
     metric: str
     by: str
     change: Change
     groups: int
+    left_out: int = 0
     own: tuple[float, float] | None = None
     best: str = ""
     worst: str = ""
@@ -110,9 +120,10 @@ class Cohort(Struct, frozen=True, kw_only=True):
 class EvaluationResult(Struct, frozen=True, kw_only=True):
     """All that one evaluation's predictions say.
 
-    `slices` are those with enough samples, `untested` counts the others. `reused` counts the models of
-    the main branch that were judged on this evaluation set. `mismatch` says how the two evaluation sets
-    differ where the policy wants them to be the same. With a `problem` on a `side` there is nothing else.
+    `slices` are those with enough samples, `untested` counts the others; a slice is proven worse below `q`. `reused`
+    counts the models of the main branch that were judged on this evaluation set. `mismatch` says how the two
+    evaluation sets differ where the policy wants them to be the same. With a `problem` on a `side` there is nothing
+    else.
     """
 
     name: str
@@ -120,6 +131,7 @@ class EvaluationResult(Struct, frozen=True, kw_only=True):
     slices: tuple[Evidence, ...] = ()
     untested: int = 0
     min_n: int = 0
+    q: float = 0.05
     gaps: tuple[Gap, ...] = ()
     flips: Flips | None = None
     cohorts: tuple[Cohort, ...] = ()

@@ -367,7 +367,7 @@ def _judge_slice(rule: EvidenceRule, evidence: Evidence) -> list[Finding]:
         judged = _Judged(Outcome.NOT_JUDGED, evidence.reason)
     else:
         amount = float(rule.not_harmed.resolve(Decimal(str(evidence.change.base))))
-        proven = evidence.p_adjusted <= rule.q and harm.point > amount
+        proven = evidence.is_worse(rule.q) and harm.point > amount
         word = _word_harm(evidence, harm)
         judged = _Judged(breach(rule.severity), "worse") if proven else _Judged(Outcome.PASSED, word)
     limit = _spell_limit("not_harmed", rule.not_harmed, rule.direction)

@@ -1,0 +1,176 @@
+"""What the report says of evidence beside the gates: slices, groups, what the model newly gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from seatrial.core.comparison import Change
+from seatrial.core.document import Align, Block, Code, Column, Folded, Line, Paragraph, Table, Text
+from seatrial.core.evidence import EvaluationResult, Evidence, Flips, Gap
+from seatrial.core.metrics import MetricId
+from seatrial.core.numbers import spell_change
+from seatrial.core.phrases import arrow, cell_delta, count, word_effect
+
+_MOST_SLICES = 20
+
+
+def fold_evidence(
+    results: Iterable[EvaluationResult], gated: Collection[MetricId], precision: int | None
+) -> list[Block]:
+    """One folded part for each thing that an evaluation tells and the gates do not."""
+    blocks: list[Block] = []
+    for result in results:
+        blocks += _fold_others(result, gated, precision)
+        for metric in dict.fromkeys(each.change.id.key[-1] for each in result.slices):
+            slices = [each for each in result.slices if each.change.id.key[-1] == metric]
+            blocks.append(_fold_slices(result, metric, slices, precision))
+        blocks += _fold_gaps(result, precision)
+        blocks += _fold_flips(result.flips) if result.flips else []
+    return blocks
+
+
+def tell_evaluation_sets(results: Iterable[EvaluationResult]) -> list[str]:
+    """For the small print: which evaluation set, how large, and whether both sides have it."""
+    told = []
+    for result in results:
+        if result.digest:
+            same = result.n_base == result.n_common == result.n_head and not result.labels_changed
+            shared = "the same on both sides" if same else "not the same on both sides"
+            told.append(f"evaluation set of {result.name}: sha256:{result.digest[:8]}…, {shared}")
+        if result.reused is not None:
+            told.append(f"used for {count(result.reused, 'model')} of the main branch")
+    return told
+
+
+def _fold_others(result: EvaluationResult, gated: Collection[MetricId], precision: int | None) -> list[Block]:
+    """Metrics that no file tells and no gate is about."""
+    others = [each for each in result.overall if each.change.id.file == result.name and each.change.id not in gated]
+    if not others:
+        return []
+    rows = tuple(
+        ((Code(each.change.id.dotted), Text(arrow(each.change))), *_cells(each, precision), _word(each, result))
+        for each in others
+    )
+    table = Table(columns=(Column(title=(Text("metric"),)), *_COLUMNS), rows=rows)
+    summary = (Text(f"Measured on {result.name}: {count(len(others), 'more metric')}"),)
+    return [Folded(summary=summary, blocks=(table,))]
+
+
+_COLUMNS = (
+    Column(title=(Text("samples"),), align=Align.RIGHT),
+    Column(title=(Text("baseline"),), align=Align.RIGHT),
+    Column(title=(Text("candidate"),), align=Align.RIGHT),
+    Column(title=(Text("change (95 % CI)"),), align=Align.RIGHT),
+    Column(title=()),
+)
+
+
+def _cells(evidence: Evidence, precision: int | None) -> tuple[Line, ...]:
+    spelled = spell_change(evidence.change, precision=precision)
+    return (
+        (Text(f"{evidence.n:,}"),),
+        (Text(spelled.base),),
+        (Text(spelled.head),),
+        (Text(cell_delta(spelled)),),
+    )
+
+
+def _word(evidence: Evidence, result: EvaluationResult) -> Line:
+    if evidence.reason:
+        return (Text(evidence.reason),)
+    if evidence.p_adjusted is None or evidence.is_worse(result.q) or not _looks_worse(evidence.change):
+        return (Text(word_effect(evidence.change)),)
+    return (Text("worse alone, not among so many slices"),)
+
+
+def _looks_worse(change: Change) -> bool:
+    return word_effect(change) == "worse"
+
+
+def _fold_slices(result: EvaluationResult, metric: str, slices: list[Evidence], precision: int | None) -> Folded:
+    """Those proven worse first, then the largest effects that noise alone does not explain."""
+    proven = [each for each in slices if each.is_worse(result.q)]
+    ranked = sorted(proven, key=_harm, reverse=True)
+    ranked += sorted((each for each in slices if each not in proven), key=_size, reverse=True)
+    shown = ranked[:_MOST_SLICES]
+    rows = tuple(((Code(each.change.id.slice),), *_cells(each, precision), _word(each, result)) for each in shown)
+    table = Table(columns=(Column(title=(Text("slice"),)), *_COLUMNS), rows=rows)
+    tail = _tell_rest(result, len(slices) - len(shown))
+    return Folded(
+        summary=(Text(f"Slices of {metric}: {_tally(proven, slices, precision)}"),),
+        blocks=(table, *([Paragraph(line=(Text(tail),))] if tail else [])),
+    )
+
+
+def _harm(evidence: Evidence) -> float:
+    return evidence.harm.point if evidence.harm else 0.0
+
+
+def _size(evidence: Evidence) -> float:
+    return abs(evidence.shrunken or 0.0)
+
+
+def _tally(proven: list[Evidence], slices: list[Evidence], precision: int | None) -> str:
+    if not proven:
+        return f"none of {len(slices):,} proven worse"
+    worst = max(proven, key=_harm).change
+    delta = spell_change(worst, precision=precision).delta
+    return f"{len(proven):,} of {len(slices):,} worse (worst {worst.id.slice} {delta})"
+
+
+def _tell_rest(result: EvaluationResult, hidden: int) -> str:
+    parts = [f"{count(hidden, 'more slice')} with smaller effects"] if hidden else []
+    if result.untested:
+        parts.append(f"{count(result.untested, 'slice')} of fewer than {result.min_n:,} samples, not tested")
+    return "; ".join(parts)
+
+
+def _fold_gaps(result: EvaluationResult, precision: int | None) -> list[Block]:
+    if not result.gaps:
+        return []
+    rows = tuple(_row_gap(gap, precision) for gap in result.gaps)
+    columns = (
+        Column(title=(Text("gap of"),)),
+        Column(title=(Text("between"),)),
+        *_COLUMNS[1:4],
+        Column(title=(Text("lowest, highest"),)),
+    )
+    summary = (Text(f"Gaps between groups: {', '.join(f'{gap.metric} by {gap.by}' for gap in result.gaps)}"),)
+    return [Folded(summary=summary, blocks=(Table(columns=columns, rows=rows),))]
+
+
+def _row_gap(gap: Gap, precision: int | None) -> tuple[Line, ...]:
+    spelled = spell_change(gap.change, precision=precision)
+    between = f"{gap.groups:,} groups of {gap.by}"
+    ends = gap.reason or f"{gap.worst}, {gap.best}"
+    return (
+        (Code(gap.metric),),
+        (Text(between),),
+        (Text(spelled.base),),
+        (Text(spelled.head),),
+        (Text(cell_delta(spelled)),),
+        (Text(ends),),
+    )
+
+
+def _fold_flips(flips: Flips) -> list[Block]:
+    if not flips.newly_wrong and not flips.newly_right:
+        return []
+    rows = (
+        ((Text("newly wrong"),), (Text(f"{flips.newly_wrong:,}"),), _list_keys(flips.wrong_examples)),
+        ((Text("newly right"),), (Text(f"{flips.newly_right:,}"),), _list_keys(flips.right_examples)),
+    )
+    columns = (
+        Column(title=()),
+        Column(title=(Text("samples"),), align=Align.RIGHT),
+        Column(title=(Text("for example"),)),
+    )
+    summary = (
+        f"Behaviour: {flips.newly_wrong:,} samples newly wrong, {flips.newly_right:,} newly right "
+        f"({flips.churn * 100:.1f} % of {flips.n:,})"
+    )
+    return [Folded(summary=(Text(summary),), blocks=(Table(columns=columns, rows=rows),))]
+
+
+def _list_keys(keys: tuple[str, ...]) -> Line:
+    return (Text(" · ".join(keys)),)

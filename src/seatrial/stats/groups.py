@@ -1,0 +1,76 @@
+"""From samples to gaps: a metric in each group of a column, with how sure both sides' values are together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seatrial.stats.gaps import Gap, gap_of_cells, gap_of_estimates
+from seatrial.stats.influence import Floats, Influence, Undefined
+from seatrial.stats.names import SPECS, Measure, Task
+from seatrial.stats.sample import Sample
+
+_FEW = 2
+
+
+def compare_groups(
+    base: Sample,
+    head: Sample,
+    measure: Measure,
+    codes: NDArray[np.integer[Any]],
+    *,
+    count: int,
+    min_n: int,
+    clusters: NDArray[np.integer[Any]] | None = None,
+) -> Gap | Undefined:
+    """The largest difference of a metric between `count` groups, on both sides.
+
+    `codes` (n,) are the units' groups, negative for none; those with fewer than `min_n` units have no value. Decisions
+    of independent rows are drawn as counts, everything else from the covariance of the two sides' influences, summed
+    by `clusters` (n,) first.
+    """
+    sizes = np.bincount(codes[codes >= 0], minlength=count)
+    large = [code for code in range(count) if sizes[code] >= max(min_n, _FEW)]
+    units = {code: np.flatnonzero(codes == code) for code in large}
+    if clusters is None and _is_of_plain_decisions(head, measure):
+        return gap_of_cells(_count_cells(base, head, measure, units, count), measure.name, beta=measure.beta or 1.0)
+    values = np.full((count, 2), np.nan)
+    covariance = np.zeros((count, 2, 2))
+    for code, chosen in units.items():
+        found = [side.select(chosen).measure(measure) for side in (base, head)]
+        if isinstance(found[0], Undefined) or isinstance(found[1], Undefined):
+            continue
+        values[code] = [found[0].value, found[1].value]
+        covariance[code] = _covary(found[0], found[1], None if clusters is None else clusters[chosen])
+    return gap_of_estimates(values, covariance)
+
+
+def _is_of_plain_decisions(sample: Sample, measure: Measure) -> bool:
+    takes_threshold = "at" in SPECS[sample.task][measure.name].settings
+    return sample.task is Task.BINARY and takes_threshold and getattr(sample, "weight", None) is None
+
+
+def _count_cells(
+    base: Any, head: Any, measure: Measure, units: dict[int, NDArray[np.intp]], count: int
+) -> NDArray[np.float64]:
+    """Counts (groups, 2, 2, 2) by label and both sides' decisions; samples are binary ones."""
+    cells = np.zeros((count, 2, 2, 2))
+    before, after = (side.score >= (side.threshold if measure.at is None else measure.at) for side in (base, head))
+    joint = head.label * 4 + before * 2 + after
+    for code, chosen in units.items():
+        cells[code] = np.bincount(joint[chosen], minlength=8).reshape(2, 2, 2)
+    return cells
+
+
+def _covary(base: Influence, head: Influence, clusters: NDArray[np.integer[Any]] | None) -> Floats:
+    """The covariance (2, 2) of two metrics of the same units: Σ ψψᵀ / (n(n − 1)), of clusters' sums where given."""
+    psi = np.stack([base.psi, head.psi])
+    n = psi.shape[1]
+    if clusters is not None:
+        _, code = np.unique(clusters, return_inverse=True)
+        psi = np.stack([np.bincount(code, weights=row) for row in psi])
+    parts = psi.shape[1]
+    covariance: Floats = psi @ psi.T / n**2 * (parts / max(parts - 1, 1))
+    return covariance
