@@ -17,6 +17,8 @@ from seatrial.errors import UsageError
 from seatrial.git import Repository
 from seatrial.render import RENDERERS, RenderOptions
 
+_PART = 1 << 20
+
 
 class Destination(Struct, frozen=True, kw_only=True):
     """One rendering of the report; `path` None is standard output."""
@@ -118,7 +120,8 @@ def write_whole(path: Path, text: str) -> None:
         raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+            # By parts, or all of it would be held as bytes as well.
+            file.writelines(text[at : at + _PART] for at in range(0, len(text), _PART))
         Path(beside).chmod(0o644)
         Path(beside).replace(path)
     except OSError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct, structs
 
 from seatrial.core.facts import SCHEMA_VERSION, ReportFacts
 from seatrial.core.report import Report
@@ -27,13 +28,29 @@ def render(report: Report, options: RenderOptions) -> str:
 
 def dump(facts: ReportFacts) -> str:
     """The facts as text that `parse` gives back unchanged (code points that UTF-8 can't hold become U+FFFD)."""
-    plain = msgspec.to_builtins(facts)
-    try:
-        json.dumps(plain, allow_nan=False)  # msgspec would write null for what is not finite
-        encoded = msgspec.json.encode(plain)
-    except ValueError:
-        encoded = msgspec.json.encode(_checked(plain, "report"))
-    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+    # A report of a million values is large: no more copies of it than there must be.
+    encoded = msgspec.json.format(_encode(facts), indent=2)
+    text = encoded.decode()
+    text += "\n"
+    return text
+
+
+def _encode(facts: ReportFacts) -> bytes:
+    if _is_finite(facts):  # msgspec would write null for what is not
+        with contextlib.suppress(UnicodeEncodeError):
+            return msgspec.json.encode(facts)
+    return msgspec.json.encode(_checked(msgspec.to_builtins(facts), "report"))
+
+
+def _is_finite(facts: Struct | tuple[Any, ...]) -> bool:
+    """Whether all numbers of some facts are finite."""
+    for value in structs.astuple(facts) if isinstance(facts, Struct) else facts:
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return False
+        elif isinstance(value, (Struct, tuple)) and not _is_finite(value):
+            return False
+    return True
 
 
 def _checked(value: Any, place: str) -> Any:
