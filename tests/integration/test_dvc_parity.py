@@ -43,7 +43,14 @@ CONFIG = "[core]\n    analytics = false\n    check_update = false\n"
 INITIAL = {".dvc/config": CONFIG, ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n"}
 GENERATED = 250
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "dvc-differences.md"
-THROUGH_THE_EXECUTABLE = ("json", "default params", "cached metrics", "matrix", "foreach over a mapping")
+THROUGH_THE_EXECUTABLE = (
+    "json",
+    "default params",
+    "cached metrics",
+    "matrix",
+    "foreach over a mapping",
+    "a renamed file",
+)
 
 
 @pytest.fixture(scope="module")

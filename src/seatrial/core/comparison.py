@@ -59,7 +59,10 @@ class Delta(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One value on both sides. `side` says where the trouble is when the state is one of trouble."""
+    """One value on both sides. `side` says where the trouble is when the state is one of trouble.
+
+    `moved_from` is the baseline's file where that has another name than the candidate's.
+    """
 
     id: MetricId
     state: State
@@ -71,6 +74,7 @@ class Change(Struct, frozen=True, kw_only=True):
     side: Side | None = None
     reason: str = ""
     hint: str = ""
+    moved_from: str = ""
 
     @property
     def effect(self) -> Effect:
@@ -175,6 +179,7 @@ def compare(
         head_blind=next(iter(head.problems), None),
         direction_of=lambda identity: chosen(identity) or guess_direction(identity.key),
         intervals=known,
+        moves=_find_moves(base, head) if base else {},
     )
     params = _compare_sets(
         base.params if base else (), head.params, direction_of=lambda _: None, intervals={}, nullable=True
@@ -222,21 +227,65 @@ def _compare_sets(
     base_blind: Problem | None = None,
     head_blind: Problem | None = None,
     nullable: bool = False,
+    moves: Mapping[str, str] = {},
 ) -> tuple[Change, ...]:
-    """Compare file by file and key by key; `nullable` values may be null, as parameters are and metrics are not."""
+    """Compare file by file and key by key; `nullable` values may be null, as parameters are and metrics are not.
+
+    `moves` maps a file of the candidate to the one of the baseline that it was.
+    """
     before, after = {file.path: file for file in base}, {file.path: file for file in head}
+    for new, old in moves.items():
+        before[new] = before.pop(old)
+    base_lost, head_lost = _list_lost(base), _list_lost(head)
     return tuple(
         _compare_value(
             MetricId(file=path, key=key),
-            _Cell.of(before.get(path), key, blind=base_blind),
-            _Cell.of(after.get(path), key, blind=head_blind),
+            _Cell.of(before.get(path), key, blind=_find_lost(path, base_lost) or base_blind),
+            _Cell.of(after.get(path), key, blind=_find_lost(path, head_lost) or head_blind),
             direction_of=direction_of,
             intervals=intervals,
             nullable=nullable,
+            moved_from=moves.get(path, ""),
         )
         for path in sorted(before.keys() | after.keys())
         for key in _merge_keys(before.get(path), after.get(path))
     )
+
+
+def _list_lost(files: tuple[MetricSet, ...]) -> dict[str, Problem]:
+    """What could not be read at all: a file, or a directory that may hold several."""
+    return {file.path: file.problem for file in files if file.problem}
+
+
+def _find_lost(path: str, lost: Mapping[str, Problem]) -> Problem | None:
+    """Why a file is unknown that lies in a directory which could not be read."""
+    if not lost:
+        return None
+    ends = (end for end, letter in enumerate(path) if letter == "/")
+    return next((lost[path[:end]] for end in ends if path[:end] in lost), None)
+
+
+def _find_moves(base: Snapshot, head: Snapshot) -> dict[str, str]:
+    """The candidate's metrics files that have another name in the baseline, with that name.
+
+    Only what is beyond doubt: the same keys and values under one name on each side, or the only file that is gone and
+    the only new one having the same keys. Where a side could not be read whole, nothing is.
+    """
+    if base.problems or head.problems:
+        return {}
+    before, after = {file.path: file for file in base.metrics}, {file.path: file for file in head.metrics}
+    gone = [file for path, file in before.items() if path not in after]
+    new = [file for path, file in after.items() if path not in before]
+    if not gone or not new or any(file.problem or not file.values for file in (*gone, *new)):
+        return {}
+    moves = {}
+    for file in new:
+        same = [other for other in gone if other.values == file.values]
+        if len(same) == 1 and sum(other.values == file.values for other in new) == 1:
+            moves[file.path] = same[0].path
+    if not moves and len(gone) == len(new) == 1 and gone[0].values.keys() == new[0].values.keys() != {()}:
+        moves[new[0].path] = gone[0].path
+    return moves
 
 
 def _merge_keys(base: MetricSet | None, head: MetricSet | None) -> tuple[Key, ...]:
@@ -251,17 +300,18 @@ def _merge_keys(base: MetricSet | None, head: MetricSet | None) -> tuple[Key, ..
 
 
 class _Cell(Struct, frozen=True, kw_only=True):
-    """A value on one side, or why there is none."""
+    """A value on one side, or why there is none; `blind` where something else hides whether there is one."""
 
     present: bool
     value: Value = None
     problem: Problem | None = None
+    blind: bool = False
 
     @classmethod
     def of(cls, file: MetricSet | None, key: Key, *, blind: Problem | None) -> _Cell:
         if file is None:
             # A project file that can't be read may have declared it: that is not the same as "not there".
-            return cls(present=False, problem=blind)
+            return cls(present=False, problem=blind, blind=blind is not None)
         if file.problem:
             return cls(present=False, problem=file.problem)
         return cls(present=key in file.values, value=file.values.get(key))
@@ -275,6 +325,7 @@ def _compare_value(
     direction_of: DirectionOf,
     intervals: Mapping[MetricId, Interval],
     nullable: bool,
+    moved_from: str,
 ) -> Change:
     state, side, reason, hint = _judge_state(base, head, nullable=nullable)
     return Change(
@@ -288,7 +339,15 @@ def _compare_value(
         side=side,
         reason=reason,
         hint=hint,
+        moved_from=moved_from,
     )
+
+
+_HINTS: Mapping[State, str] = {
+    State.NOT_FINITE: "look for a division by zero or an empty evaluation set, then run the stage that writes it again",
+    State.MISSING: "write a number, or leave the key out, then run the stage that writes it again",
+    State.TYPE_CHANGED: "write it as before; if the new kind is meant, it is compared once it is on the base branch",
+}
 
 
 def _judge_state(base: _Cell, head: _Cell, *, nullable: bool) -> tuple[State, Side | None, str, str]:
@@ -296,19 +355,23 @@ def _judge_state(base: _Cell, head: _Cell, *, nullable: bool) -> tuple[State, Si
         return (State.UNCHANGED if base.value == head.value else State.CHANGED), None, "", ""
     for side, cell in ((Side.HEAD, head), (Side.BASE, base)):
         if cell.problem:
-            return cell.problem.state, side, cell.problem.message, cell.problem.hint
+            # A baseline's file that could not be read has a state of its own; here nobody knows whether there is one.
+            unknown = side is Side.BASE and cell.blind
+            state = State.NOT_COMPARABLE if unknown else cell.problem.state
+            return state, side, cell.problem.message, cell.problem.hint
         if cell.present and is_number(cell.value) and not is_finite(cell.value):
             assert isinstance(cell.value, (int, float))
-            return State.NOT_FINITE, side, f"the value is {spell_not_finite(cell.value)}, not a finite number", ""
+            reason = f"the value is {spell_not_finite(cell.value)}, not a finite number"
+            return State.NOT_FINITE, side, reason, _HINTS[State.NOT_FINITE]
         if cell.present and cell.value is None and not nullable:
-            return State.MISSING, side, "the value is null", ""
+            return State.MISSING, side, "the value is null", _HINTS[State.MISSING]
     if not base.present:
         return State.ADDED, None, "", ""
     if not head.present:
         return State.REMOVED, None, "", ""
     if _kind(base.value) != _kind(head.value):
         reason = f"was a {_kind(base.value)}, is a {_kind(head.value)}"
-        return State.TYPE_CHANGED, None, reason, ""
+        return State.TYPE_CHANGED, None, reason, _HINTS[State.TYPE_CHANGED]
     return (State.UNCHANGED if base.value == head.value else State.CHANGED), None, "", ""
 
 

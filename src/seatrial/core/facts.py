@@ -30,7 +30,10 @@ class IntervalFacts(Struct, frozen=True, kw_only=True):
 
 
 class ChangeFacts(Struct, frozen=True, kw_only=True):
-    """One value on both sides; `relative` is the change divided by the absolute baseline value."""
+    """One value on both sides; `relative` is the change divided by the absolute baseline value.
+
+    `hint` says what mends a state of trouble; `moved_from` is the baseline's file where that had another name.
+    """
 
     file: str
     key: tuple[str, ...]
@@ -43,6 +46,8 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     effect: str
     interval: IntervalFacts | None
     reason: str
+    hint: str = ""
+    moved_from: str | None = None
 
 
 class FindingFacts(Struct, frozen=True, kw_only=True):
@@ -56,6 +61,7 @@ class FindingFacts(Struct, frozen=True, kw_only=True):
     severity: str
     reason: str
     rule: str
+    hint: str = ""
 
 
 class FileFacts(Struct, frozen=True, kw_only=True):

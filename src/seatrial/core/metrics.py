@@ -28,6 +28,7 @@ class State(str, Enum):
     MISSING_CACHE = "missing-cache"
     NOT_FINITE = "not-finite"
     TYPE_CHANGED = "type-changed"
+    NOT_COMPARABLE = "not-comparable"
 
 
 class Direction(str, Enum):

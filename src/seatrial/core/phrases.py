@@ -79,7 +79,8 @@ def word_effect(change: Change) -> str:
 def word_change(change: Change) -> str:
     """What became of a value: better or worse, or its state with the reason."""
     if change.state in {State.CHANGED, State.UNCHANGED}:
-        return word_effect(change)
+        told = word_effect(change)
+        return ", ".join(part for part in (told, change.moved_from and f"moved from {change.moved_from}") if part)
     where = f"{change.side.value}: " if change.side is Side.BASE else ""
     return f"{change.state.value}: {where}{change.reason}" if change.reason else change.state.value
 

@@ -111,6 +111,8 @@ def _state_change(change: Change) -> ChangeFacts:
         effect=change.effect.value,
         interval=_state_interval(change.interval) if change.interval else None,
         reason=change.reason,
+        hint=change.hint,
+        moved_from=change.moved_from or None,
     )
 
 
@@ -130,6 +132,7 @@ def _state_finding(finding: Finding) -> FindingFacts:
         severity=finding.severity.value,
         reason=finding.reason,
         rule=finding.place,
+        hint=finding.hint,
     )
 
 

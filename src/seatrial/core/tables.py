@@ -8,7 +8,16 @@ from seatrial.core.comparison import Change, Comparison, FileChange
 from seatrial.core.document import Align, Block, Code, Column, Inline, Line, Mark, Sign, Strong, Table, Text
 from seatrial.core.metrics import MetricId
 from seatrial.core.numbers import Spelling, spell_bytes
-from seatrial.core.phrases import NO_BREAK, arrow, cell_delta, list_names, word_change, word_effect, word_file
+from seatrial.core.phrases import (
+    NO_BREAK,
+    arrow,
+    cell_delta,
+    join_names,
+    list_names,
+    word_change,
+    word_effect,
+    word_file,
+)
 from seatrial.core.revision import RevisionRange
 from seatrial.core.verdict import Finding, Gate, Outcome
 
@@ -118,6 +127,14 @@ def table_changes(
     )
     table = Table(columns=columns, rows=tuple(rows))
     return table if revisions.base else _drop_columns(table, 1, 3, 4)
+
+
+def table_remedies(remedies: Mapping[str, list[str]]) -> Table:
+    """What mends it, with the names of what it mends."""
+    return Table(
+        columns=(Column(title=(Text("what mends it"),)), Column(title=())),
+        rows=tuple(((Text(hint),), (Text(join_names(names)),)) for hint, names in remedies.items()),
+    )
 
 
 def table_pipeline(comparison: Comparison) -> Iterable[Block]:

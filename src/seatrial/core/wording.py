@@ -30,7 +30,7 @@ from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import Spelling, spell_as_written, spell_change
 from seatrial.core.phrases import count, gather_stages, join_names, list_names, tally
 from seatrial.core.policy import Policy
-from seatrial.core.tables import table_changes, table_gates, table_pipeline
+from seatrial.core.tables import table_changes, table_gates, table_pipeline, table_remedies
 from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
 
 
@@ -88,6 +88,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_fold_pipeline(comparison, telling.pipeline),
         *_fold_stale(comparison),
         *_fold_problems(comparison),
+        *_fold_remedies(comparison, verdict, labels),
         Footnote(line=_tell_origin(comparison, telling)),
     ]
     return Document(
@@ -162,7 +163,7 @@ def _fold_metrics(
     shown = [
         change
         for change in comparison.metrics
-        if telling.show_all or (change.id not in gated and change.state is not State.UNCHANGED)
+        if telling.show_all or (change.id not in gated and (change.state is not State.UNCHANGED or change.moved_from))
     ]
     hidden = sum(change.state is State.UNCHANGED for change in comparison.metrics) if not telling.show_all else 0
     if not shown:
@@ -236,6 +237,20 @@ def _fold_problems(comparison: Comparison) -> list[Block]:
     columns = tuple(Column(title=(Text(title),)) for title in ("side", "file", "problem", "what mends it"))
     summary = (Text(f"Not read: {count(len(rows), 'file')}"),)
     return [Folded(summary=summary, blocks=(Table(columns=columns, rows=rows),))]
+
+
+def _fold_remedies(comparison: Comparison, verdict: Verdict, labels: Mapping[MetricId, str]) -> list[Block]:
+    """Every remedy once, with all that it mends; nothing where the first lines have told it already."""
+    remedies: dict[str, dict[str, None]] = {}
+    judged = [(gate.worst.hint, gate.worst.id) for gate in verdict.gates]
+    for hint, identity in (*judged, *((change.hint, change.id) for change in comparison.metrics)):
+        if hint:
+            remedies.setdefault(hint, {})[labels[identity]] = None
+    told = verdict.gates[0].worst.hint if verdict.gates else ""
+    if not remedies.keys() - {told}:
+        return []
+    named = {hint: list(names) for hint, names in remedies.items()}
+    return [Folded(summary=(Text("What mends it"),), blocks=(table_remedies(named),))]
 
 
 def _tell_origin(comparison: Comparison, telling: Telling) -> Line:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from seatrial.core.facts import ChangeFacts
 from seatrial.core.report import Report
 from seatrial.render import RenderOptions
@@ -46,7 +48,15 @@ def render_markdown(report: Report, options: RenderOptions) -> str:
 
 def _select(report: Report, options: RenderOptions) -> Iterable[ChangeFacts]:
     changes = report.facts.params if options.params else report.facts.metrics
-    return (change for change in changes if options.show_all or change.state != "unchanged")
+    return (one for change in changes for one in _split_move(change) if options.show_all or one.state != "unchanged")
+
+
+def _split_move(change: ChangeFacts) -> Iterable[ChangeFacts]:
+    """A value whose file was renamed: DVC knows it as one that is gone and one that is new."""
+    if change.moved_from is None:
+        return (change,)
+    old = replace(change, file=change.moved_from, state="removed", head=None, absolute=None, moved_from=None)
+    return (old, replace(change, state="added", base=None, absolute=None, moved_from=None))
 
 
 def _entry(change: ChangeFacts) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from seatrial.core.facts import FindingFacts, ReportFacts
+from seatrial.core.facts import ChangeFacts, FindingFacts, ReportFacts
 from seatrial.core.report import Report
 from seatrial.render import RenderOptions
 from seatrial.render.characters import readable
@@ -19,6 +19,8 @@ def render(report: Report, options: RenderOptions) -> str:
     """
     facts = report.facts
     cases = [_write_finding(finding) for finding in facts.findings] or [_write_verdict(facts)]
+    judged = {(finding.file, finding.key) for finding in facts.findings}
+    cases += [_write_doubt(one) for one in facts.metrics if one.reason and (one.file, one.key) not in judged]
     counts = {
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
@@ -43,6 +45,16 @@ def _write_finding(finding: FindingFacts) -> ET.Element:
     return case
 
 
+def _write_doubt(change: ChangeFacts) -> ET.Element:
+    """A value that no gate speaks of, and that can't be compared: a skipped case, so that it is seen."""
+    name = readable(f"{'.'.join(change.key)} comparable", 300).strip()
+    case = ET.Element("testcase", {"classname": readable(change.file, 300) or _SUITE, "name": name, "time": "0"})
+    lines = [f"{change.state}: {change.reason}", *([f"next: {change.hint}"] if change.hint else [])]
+    told = [readable(line, 1_000) for line in lines]
+    _add_result(case, "skipped", change.state, told[0], details="\n".join(told))
+    return case
+
+
 def _result(outcome: str) -> tuple[str | None, str]:
     """The element and its `type`; an outcome that this version does not know is an error, never a silent pass."""
     results: dict[str, tuple[str | None, str]] = {
@@ -58,6 +70,7 @@ def _result(outcome: str) -> tuple[str | None, str]:
 
 def _details(finding: FindingFacts) -> str:
     lines = [finding.reason, f"limit: {finding.limit}", f"severity: {finding.severity}", f"rule: {finding.rule}"]
+    lines.append(f"next: {finding.hint}")
     return "\n".join(readable(line, 1_000) for line in lines if line and not line.endswith(": "))
 
 

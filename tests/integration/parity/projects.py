@@ -351,6 +351,10 @@ CACHED = {
         after={"dvc.lock": _lock("m.json", _NEW)},
         objects=_store(_OLD, _NEW),
     ),
+    "a renamed file": Case(
+        before={"dvc.yaml": "metrics: [old.json]\n", "old.json": _OLD},
+        after={"dvc.yaml": "metrics: [new.json]\n", "old.json": None, "new.json": _NEW},
+    ),
     "cached metrics of DVC 2": Case(
         before={
             "dvc.yaml": "stages: {train: {cmd: x, metrics: [m.json]}}\n",

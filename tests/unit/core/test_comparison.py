@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.core.comparison import Change, Effect, Side, compare, measure_delta
-from seatrial.core.metrics import FileRecord, Problem, StageRecord, State, Value
+from seatrial.core.metrics import FileRecord, MetricSet, Problem, StageRecord, State, Value
 from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
 
 NAN = float("nan")
@@ -72,7 +72,63 @@ def test_values_behind_an_unreadable_project_file_are_not_called_added() -> None
     """A broken dvc.yaml on the baseline may have declared them: DVC says "added" here."""
     blind = Problem(state=State.UNREADABLE, path="dvc.yaml", message="dvc.yaml:3 is not YAML")
     comparison = compare(range_of(), snapshot(problems=(blind,)), snapshot(file("m.json", {"a": 1})))
-    assert [(c.state, c.side) for c in comparison.metrics] == [(State.UNREADABLE, Side.BASE)]
+    (change,) = comparison.metrics
+    assert (change.state, change.side, change.reason) == (State.NOT_COMPARABLE, Side.BASE, "dvc.yaml:3 is not YAML")
+
+
+def test_values_below_a_directory_that_is_not_here_are_neither_added_nor_removed() -> None:
+    """Nobody knows what is in it: a baseline's is not comparable, a candidate's is what the directory is."""
+    whole, lost = snapshot(file("d/x.json", {"a": 1})), snapshot(file("d", broken=State.MISSING_CACHE))
+    assert {str(c.id): (c.state, c.side) for c in compare(range_of(), lost, whole).metrics} == {
+        "d": (State.MISSING_CACHE, Side.BASE),
+        "d/x.json:a": (State.NOT_COMPARABLE, Side.BASE),
+    }
+    assert {str(c.id): (c.state, c.side) for c in compare(range_of(), whole, lost).metrics} == {
+        "d": (State.MISSING_CACHE, Side.HEAD),
+        "d/x.json:a": (State.MISSING_CACHE, Side.HEAD),
+    }
+
+
+Files = dict[str, dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "moves"),
+    [
+        ({"old.json": {"a": 1, "b": 2}}, {"new.json": {"a": 3, "b": 4}}, {"new.json": "old.json"}),
+        ({"old.json": {"a": 1}, "k.json": {"a": 5}}, {"k.json": {"a": 5}, "n.json": {"a": 1}}, {"n.json": "old.json"}),
+        ({"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 2}, "d": {"x": 1}}, {"c": "b", "d": "a"}),
+        ({"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 2}}, {"c": "b"}),
+        ({"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 3}, "d": {"x": 4}}, {}),
+        ({"a": {"x": 1}, "b": {"x": 1}}, {"c": {"x": 1}}, {}),
+        ({"old.json": {"a": 1}}, {"new.json": {"a": 1, "b": 2}}, {}),
+        ({"old.json": {}}, {"new.json": {}}, {}),
+        ({"m.json": {"a": 1}}, {"m.json": {"b": 1}}, {}),
+    ],
+)
+def test_a_renamed_file_has_moved(base: Files, head: Files, moves: dict[str, str]) -> None:
+    """Its values are compared; where it is in doubt which file became which, they are removed and added."""
+    before, after = (snapshot(*(file(path, values) for path, values in side.items())) for side in (base, head))
+    changes = compare(range_of(), before, after).metrics
+    assert {c.id.file: c.moved_from for c in changes if c.moved_from} == moves
+    assert not [c for c in changes if c.moved_from and c.state not in {State.CHANGED, State.UNCHANGED}]
+    assert not {c.id.file for c in changes} & set(moves.values())
+
+
+def test_one_number_alone_tells_no_move_unless_it_is_the_same() -> None:
+    """A file that is a single number has no keys to know it by."""
+    before, same, other = (
+        snapshot(MetricSet(path=path, values={(): value})) for path, value in (("a", 0.5), ("b", 0.5), ("b", 0.6))
+    )
+    assert [c.moved_from for c in compare(range_of(), before, same).metrics] == ["a"]
+    assert [c.moved_from for c in compare(range_of(), before, other).metrics] == ["", ""]
+
+
+def test_nothing_moves_where_a_side_can_not_be_read() -> None:
+    """What is missing may be declared in what is broken."""
+    blind = Problem(state=State.UNREADABLE, path="x/dvc.yaml", message="x/dvc.yaml:3 is not YAML")
+    head = snapshot(file("new.json", {"a": 1}), problems=(blind,))
+    assert not [c for c in compare(range_of(), snapshot(file("old.json", {"a": 1})), head).metrics if c.moved_from]
 
 
 def test_directions_tell_better_from_worse() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from seatrial.core.comparison import compare
 from seatrial.core.policy import Policy, evaluate
 from seatrial.core.report import Report, build_report
 from seatrial.core.wording import Telling
 from seatrial.render import RENDERERS, RenderOptions
-from tests.unit.core.snapshots import compare_values
+from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
 
 
 def report_on(base: dict[str, Any], head: dict[str, Any]) -> Report:
@@ -40,6 +41,16 @@ def test_a_change_has_the_entry_that_dvc_gives_it(
 ) -> None:
     """Old, new, and the difference of two numbers; NaN is null, since JSON has no NaN."""
     assert as_json(base, head) == {"metrics.json": {"a": entry}}
+
+
+def test_a_renamed_file_is_gone_and_new_as_for_dvc() -> None:
+    """DVC knows no renamed files, and a script that reads its shape is not told of any, changed or not."""
+    comparison = compare(range_of(), snapshot(file("a.json", {"x": 1})), snapshot(file("b.json", {"x": 1})))
+    report = build_report(comparison, evaluate(Policy(), comparison), Policy(), Telling())
+    assert json.loads(RENDERERS["dvc-json"](report, RenderOptions())) == {
+        "a.json": {"x": {"old": 1, "new": None}},
+        "b.json": {"x": {"old": None, "new": 1}},
+    }
 
 
 def test_unchanged_values_are_shown_when_all_are_asked_for() -> None:
