@@ -1,23 +1,29 @@
 """Predictions of single samples: read from the file that holds them, checked, and joined by key.
 
-Parquet, CSV with a header line, JSON lines and Arrow, told by the file's name. Only the columns that are needed are
-read. Whatever can't be used with certainty is an error that names the file and the column; nothing is dropped or
-filled in silently.
+Only the columns that are needed are read. Whatever can't be used with certainty is an error that names the file and the
+column; nothing is dropped or filled in silently.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import io
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 from msgspec import Struct, field
 
 from seatrial.config.evaluations import Columns
 from seatrial.errors import CompareError
+from seatrial.sources.frames import (
+    explain_damage,
+    find_key_type,
+    miss_column,
+    refuse_rows,
+    scan_table,
+    show_keys,
+    show_value,
+)
 from seatrial.stats.names import Task
 
 # Names inside of the table, whatever the project calls its columns; key columns are key0, key1, …
@@ -26,7 +32,6 @@ PROBABILITY, SLICE, WHERE = "probability:", "slice:", "where:"
 _BASE = ":base"
 _TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 _MISSING = "(missing)"
-_SHOWN = 5
 
 
 class Cuts(Struct, frozen=True, kw_only=True):
@@ -140,12 +145,6 @@ def pair_predictions(base: Predictions, head: Predictions) -> Pairs:
     )
 
 
-def show_keys(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
-    """The first few keys, as a report names them."""
-    first = rows.select(keys).sort(keys).head(_SHOWN)
-    return tuple(", ".join(_shown(value) for value in row) for row in first.iter_rows())
-
-
 def _digest(rows: pl.DataFrame) -> str:
     return hashlib.sha256(rows.write_csv().encode()).hexdigest()
 
@@ -156,60 +155,17 @@ def _list_columns(columns: Columns) -> tuple[str, ...]:
     return (*columns.key, *(name for name in single if name), *probabilities)
 
 
-def _scan_parquet(source: bytes | Path) -> pl.LazyFrame:
-    # No globbing and no partitions by folder name: the path is one file, whatever characters it has.
-    return pl.scan_parquet(_stream(source), glob=False, hive_partitioning=False)
-
-
-def _scan_csv(source: bytes | Path) -> pl.LazyFrame:
-    # All as text: a guessed type would turn the key "007" into 7.
-    return pl.scan_csv(_stream(source), glob=False, infer_schema=False)
-
-
-def _scan_json_lines(source: bytes | Path) -> pl.LazyFrame:
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    return pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None)
-
-
-def _scan_arrow(source: bytes | Path) -> pl.LazyFrame:
-    return pl.scan_ipc(_stream(source), glob=False, hive_partitioning=False)
-
-
-def _stream(source: bytes | Path) -> io.BytesIO | Path:
-    return io.BytesIO(source) if isinstance(source, bytes) else source
-
-
-_FORMATS: dict[str, Callable[[bytes | Path], pl.LazyFrame]] = {
-    ".parquet": _scan_parquet,
-    ".csv": _scan_csv,
-    ".jsonl": _scan_json_lines,
-    ".ndjson": _scan_json_lines,
-    ".arrow": _scan_arrow,
-    ".feather": _scan_arrow,
-}
-
-
 def _read_table(
     source: bytes | Path, path: str, names: tuple[str, ...], where: tuple[tuple[str, str], ...]
 ) -> pl.DataFrame:
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise CompareError(
-            f"{path}: the suffix {suffix or '(none)'} is of no format that predictions are read from",
-            hint=f"Write them as {', '.join(_FORMATS)}.",
-        )
-    try:
-        table = _FORMATS[suffix](source)
+    with explain_damage(path):
+        table = scan_table(source, path)
         present = table.collect_schema().names()
         for name in names:
             if name not in present:
-                raise _missing_column(name, present, path)
+                raise miss_column(name, present, path)
         conditions = [_parse_condition(table, name, text, path) for name, text in where]
         return table.select(*dict.fromkeys(names), *conditions).collect()
-    # A damaged Parquet file can make polars panic, which is no Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise CompareError(f"{path} can't be read as {suffix[1:]}: {reason}") from None
 
 
 def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl.Expr:
@@ -220,7 +176,7 @@ def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl
         known = table.collect_schema()
         for column in parsed.meta.root_names():
             if column not in known:
-                raise _missing_column(column, known.names(), path)
+                raise miss_column(column, known.names(), path)
         condition = parsed.alias(f"{WHERE}{name}")
         kind = table.select(condition).collect_schema().dtypes()[0]
     except pl.exceptions.PolarsError as error:
@@ -231,21 +187,6 @@ def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl
     return condition
 
 
-def _missing_column(name: str, present: list[str], path: str) -> CompareError:
-    nearest = difflib.get_close_matches(name, present, n=1)
-    guess = f"Did you mean {nearest[0]!r}? " if nearest else ""
-    return CompareError(
-        f"{path} has no column {name!r}",
-        hint=f"{guess}It has {', '.join(map(_shown, present[:20]))}{'…' if present[20:] else ''}.",
-    )
-
-
-def _shown(value: object) -> str:
-    """A value out of the file, as short as a message needs it."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
 class _Check(Struct, frozen=True, kw_only=True, eq=False):
     path: str
     raw: pl.DataFrame
@@ -253,11 +194,7 @@ class _Check(Struct, frozen=True, kw_only=True, eq=False):
 
     def refuse(self, mask: pl.Series, what: str) -> None:
         """Raise if the mask (n,) marks any row, naming how many and the first one's key."""
-        count = int(mask.sum())
-        if count:
-            first = self.raw.row(int(mask.arg_max() or 0), named=True)
-            key = ", ".join(f"{name}={_shown(first[name])}" for name in self.columns.key)
-            raise CompareError(f"{self.path}: {what} in {count} of {self.raw.height} rows, first at {key}")
+        refuse_rows(mask, self.raw, self.columns.key, what, self.path)
 
     def number(self, name: str | None) -> pl.Series:
         """A column of finite numbers."""
@@ -279,13 +216,7 @@ class _Check(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def _as_key(column: pl.Series, path: str) -> pl.Series:
-    if column.dtype.is_float() or column.dtype.is_nested():
-        raise CompareError(
-            f"{path}: the key column {column.name!r} holds {column.dtype}, which can't identify a row",
-            hint="Write the key as an integer or as text.",
-        )
-    fits = column.dtype.is_integer() and column.dtype not in (pl.UInt64, pl.Int128)
-    key: pl.Series = column.cast(pl.Int64 if fits else pl.String)
+    key: pl.Series = column.cast(find_key_type(column.name, column.dtype, path))
     return key
 
 
@@ -298,7 +229,7 @@ def _as_truth(check: _Check, name: str | None) -> pl.Series:
     text = check.text(name).str.strip_chars().str.to_lowercase()
     truth = text.is_in(_TRUE)
     others = ~(truth | text.is_in(_FALSE))
-    seen = ", ".join(_shown(value) for value in check.raw[name or ""].filter(others).unique().sort()[:3])
+    seen = ", ".join(show_value(value) for value in check.raw[name or ""].filter(others).unique().sort()[:3])
     check.refuse(others, f"column {name!r} is neither 0 nor 1 (but {seen})")
     return truth
 
