@@ -39,6 +39,14 @@ Examples:
 Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
             3 could not compare, or inconclusive, 4 judged but not delivered (with --require-delivery),
             70 a defect of seatrial."""
+_EXAMPLE_PLAN = """\b
+Examples:
+  seatrial plan                            what the gates can tell of a change like the work tree's
+  seatrial plan v1.2 v1.3                  of one like that between two commits
+  seatrial plan --format json
+
+\b
+Exit codes: 0 planned, 2 usage or configuration, 3 could not compare, 70 a defect of seatrial."""
 _EXAMPLE_DEPLOY = """\b
 Examples:
   seatrial deploy flights-delay --to /srv/models --dry-run
@@ -187,6 +195,56 @@ def compare(
         printed = {destination.format for destination in destinations if destination.path is None}
         _print(_disarm(text) if printed <= {"terminal", "markdown"} else text)
     sys.exit(measurement.verdict.exit_code)
+
+
+@cli.command(epilog=_EXAMPLE_PLAN)
+@click.argument("base", required=False)
+@click.argument("head", required=False)
+@click.option("--format", "shape", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@click.option(
+    "--correlation",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="How far two models err alike, where the two that are compared answer alike.",
+)
+@fetch_option
+@config_option
+@click.pass_obj
+def plan(
+    directory: Path,
+    base: str | None,
+    head: str | None,
+    shape: str,
+    correlation: float,
+    fetch: bool,
+    config_path: Path | None,
+) -> None:
+    """Say what each gate can tell: the change it can see, the harmless changes it stops, the samples it needs.
+
+    The spread is that of the difference between BASE and HEAD, which are chosen as `seatrial compare` chooses them.
+    """
+    from seatrial.commands.plan import plan_gates, state_plan
+    from seatrial.core.planning import write_plan
+
+    prospects = plan_gates(
+        directory,
+        base=base,
+        head=head,
+        config_path=config_path,
+        correlation=correlation,
+        git_dir=_named_git_dir(),
+        fetching=_tell_progress if fetch else None,
+    )
+    if shape == "json":
+        import msgspec
+
+        facts = msgspec.json.encode(state_plan(prospects, correlation=correlation))
+        _print(msgspec.json.format(facts, indent=2).decode() + "\n")
+        return
+    from seatrial.render.terminal import render_document
+
+    _print(_disarm(render_document(write_plan(prospects, correlation=correlation), _terminal_options())))
 
 
 @cli.command(epilog=_EXAMPLE_CI)

@@ -79,3 +79,27 @@ class EvaluationFacts(Struct, frozen=True, kw_only=True):
     flips: FlipFacts | None
     reused: int | None
     problem: str
+
+
+class ProspectFacts(Struct, frozen=True, kw_only=True):
+    """What one demand of a gate can tell: see `seatrial.core.planning.Prospect`."""
+
+    file: str
+    metric: str
+    slice: str
+    check: str
+    limit: str
+    n: int
+    detectable: float | None
+    blocks: float | None
+    enough: int | None
+    assumed: bool
+    reason: str
+
+
+class PlanFacts(Struct, frozen=True, kw_only=True):
+    """What `seatrial plan --format json` prints."""
+
+    schema_version: int
+    correlation: float
+    prospects: tuple[ProspectFacts, ...]

@@ -232,11 +232,11 @@ class _Judged(Struct, frozen=True):
 
 
 def _check_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Margin) -> Finding:
-    limit = _spell_limit(check, margin, rule.direction)
+    limit = spell_limit(check, margin, rule.direction)
     return _find(rule, evidence, check, limit, _judge_margin(rule, evidence, check, margin))
 
 
-def _spell_limit(check: str, margin: Margin, direction: Direction) -> str:
+def spell_limit(check: str, margin: Margin, direction: Direction) -> str:
     """The demand on Δ = candidate − baseline: `Δ ≥ −0.002` where higher is better, else `Δ ≤ +0.002`."""
     higher = direction is Direction.HIGHER
     match check:
@@ -370,7 +370,7 @@ def _judge_slice(rule: EvidenceRule, evidence: Evidence) -> list[Finding]:
         proven = evidence.is_worse(rule.q) and harm.point > amount
         word = _word_harm(evidence, harm)
         judged = _Judged(breach(rule.severity), "worse") if proven else _Judged(Outcome.PASSED, word)
-    limit = _spell_limit("not_harmed", rule.not_harmed, rule.direction)
+    limit = spell_limit("not_harmed", rule.not_harmed, rule.direction)
     return [_find(rule, evidence, "not_harmed", limit, judged), *others]
 
 
@@ -390,7 +390,7 @@ def _summarise(
     ranked: Iterable[tuple[Evidence, Finding]],
 ) -> Finding:
     worst = next(iter(ranked), None)
-    limits = [_spell_limit(check, margin, rule.direction) for check, margin in rule.margins.items()]
+    limits = [spell_limit(check, margin, rule.direction) for check, margin in rule.margins.items()]
     limits += [f"{'≥' if check == 'at_least' else '≤'} {limit:f}" for check, limit in rule.bounds.items()]
     return Finding(
         id=identity,

@@ -21,6 +21,7 @@ from seatrial.core.document import (
     Block,
     Code,
     Diagram,
+    Document,
     Folded,
     Footnote,
     Inline,
@@ -51,9 +52,13 @@ _UNBOUNDED = 100_000
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The document as text of at most `options.width` cells, ending with a newline."""
+    """A report as text of at most `options.width` cells, ending with a newline."""
+    return render_document(report.document, options)
+
+
+def render_document(document: Document, options: RenderOptions) -> str:
+    """Any document in the same way."""
     width = max(options.width, _NARROWEST) if options.width else _UNBOUNDED
-    document = report.document
     writer = _Writer(width, colour=options.colour)
     lines = writer.write_line(_title(document.mark, document.title))
     for written in writer.write(document.blocks):
