@@ -48,11 +48,9 @@ def estimate_slices(
     `codes` (n,) are each unit's slice; units with a negative code are in none. Errors are those of `estimate`.
     """
     _check_pair(base, head)
-    if codes.shape != (base.size,) or codes.dtype.kind not in "iu":
-        raise ValueError("slices are not one integer code for each unit")
     clusters = _cluster(groups, base.size)
-    order = np.argsort(_narrow(codes), kind="stable")
     # Sorted once, each slice is a stretch of neighbours, and selecting it copies nothing.
+    order, stretches = sort_slices(codes, base.size, min_n=min_n)
     before, after = base.select(order), head.select(order)
     neighbours = None if clusters is None else Clusters(code=clusters.code[order], count=clusters.count)
     return {
@@ -63,9 +61,22 @@ def estimate_slices(
             level=level,
             clusters=None if neighbours is None else neighbours.select(units),
         )
-        for code, units in _stretches(codes[order])
-        if code >= 0 and units.stop - units.start >= max(min_n, 1)
+        for code, units in stretches
     }
+
+
+def sort_slices(
+    codes: NDArray[np.integer[Any]], n: int, *, min_n: int
+) -> tuple[NDArray[np.intp], tuple[tuple[int, slice], ...]]:
+    """The order (n,) in which units of one slice stand together, and where each slice of `min_n` units then lies.
+
+    `codes` (n,) are each unit's slice, negative for none; ValueError unless they are one integer for each unit.
+    """
+    if codes.shape != (n,) or codes.dtype.kind not in "iu":
+        raise ValueError("slices are not one integer code for each unit")
+    order = np.argsort(_narrow(codes), kind="stable")
+    found = _stretches(codes[order])
+    return order, tuple((c, units) for c, units in found if c >= 0 and units.stop - units.start >= max(min_n, 1))
 
 
 def measure_one(sample: Sample, measures: Sequence[Measure]) -> dict[Measure, float | Undefined]:
