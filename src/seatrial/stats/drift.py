@@ -1,0 +1,275 @@
+"""How far the distribution of a column, or the decisions of a model, have moved: effect sizes, with their noise.
+
+PSI is the population stability index Σ (h − b)·ln(h/b) over the shares of bins, Jeffreys' divergence. With no change
+at all it is about (1/n + 1/m)·χ² of bins − 1 degrees of freedom, so that a fixed limit means nothing without n and m:
+`psi_limit` is the larger of 0.1 and the 95 % point of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seatrial.stats.influence import Floats, Undefined
+from seatrial.stats.proportions import mcnemar, wilson_interval
+
+# What is called a moderate shift by custom.
+PSI_CUSTOM = 0.1
+BINS = 10
+# Rows that are added to each bin, so that an empty one has a share; it vanishes as rows grow.
+_PSEUDO_COUNT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How far a column moved between two tables of n and m rows.
+
+    `psi` is in nats, `psi_limit` as in the module; `jensen_shannon` is the distance, 0 to 1 (the root of the divergence
+    in bits). `wasserstein` is, for numbers, the area between the distribution functions, in units of `scale`, the
+    baseline's interquartile range (its standard deviation where that is 0); None where neither is above 0, or for
+    categories. `base_counts` and `head_counts` are those of the bins; for numbers these lie between
+    `edges`, one bin of missing values last if there are any. `novel` rows of the head are in categories that the
+    baseline does not have.
+    """
+
+    n: int
+    m: int
+    psi: float
+    psi_limit: float
+    jensen_shannon: float
+    wasserstein: float | None
+    scale: float | None
+    base_counts: tuple[int, ...]
+    head_counts: tuple[int, ...]
+    edges: tuple[float, ...]
+    base_missing: int
+    head_missing: int
+    novel: int
+
+    @property
+    def is_beyond_limit(self) -> bool:
+        """Whether the PSI says that it moved by more than custom and noise explain."""
+        return self.psi > self.psi_limit
+
+
+def measure_psi(base: ArrayLike, head: ArrayLike) -> float:
+    """Population stability index of counts (bins,) and (bins,), half a row being added to each bin.
+
+    ValueError unless both are counts of as many bins, and neither is empty.
+    """
+    before, after = (_share(one, _PSEUDO_COUNT) for one in _check_counts(base, head))
+    return float((after - before) @ np.log(after / before))
+
+
+def limit_psi(n: int, m: int, bins: int, *, level: float = 0.95) -> float:
+    """The larger of 0.1 and the quantile of the PSI of n and m rows that did not change."""
+    if min(n, m) < 1 or bins < 1:
+        raise ValueError(f"{bins} bins of {n} and {m} rows have no PSI")
+    if bins == 1:
+        return PSI_CUSTOM
+    # Imported here because it costs more than numpy.
+    from scipy.special import chdtri
+
+    return max(PSI_CUSTOM, (1 / n + 1 / m) * float(chdtri(bins - 1, 1 - level)))
+
+
+def measure_jensen_shannon(base: ArrayLike, head: ArrayLike) -> float:
+    """Jensen–Shannon distance of counts (bins,) and (bins,), 0 to 1: the root of the divergence in bits (Lin 1991)."""
+    before, after = (_share(one, 0.0) for one in _check_counts(base, head))
+    middle = (before + after) / 2
+    return math.sqrt(max(_entropy(middle) - (_entropy(before) + _entropy(after)) / 2, 0.0))
+
+
+def measure_wasserstein(base: ArrayLike, head: ArrayLike) -> float:
+    """Wasserstein-1 distance of two samples (n,) and (m,), in the column's own unit.
+
+    The area between the empirical distribution functions. ValueError if one is empty or not finite.
+    """
+    before, after = np.sort(_numbers(base)), np.sort(_numbers(head))
+    both = np.sort(np.concatenate((before, after)))
+    of_base = np.searchsorted(before, both[:-1], side="right") / before.size
+    of_head = np.searchsorted(after, both[:-1], side="right") / after.size
+    return float(np.abs(of_base - of_head) @ np.diff(both))
+
+
+def compare_numbers(base: ArrayLike, head: ArrayLike, *, bins: int = BINS) -> Drift | Undefined:
+    """Drift of a numeric column (n,) and (m,); NaN is missing, and a bin of its own.
+
+    Bins are the baseline's quantiles, fewer where these coincide; the outer ones are open. Infinite values are
+    binned, and left out of the Wasserstein distance. Undefined where a table is empty or the baseline has no value.
+    """
+    before, after = np.asarray(base, dtype=np.float64), np.asarray(head, dtype=np.float64)
+    if before.ndim != 1 or after.ndim != 1 or bins < 2:
+        raise ValueError("a column is not a row of numbers, or has fewer than 2 bins")
+    known = ~np.isnan(before), ~np.isnan(after)
+    if before.size == 0 or after.size == 0 or not known[0].any():
+        return Undefined(
+            reason="there are no rows" if not (before.size and after.size) else "the baseline has no value"
+        )
+    edges = _find_edges(before[known[0]], bins)
+    missing = before.size - int(known[0].sum()), after.size - int(known[1].sum())
+    counts = [
+        np.append(np.bincount(np.searchsorted(edges, one[here], side="left"), minlength=edges.size + 1), gone)
+        for one, here, gone in zip((before, after), known, missing, strict=True)
+    ]
+    if not any(missing):
+        counts = [one[:-1] for one in counts]
+    wasserstein, scale = _scale_distance(before[np.isfinite(before)], after[np.isfinite(after)])
+    return _join(counts[0], counts[1], edges=edges, missing=missing, wasserstein=wasserstein, scale=scale)
+
+
+def compare_categories(
+    base: Mapping[str, int], head: Mapping[str, int], *, base_missing: int = 0, head_missing: int = 0
+) -> Drift | Undefined:
+    """Drift of a column of categories from the number of rows in each; missing values are a category of their own.
+
+    The bins are the categories of both, ascending. Undefined where a table is empty; ValueError for negative counts.
+    """
+    names = sorted({*base, *head})
+    counts = [np.array([side.get(name, 0) for name in names], dtype=np.int64) for side in (base, head)]
+    if base_missing or head_missing:
+        counts = [np.append(one, gone) for one, gone in zip(counts, (base_missing, head_missing), strict=True)]
+    if not (counts[0].sum() and counts[1].sum()):
+        return Undefined(reason="there are no rows")
+    novel = sum(rows for name, rows in head.items() if not base.get(name))
+    return _join(counts[0], counts[1], missing=(base_missing, head_missing), novel=novel)
+
+
+def _join(
+    base: NDArray[np.int64],
+    head: NDArray[np.int64],
+    *,
+    missing: tuple[int, int],
+    edges: Floats | None = None,
+    wasserstein: float | None = None,
+    scale: float | None = None,
+    novel: int = 0,
+) -> Drift:
+    n, m = int(base.sum()), int(head.sum())
+    return Drift(
+        n=n,
+        m=m,
+        psi=measure_psi(base, head),
+        psi_limit=limit_psi(n, m, base.size),
+        jensen_shannon=measure_jensen_shannon(base, head),
+        wasserstein=wasserstein,
+        scale=scale,
+        base_counts=tuple(base.tolist()),
+        head_counts=tuple(head.tolist()),
+        edges=() if edges is None else tuple(edges.tolist()),
+        base_missing=missing[0],
+        head_missing=missing[1],
+        novel=novel,
+    )
+
+
+def _check_counts(base: ArrayLike, head: ArrayLike) -> tuple[Floats, Floats]:
+    before, after = np.asarray(base, dtype=np.float64), np.asarray(head, dtype=np.float64)
+    if before.ndim != 1 or before.shape != after.shape:
+        raise ValueError("counts are not of the same bins")
+    for one in (before, after):
+        if not (np.isfinite(one).all() and (one >= 0).all() and one.sum() > 0):
+            raise ValueError("counts are not numbers of 0 or above, or are all 0")
+    return before, after
+
+
+def _share(counts: Floats, extra: float) -> Floats:
+    share: Floats = (counts + extra) / (counts.sum() + extra * counts.size)
+    return share
+
+
+def _entropy(share: Floats) -> float:
+    """In bits."""
+    filled = share[share > 0]
+    return -float(filled @ np.log2(filled))
+
+
+def _numbers(values: ArrayLike) -> Floats:
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or numbers.size == 0 or not np.isfinite(numbers).all():
+        raise ValueError("a sample is not a row of finite numbers")
+    return numbers
+
+
+def _find_edges(values: Floats, bins: int) -> Floats:
+    """Inner edges at the quantiles, each a value of the baseline's; a value belongs to the bin that it ends.
+
+    A value so frequent that quantiles coincide is a bin by itself, so that what was constant is seen to move down too.
+    """
+    inner = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
+    edges, times = np.unique(inner, return_counts=True)
+    return np.union1d(edges, np.nextafter(edges[times > 1], -np.inf))
+
+
+def _scale_distance(base: Floats, head: Floats) -> tuple[float | None, float | None]:
+    if base.size == 0 or head.size == 0:
+        return None, None
+    quartiles = np.quantile(base, [0.25, 0.75])
+    scale = float(quartiles[1] - quartiles[0]) or float(base.std())
+    if not (math.isfinite(scale) and scale > 0):
+        return None, None
+    return measure_wasserstein(base, head) / scale, scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """On how many of n shared rows two models decide differently, whatever is right.
+
+    `rate` has Wilson's interval low…high. With the truth, `newly_wrong` rows were right with the baseline alone,
+    `newly_right` ones with the candidate alone, each with the interval of its rate, and `p` is McNemar's exact
+    two-sided test of both being equally likely; without it these are None. Rows that change from one wrong answer to
+    another count in `flips` alone.
+    """
+
+    n: int
+    flips: int
+    rate: float
+    low: float
+    high: float
+    level: float
+    newly_wrong: int | None = None
+    newly_right: int | None = None
+    wrong_interval: tuple[float, float] | None = None
+    right_interval: tuple[float, float] | None = None
+    p: float | None = None
+
+
+def measure_churn(
+    base: NDArray[np.generic],
+    head: NDArray[np.generic],
+    truth: NDArray[np.generic] | None = None,
+    *,
+    level: float = 0.95,
+) -> Churn | Undefined:
+    """Compare decisions (n,) of any type on the same rows; `truth` (n,) is what would be right.
+
+    Undefined without rows; ValueError for unequal lengths.
+    """
+    n = base.size
+    if base.shape != (n,) or head.shape != (n,) or (truth is not None and truth.shape != (n,)):
+        raise ValueError("decisions are not one for each row")
+    if n == 0:
+        return Undefined(reason="there are no rows")
+    flips = int(np.count_nonzero(base != head))
+    low, high = wilson_interval(flips, n, level=level)
+    if truth is None:
+        return Churn(n=n, flips=flips, rate=flips / n, low=low, high=high, level=level)
+    was, now = base == truth, head == truth
+    wrong, right = int(np.count_nonzero(was & ~now)), int(np.count_nonzero(now & ~was))
+    return Churn(
+        n=n,
+        flips=flips,
+        rate=flips / n,
+        low=low,
+        high=high,
+        level=level,
+        newly_wrong=wrong,
+        newly_right=right,
+        wrong_interval=wilson_interval(wrong, n, level=level),
+        right_interval=wilson_interval(right, n, level=level),
+        p=mcnemar(right, wrong).exact,
+    )
