@@ -109,7 +109,7 @@ class BinarySample:
         """Whether truth, scores, weights and, for a metric of decisions, the threshold are equal."""
         same_cut = measure.name in _SCORE_METRICS or self._cut(measure) == other._cut(measure)
         return same_cut and all(
-            is_same(getattr(self, name), getattr(other, name)) for name in ("label", "score", "weight")
+            is_same(getattr(self, name), getattr(other, name)) for name in ("score", "weight", "label")
         )
 
     def decide(self, measure: Measure) -> _Decisions:
@@ -137,20 +137,28 @@ class BinarySample:
 class _Decisions:
     """Rows (n,) decided positive; `cell` (n,) is 2·label + decision.
 
-    `masses` counts the classes 0 and 1, `squares` sums the squares of the weights alike.
+    `masses` counts the classes 0 and 1; `true` and `predicted` (2,) are the effective numbers of rows of these.
     """
 
     decided: Bools
     cell: NDArray[np.uint8]
     masses: Confusion
-    squares: Confusion
+    true: tuple[float, float]
+    predicted: tuple[float, float]
 
     @classmethod
     def of(cls, label: Bools, decided: Bools, weight: Floats | None) -> _Decisions:
         cell = label.view(np.uint8) * np.uint8(2) + decided.view(np.uint8)
         masses = _count_cells(cell, weight)
         squares = masses if weight is None else _count_cells(cell, weight * weight)
-        return cls(decided=decided, cell=cell, masses=masses, squares=squares)
+        true, predicted = count_kinds(masses.true, squares.true), count_kinds(masses.predicted, squares.predicted)
+        return cls(
+            decided=decided,
+            cell=cell,
+            masses=masses,
+            true=(float(true[0]), float(true[1])),
+            predicted=(float(predicted[0]), float(predicted[1])),
+        )
 
 
 def _count_cells(cell: NDArray[np.uint8], weight: Floats | None) -> Confusion:
@@ -176,9 +184,10 @@ def _measure_decisions(sample: BinarySample, measure: Measure) -> Influence | Un
     found = _differentiate(measure.name, decisions.masses, beta)
     if isinstance(found, Undefined):
         return found
-    table = found.true.repeat(2) + np.tile(found.predicted, 2)
-    table[[0, 3]] += found.hits
-    psi = (table * sample.size)[decisions.cell]
+    table = (found.true[:, np.newaxis] + found.predicted).ravel()
+    table[::3] += found.hits
+    table *= sample.size
+    psi = table[decisions.cell]
     basis = _find_basis(measure.name, sample, decisions, beta)
     support, mass = int(basis.support + 1e-9), basis.mass
     if sample.weight is None:
@@ -209,8 +218,7 @@ def _differentiate(name: str, masses: Confusion, beta: float) -> Gradient | Unde
 
 def _find_basis(name: str, sample: BinarySample, decisions: _Decisions, beta: float) -> _Basis:
     label, decided = sample.label, decisions.decided
-    true = count_kinds(decisions.masses.true, decisions.squares.true)
-    predicted = count_kinds(decisions.masses.predicted, decisions.squares.predicted)
+    true, predicted = decisions.true, decisions.predicted
     match name:
         case "accuracy":
             support = sample.size if sample.weight is None else count_effective(sample.weight)
@@ -224,9 +232,9 @@ def _find_basis(name: str, sample: BinarySample, decisions: _Decisions, beta: fl
         case "f1" | "f_beta":
             return _Basis(support=true[1], mass=np.array([0.0, 1.0, beta**2, 1 + beta**2])[decisions.cell])
         case "mcc":
-            return _Basis(support=min(true.min(), predicted.min()))
+            return _Basis(support=min(*true, *predicted))
         case _:
-            return _Basis(support=true.min())
+            return _Basis(support=min(true))
 
 
 def _log_loss(label: Bools, score: Floats) -> Floats:

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
+# So near to 0 in the unit of z, an end of an interval is found.
+_CLOSE = 1e-12
+# Where rounding keeps it from coming so near, this many steps are enough.
+_STEPS = 60
+
 
 def wilson_interval(successes: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
     """Score interval of a proportion of n rows (Wilson 1927).
@@ -99,11 +104,23 @@ def _score(delta: float, gained: int, lost: int, n: int) -> float:
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function crosses 0 between low and high, by bisection to the last bits."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        if falling(middle) > 0:
-            low = middle
+    """Where a falling function of the unit of z crosses 0 between low and high; the end where it doesn't.
+
+    By false position, where an end that stays counts half (Illinois), and by bisection while the function is infinite.
+    """
+    at_low, at_high = falling(low), falling(high)
+    if at_low <= 0 or at_high >= 0:
+        return low if at_low <= 0 else high
+    moved_low: bool | None = None
+    for _ in range(_STEPS):
+        finite = math.isfinite(at_low - at_high)
+        middle = (low * at_high - high * at_low) / (at_high - at_low) if finite else (low + high) / 2
+        value = falling(middle)
+        if abs(value) < _CLOSE:
+            break
+        if value > 0:
+            low, at_low, at_high = middle, value, at_high / 2 if moved_low is True else at_high
         else:
-            high = middle
-    return (low + high) / 2
+            high, at_high, at_low = middle, value, at_low / 2 if moved_low is False else at_low
+        moved_low = value > 0
+    return middle
