@@ -5,15 +5,18 @@
     python benchmarks/compare_vs_dvc.py --stages 1000       one stage and one metrics file for each of 1,000 models
     python benchmarks/compare_vs_dvc.py --repo PATH A B     a repository of yours
 
-Both read the same metrics; `--no-intervals` leaves out the statistics of predictions, for which DVC has no counterpart.
-Where the repository has a seatrial.yaml, a further row has them. All are started as a user starts them, Python's own
-start included, in turns, so that a busy machine is unfair to none. A run before the first that counts warms the disk's
-cache. Numbers are for reading, not for asserting.
+`--json` is the pair for a script, whose answers must be the same or the benchmark stops; the tables for people follow.
+`--no-intervals` leaves out the statistics of predictions, for which DVC has no counterpart; where the repository has a
+seatrial.yaml, a further row has them. All are started as a user starts them, Python's own start included, in turns, so
+that a busy machine is unfair to none. A run before the first that counts warms the disk's cache, and another is watched
+for its memory: the most that all its processes, git's included, hold at one time, each page that several share counted
+once (Linux alone). Numbers are for reading, not for asserting.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -23,26 +26,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-# 1: a gate of the repository's own policy failed
-_ACCEPTED = {"seatrial": {0, 1}, "dvc": {0}, "intervals": {0, 1}}
-_SHOWN = {
-    "seatrial": "seatrial compare --no-intervals",
-    "dvc": "dvc metrics diff",
-    "intervals": "seatrial compare",
-}
+_ACCEPTED = {"seatrial": {0, 1}, "dvc": {0}}  # 1: a gate of the repository's own policy failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a command: seconds on the clock and on the processor, and the peak of its memory in MB."""
+    """One run of a command: seconds on the clock and on the processor."""
 
     seconds: float
     processor: float
-    megabytes: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """A command, the runs of it that count, and the peak of its memory in MB."""
+
+    command: Sequence[str]
+    runs: list[Run]
+    megabytes: float = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,17 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             root, base, head = make_repository(Path(scratch) / "project", options.projects, options.stages)
         else:
             root, (base, head) = options.repo, options.revisions
-        report = Path(scratch) / "report.json"
-        compare = ["seatrial", "compare", base, head, "--format", "json", "--output", str(report)]
-        commands = {
-            "seatrial": [*compare, "--no-intervals"],
-            "dvc": ["dvc", "metrics", "diff", "--json", base, head],
-        }
+        compare, diff = ["seatrial", "compare", base, head], ["dvc", "metrics", "diff", base, head]
+        found = _refuse_difference([*compare, "--json"], [*diff, "--json"], root, Path(scratch))
+        pairs = [[*compare, "--json"], [*diff, "--json"], [*compare, "--no-intervals"], diff]
         if (root / "seatrial.yaml").exists():
-            commands["intervals"] = compare
-        runs = _measure(commands, root, Path(scratch), options.runs)
-        found = len(json.loads(report.read_text(encoding="utf-8"))["metrics"])
-    _print(runs, found)
+            pairs.append(compare)
+        measured = [Measured(command=command, runs=[]) for command in pairs]
+        _measure(measured, root, Path(scratch), options.runs)
+    _print(measured, found)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -80,39 +83,86 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _measure(commands: Mapping[str, Sequence[str]], root: Path, scratch: Path, count: int) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for turn in range(count + 1):
-        for name, command in commands.items():
-            run = execute(command, root, scratch, _ACCEPTED[name])
-            if turn:
-                runs[name].append(run)
-                print(f"  {name:<9} {run.seconds:7.3f} s", flush=True)
-    return runs
+def _refuse_difference(ours: Sequence[str], theirs: Sequence[str], root: Path, scratch: Path) -> int:
+    """How many values both tell; SystemExit where they do not tell the same old and new ones."""
+    answers = []
+    for command in (ours, theirs):
+        execute(command, root, scratch, _ACCEPTED[command[0]])
+        files = json.loads((scratch / "output").read_text(encoding="utf-8"))
+        answers.append(
+            {(file, key): (value.get("old"), value.get("new")) for file in files for key, value in files[file].items()}
+        )
+    different = {
+        place for place in answers[0].keys() | answers[1].keys() if answers[0].get(place) != answers[1].get(place)
+    }
+    if different:
+        raise SystemExit(f"{len(different)} values differ, such as {min(different)}: {answers}")
+    return len(answers[0])
+
+
+def _measure(measured: Sequence[Measured], root: Path, scratch: Path, count: int) -> None:
+    for one in measured:
+        one.megabytes = watch(one.command, root, scratch)
+    for _ in range(count):
+        for one in measured:
+            run = execute(one.command, root, scratch, _ACCEPTED[one.command[0]])
+            one.runs.append(run)
+            print(f"  {_show(one.command):<32} {run.seconds:7.3f} s", flush=True)
 
 
 def execute(command: Sequence[str], root: Path, scratch: Path, accepted: set[int]) -> Run:
     """Run a module as a user would, installed and compiled; SystemExit where its exit code is not accepted."""
+    with (scratch / "output").open("wb") as output, (scratch / "errors").open("wb") as errors:
+        started = time.perf_counter()
+        process = _start(command, root, scratch, output, errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in accepted:
+        raise SystemExit(f"{' '.join(command)} failed:\n{(scratch / 'errors').read_text(errors='replace')}")
+    return Run(seconds=seconds, processor=usage.ru_utime + usage.ru_stime)
+
+
+def watch(command: Sequence[str], root: Path, scratch: Path) -> float:
+    """The most memory in MB that a command and all that it starts hold at one time (on Linux)."""
+    peak = 0
+    with (scratch / "output").open("wb") as output:
+        process = _start(command, root, scratch, output, output)
+        while process.poll() is None:
+            peak = max(peak, sum(map(_measure_process, _list_tree(process.pid))))
+            time.sleep(0.001)
+    return peak / 1024
+
+
+def _start(
+    command: Sequence[str], root: Path, scratch: Path, output: IO[bytes], errors: IO[bytes]
+) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
         "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),  # compiled once, as in an installed package
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(scratch / "site-cache"),
         "NO_COLOR": "1",
     }
-    with (scratch / "output").open("w+b") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in accepted:
-            output.seek(0)
-            raise SystemExit(f"{' '.join(command)} failed:\n{output.read().decode(errors='replace')}")
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    processor = usage.ru_utime + usage.ru_stime
-    return Run(seconds=seconds, processor=processor, megabytes=usage.ru_maxrss / unit)
+    return subprocess.Popen([sys.executable, "-m", *command], cwd=root, env=environment, stdout=output, stderr=errors)
+
+
+def _list_tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for parent in found:
+        for children in Path("/proc", str(parent), "task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has ended
+                found += map(int, children.read_text().split())
+    return found
+
+
+def _measure_process(pid: int) -> int:
+    """What a process holds in KB, a page that n of them share counting as 1/n."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 def make_repository(root: Path, projects: int, stages: int, values: int = 4) -> tuple[Path, str, str]:
@@ -178,27 +228,32 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _print(runs: Mapping[str, Sequence[Run]], found: int) -> None:
-    print(f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {found} values compared by seatrial\n")
+def _print(measured: Sequence[Measured], found: int) -> None:
+    print(f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {found} values differ, as both say\n")
     print("| command | median s | fastest s | median CPU s | peak MB |")
     print("|:--|--:|--:|--:|--:|")
-    for name, of_name in runs.items():
-        seconds = [run.seconds for run in of_name]
-        peak = max(run.megabytes for run in of_name)
-        processor = statistics.median(run.processor for run in of_name)
+    for one in measured:
+        seconds = [run.seconds for run in one.runs]
+        processor = statistics.median(run.processor for run in one.runs)
         times = f"{statistics.median(seconds):.3f} | {min(seconds):.3f} | {processor:.3f}"
-        print(f"| `{_SHOWN[name]}` | {times} | {peak:.0f} |")
-    shares = {
-        "wall time": _divide(runs, lambda run: run.seconds),
-        "CPU time": _divide(runs, lambda run: run.processor),
-        "memory": _divide(runs, lambda run: run.megabytes),
-    }
-    print(f"\nseatrial takes {', '.join(f'1/{share:.1f} of the {what}' for what, share in shares.items())}")
+        print(f"| `{_show(one.command)}` | {times} | {one.megabytes:.0f} |")
+    for ours, theirs in (measured[:2], measured[2:4]):
+        clock = _divide(ours, theirs, lambda run: run.seconds)
+        processor = _divide(ours, theirs, lambda run: run.processor)
+        memory = theirs.megabytes / ours.megabytes
+        print(f"\n{_show(ours.command)}: 1/{clock:.1f} of the wall time, 1/{processor:.1f} of the CPU time, ", end="")
+        print(f"1/{memory:.1f} of the memory")
 
 
-def _divide(runs: Mapping[str, Sequence[Run]], measure: Callable[[Run], float]) -> float:
+def _show(command: Sequence[str]) -> str:
+    """A command without its revisions."""
+    words = 2 if command[0] == "seatrial" else 3
+    return " ".join((*command[:words], *(word for word in command[words:] if word.startswith("--"))))
+
+
+def _divide(ours: Measured, theirs: Measured, measure: Callable[[Run], float]) -> float:
     """How many times as much dvc takes, by medians."""
-    return statistics.median(map(measure, runs["dvc"])) / statistics.median(map(measure, runs["seatrial"]))
+    return statistics.median(map(measure, theirs.runs)) / statistics.median(map(measure, ours.runs))
 
 
 if __name__ == "__main__":

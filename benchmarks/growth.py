@@ -19,7 +19,7 @@ from math import log10
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from compare_vs_dvc import Run, execute, make_repository
+from compare_vs_dvc import Run, execute, make_repository, watch
 
 # Metrics files, and values in each of them.
 _SIZES = ((10, 10), (100, 10), (1000, 10), (10_000, 10), (10_000, 100))
@@ -58,12 +58,13 @@ def _measure(files: int, values: int, count: int) -> Point:
     with tempfile.TemporaryDirectory() as scratch:
         root, base, head = make_repository(Path(scratch) / "project", 1, files, values)
         command = ["seatrial", "compare", base, head, "--format", "json", "--output", str(Path(scratch) / "out.json")]
-        runs: list[Run] = [execute(command, root, Path(scratch), {0}) for _ in range(count + 1)][1:]
+        megabytes = watch(command, root, Path(scratch))
+        runs: list[Run] = [execute(command, root, Path(scratch), {0}) for _ in range(count)]
     return Point(
         files=files,
         values=files * values,
         seconds=statistics.median(one.processor for one in runs),
-        megabytes=max(one.megabytes for one in runs),
+        megabytes=megabytes,
     )
 
 
