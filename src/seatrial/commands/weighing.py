@@ -5,29 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
-from msgspec import Struct
 
 from seatrial.commands.answers import Answers
+from seatrial.commands.matching import Match, PairedMatch, UnpairedMatch
 from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing
-from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap
+from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Gap
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
-from seatrial.sources.frames import show_keys
-from seatrial.sources.predictions import Pairs, Predictions, pair_predictions
-from seatrial.sources.samples import Codes, build_samples, cut_units, find_right, find_units, number_clusters
-from seatrial.stats.estimates import estimate, estimate_slices, measure_one
-from seatrial.stats.groups import compare_groups
+from seatrial.sources.predictions import Pairs, pair_predictions
+from seatrial.sources.samples import build_samples
+from seatrial.stats.estimates import measure_one
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
-from seatrial.stats.proportions import mcnemar
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from seatrial.stats.sample import Sample
 
 # A metrics file is rounded when it is written; beyond this it was not made from these predictions.
 _AGREEMENT = 1e-4
@@ -45,30 +34,49 @@ class Weighing:
     def weigh(self) -> EvaluationResult:
         """Everything that the predictions say; of a first measurement, what they say of the candidate alone."""
         evaluation, before, after = self.evaluation, self.before, self.after
-        pairs: Pairs | None = None
-        if before is None:
-            sides = _Sides.build((after.predictions,), (after.threshold,))
-        else:
-            pairs = pair_predictions(before.predictions, after.predictions)
-            sides = _Sides.build((pairs.base, pairs.head), (before.threshold, after.threshold))
-        slices, untested, cohorts = self._cut(sides)
+        pairs = self._pairs
+        match = self._match
+        slices, untested, cohorts = self._cut(match)
         return EvaluationResult(
             name=evaluation.name,
-            overall=self._estimate(sides),
+            overall=self._estimate(match),
             slices=slices,
             untested=untested,
             min_n=evaluation.slicing.min_n if evaluation.slicing else 0,
             q=evaluation.slicing.q if evaluation.slicing else 0.05,
             cohorts=cohorts,
-            n_base=pairs.n_base if pairs else None,
+            n_base=before.predictions.size if before else None,
             n_head=after.predictions.size,
             n_common=pairs.size if pairs else None,
             labels_changed=pairs.labels_changed if pairs else 0,
-            digest=pairs.digest if pairs else "",
-            gaps=tuple(self._find_gap(sides, grouping) for grouping in evaluation.gaps),
-            flips=self._find_flips(pairs) if pairs else None,
+            digest=pairs.digest if pairs and not self._unpaired else "",
+            gaps=tuple(self._find_gap(match, grouping) for grouping in evaluation.gaps),
+            flips=match.find_flips(),
             mismatch=self._describe_mismatch(pairs) if pairs else "",
         )
+
+    @cached_property
+    def _pairs(self) -> Pairs | None:
+        """The rows that both sides hold, none of which an unpaired comparison needs."""
+        if self.before is None:
+            return None
+        needed = self.evaluation.pairing is not Pairing.UNPAIRED
+        return pair_predictions(self.before.predictions, self.after.predictions, needed=needed)
+
+    @property
+    def _unpaired(self) -> bool:
+        """Whether the sides are two independent samples: the policy allows it, and they hold different keys."""
+        return self.evaluation.pairing is Pairing.UNPAIRED and self._pairs is not None and not self._pairs.same_keys
+
+    @property
+    def _match(self) -> Match:
+        after = self.after
+        if self.before is None or self._pairs is None:
+            return PairedMatch.alone(after.predictions, after.threshold)
+        thresholds = (self.before.threshold, after.threshold)
+        if self._unpaired:
+            return UnpairedMatch.of((self.before.predictions, after.predictions), thresholds)
+        return PairedMatch.of(self._pairs, thresholds)
 
     def list_intervals(self, result: EvaluationResult) -> dict[MetricId, Interval]:
         """The intervals of those metrics that a metrics file tells."""
@@ -105,11 +113,10 @@ class Weighing:
         file = self.evaluation.metrics_file if told else None
         return MetricId(file=file or self.evaluation.name, key=(str(measure),))
 
-    def _estimate(self, sides: _Sides) -> tuple[Evidence, ...]:
-        answers = estimate(sides.base, sides.head, self._measures, groups=sides.clusters)
+    def _estimate(self, match: Match) -> tuple[Evidence, ...]:
         return tuple(
-            self._state(self._identify(measure), measure, answer, paired=sides.paired)
-            for measure, answer in answers.items()
+            self._state(self._identify(measure), measure, answer, paired=match.has_baseline)
+            for measure, answer in match.estimate(self._measures).items()
         )
 
     def _state(
@@ -118,66 +125,34 @@ class Weighing:
         higher = SPECS[self.evaluation.task][measure.name].higher_is_better
         return state_evidence(identity, answer, Direction.HIGHER if higher else Direction.LOWER, paired=paired)
 
-    def _cut(self, sides: _Sides) -> tuple[tuple[Evidence, ...], int, tuple[Cohort, ...]]:
+    def _cut(self, match: Match) -> tuple[tuple[Evidence, ...], int, tuple[Cohort, ...]]:
         """Evidence of every slice that has enough units, how many have not, and the slices that must be there."""
         slicing = self.evaluation.slicing
         if slicing is None:
             return (), 0, ()
         found: list[tuple[Evidence, Estimate | Insufficient]] = []
         sizes: dict[str, int] = {}
-        for cut in cut_units(sides.units, slicing.by, [name for name, _ in slicing.where]):
-            counts = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
-            sizes |= {name: int(count) for name, count in zip(cut.names, counts, strict=True)}
-            answers = estimate_slices(
-                sides.base, sides.head, slicing.measures, cut.codes, min_n=slicing.min_n, groups=sides.clusters
-            )
+        untested = 0
+        for cut in match.cut(slicing):
+            sizes |= dict(zip(cut.names, cut.sizes, strict=True))
+            untested += sum(size > 0 and code not in cut.answers for code, size in enumerate(cut.sizes))
             found += [
-                (self._state(self._slice(measure, cut.names[code]), measure, answer, paired=sides.paired), answer)
-                for code, by_measure in answers.items()
+                (self._state(self._slice(measure, cut.names[code]), measure, answer, paired=match.has_baseline), answer)
+                for code, by_measure in cut.answers.items()
                 for measure, answer in by_measure.items()
             ]
-        untested = sum(0 < size < slicing.min_n for size in sizes.values())
         cohorts = tuple(Cohort(name=name, n=sizes.get(name, 0), needed=slicing.min_n) for name in slicing.required)
         return adjust_slices(found, slicing.correction), untested, cohorts
 
     def _slice(self, measure: Measure, name: str) -> MetricId:
         return MetricId(file=self.evaluation.name, key=(str(measure),), slice=name)
 
-    def _find_gap(self, sides: _Sides, grouping: Grouping) -> Gap:
+    def _find_gap(self, match: Match, grouping: Grouping) -> Gap:
         """How far apart the groups of a column lie, on both sides."""
-        (cut,) = cut_units(sides.units, [(grouping.by,)], ())
-        counts = np.bincount(cut.codes, minlength=len(cut.names))
-        found = compare_groups(
-            sides.base,
-            sides.head,
-            grouping.measure,
-            cut.codes,
-            count=len(cut.names),
-            min_n=grouping.min_n,
-            clusters=sides.clusters,
-        )
-        identity = MetricId(file=self.evaluation.name, key=(f"gap of {grouping.measure}",), slice=f"by {grouping.by}")
-        small = int((counts < grouping.min_n).sum())
-        names = tuple(name.removeprefix(f"{grouping.by}=") for name in cut.names)
-        return state_gap(identity, str(grouping.measure), grouping.by, found, names, small, paired=sides.paired)
-
-    def _find_flips(self, pairs: Pairs) -> Flips | None:
-        """What went from right to wrong and back, as the two sides' own thresholds decide."""
-        before = find_right(pairs.base, self.before.threshold) if self.before else None
-        after = find_right(pairs.head, self.after.threshold)
-        if before is None or after is None:
-            return None
-        lost, gained = before & ~after, after & ~before
-        test = mcnemar(int(gained.sum()), int(lost.sum()))
-        keys = pairs.head.keys
-        return Flips(
-            n=pairs.size,
-            newly_wrong=int(lost.sum()),
-            newly_right=int(gained.sum()),
-            wrong_examples=show_keys(pairs.head.table.filter(lost), keys),
-            right_examples=show_keys(pairs.head.table.filter(gained), keys),
-            p=min(1.0, 2 * min(test.lower, test.higher)),
-        )
+        found = match.compare_groups(grouping)
+        metric, by = str(grouping.measure), grouping.by
+        identity = MetricId(file=self.evaluation.name, key=(f"gap of {metric}",), slice=f"by {by}")
+        return state_gap(identity, metric, by, found.gap, found.names, found.small, paired=match.has_baseline)
 
     def _describe_mismatch(self, pairs: Pairs) -> str:
         if self.evaluation.pairing is not Pairing.REQUIRE or not self.evaluation.rules or pairs.same_evaluation_set:
@@ -196,7 +171,12 @@ class Weighing:
         if result.n_common is None:
             return ()
         evaluation, notes = self.evaluation, []
-        if result.n_common < max(result.n_base or 0, result.n_head or 0):
+        if self._unpaired:
+            notes.append(
+                f"{evaluation.predictions}: compared unpaired, as samples of their own (baseline {result.n_base:,}, "
+                f"candidate {result.n_head:,}, {result.n_common:,} in common)"
+            )
+        elif result.n_common < max(result.n_base or 0, result.n_head or 0):
             notes.append(
                 f"{evaluation.predictions}: paired on the {result.n_common:,} samples that both sides hold "
                 f"(baseline {result.n_base:,}, candidate {result.n_head:,})"
@@ -209,28 +189,6 @@ class Weighing:
         ]
         notes += [f"no interval for {each.change.id.dotted}: {each.reason}" for each in result.overall if each.reason]
         return (*notes, *(f"{each.change.id.dotted}: {each.caution}" for each in result.overall if each.caution))
-
-
-class _Sides(Struct, frozen=True, kw_only=True):
-    """The samples that are compared; of a first measurement `base` is the candidate itself, and nothing is paired."""
-
-    base: Sample
-    head: Sample
-    units: pl.DataFrame
-    clusters: Codes | None
-    paired: bool
-
-    @classmethod
-    def build(cls, sides: tuple[Predictions, ...], thresholds: tuple[float, ...]) -> _Sides:
-        samples = build_samples(sides, thresholds)
-        units = find_units(sides[-1])
-        return cls(
-            base=samples[0],
-            head=samples[-1],
-            units=units,
-            clusters=number_clusters(units),
-            paired=len(samples) > 1,
-        )
 
 
 def _agrees(told: Value, computed: object) -> bool:

@@ -143,7 +143,7 @@ def _judge(rule: AnyEvidenceRule, result: EvaluationResult) -> list[Finding]:
             evidence = next((each for each in result.overall if each.change.id.key[-1] == rule.metric), None)
             return _judge_metric(rule, evidence) if evidence else [_report_absent(rule, result)]
         case FlipRule():
-            return [_judge_flips(rule, result, result.flips)] if result.flips else []
+            return [_judge_flips(rule, result, result.flips) if result.flips else _report_no_flips(rule, result)]
         case GapRule():
             gaps = [gap for gap in result.gaps if (gap.metric, gap.by) == (rule.metric, rule.by)]
             return [finding for gap in gaps for finding in _judge_gap(rule, gap)]
@@ -402,6 +402,21 @@ def _summarise(
         hint=f"look at slice {worst[0].change.id.slice}" if worst else "",
         place=rule.place,
         change=worst[0].change if worst else None,
+    )
+
+
+def _report_no_flips(rule: FlipRule, result: EvaluationResult) -> Finding:
+    """No decision of one side can be held against one of the other: said, since it is not the same as no flips."""
+    first = result.n_base is None
+    return Finding(
+        id=MetricId(file=result.name, key=("newly wrong",)),
+        check="max_newly_wrong",
+        limit=f"≤ {rule.max_newly_wrong}",
+        outcome=Outcome.NOT_JUDGED if first else Outcome.INCONCLUSIVE,
+        severity=rule.severity,
+        reason="new: there is no baseline" if first else "the two sides decided about different samples",
+        hint="" if first else "evaluate both on the same samples, or drop `flips` where they never are",
+        place=rule.place,
     )
 
 

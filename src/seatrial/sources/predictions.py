@@ -82,9 +82,14 @@ class Pairs(Struct, frozen=True, kw_only=True, eq=False):
         return self.head.size
 
     @property
+    def same_keys(self) -> bool:
+        """Whether both sides hold the same keys."""
+        return self.n_base == self.size == self.n_head
+
+    @property
     def same_evaluation_set(self) -> bool:
         """Whether both sides hold the same keys with the same labels."""
-        return self.n_base == self.size == self.n_head and not self.labels_changed
+        return self.same_keys and not self.labels_changed
 
 
 def read_predictions(
@@ -110,8 +115,8 @@ def read_predictions(
     return Predictions(path=path, task=task, table=table)
 
 
-def pair_predictions(base: Predictions, head: Predictions) -> Pairs:
-    """Join two sides by key; raises CompareError if they share none."""
+def pair_predictions(base: Predictions, head: Predictions, *, needed: bool = True) -> Pairs:
+    """Join two sides by key; raises CompareError if they share none though a pair is `needed`."""
     keys = head.keys
     before, after = _with_same_key_types(base.table, head.table, keys)
     answers = [name for name in after.columns if name in {SCORE, PREDICTION} or name.startswith(PROBABILITY)]
@@ -121,7 +126,7 @@ def pair_predictions(base: Predictions, head: Predictions) -> Pairs:
         raise CompareError(f"{base.path}: the baseline has no {absent[0]}, which the candidate has")
     renamed = before.select(*keys, *(pl.col(name).alias(f"{name}{_BASE}") for name in (*truth, *answers)))
     rows = after.join(renamed, on=keys, how="inner").sort(keys)
-    if rows.is_empty():
+    if rows.is_empty() and needed:
         raise CompareError(
             f"{head.path}: no row of the candidate has a key of the baseline",
             hint="Both sides need one evaluation set with lasting keys; a row number is none if rows move.",

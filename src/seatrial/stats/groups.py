@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seatrial.stats.estimates import sort_slices
 from seatrial.stats.gaps import Gap, gap_of_cells, gap_of_estimates
 from seatrial.stats.influence import Floats, Influence, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
 from seatrial.stats.sample import Sample
+from seatrial.stats.unpaired import Side
 
 _FEW = 2
 
@@ -44,6 +46,36 @@ def compare_groups(
             continue
         values[code] = [found[0].value, found[1].value]
         covariance[code] = _covary(found[0], found[1], None if clusters is None else clusters[chosen])
+    return gap_of_estimates(values, covariance)
+
+
+def compare_groups_unpaired(
+    base: Side,
+    head: Side,
+    measure: Measure,
+    codes: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]],
+    *,
+    count: int,
+    min_n: int,
+) -> Gap | Undefined:
+    """The largest difference of a metric between `count` groups, each side having units of its own.
+
+    `codes` are the units' groups, (units of base,) and (units of head,), numbered alike and negative for none; a group
+    counts that has `min_n` units on both sides.
+    """
+    values = np.full((count, 2), np.nan)
+    covariance = np.zeros((count, 2, 2))
+    for position, (side, numbers) in enumerate(zip((base, head), codes, strict=True)):
+        order, stretches = sort_slices(numbers, side.sample.size, min_n=max(min_n, _FEW))
+        ordered = side.select(order)
+        for code, units in stretches:
+            one = ordered.select(units)
+            found = one.sample.measure(measure)
+            if not isinstance(found, Undefined):
+                values[code, position] = found.value
+                groups = None if one.clusters is None else one.clusters.code
+                covariance[code, position, position] = _covary(found, found, groups)[0, 0]
+    values[np.isnan(values).any(axis=1)] = np.nan
     return gap_of_estimates(values, covariance)
 
 
