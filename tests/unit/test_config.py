@@ -113,6 +113,7 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "version",
         "metrics",
         "evaluations",
+        "tables",
         "waivers",
         "on_broken",
         "stale",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seatrial.config.evaluations import Evaluation
     from seatrial.config.raw import RawWaiver
     from seatrial.config.scalars import Repeat
+    from seatrial.config.tables import DataTable
 
 DEFAULT_NAME = "seatrial.yaml"
 
@@ -30,6 +31,7 @@ class Config(Struct, frozen=True, kw_only=True):
     policy: Policy = field(default_factory=Policy)
     evaluations: tuple[Evaluation, ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    tables: tuple[DataTable, ...] = ()
 
 
 def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
@@ -50,10 +52,14 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         raise document.fault(("metrics",), "`metrics` must map a metric's name to its gates")
     if not isinstance(listed, list):
         raise document.fault(("evaluations",), "`evaluations` must be a list")
-    top = {**document.value, "metrics": {}, "evaluations": []}
+    named = [] if document.value.get("tables") is None else document.value["tables"]
+    if not isinstance(named, list):
+        raise document.fault(("tables",), "`tables` must be a list")
+    top = {**document.value, "metrics": {}, "evaluations": [], "tables": []}
     raw = document.convert((), top, RawConfig)
     built = [build_scalar(document, pattern, rule) for pattern, rule in metrics.items()]
     evaluations = _build_evaluations(document, listed) if listed else ()
+    tables = _build_tables(document, named) if named else ()
     return Config(
         source=name,
         policy=Policy(
@@ -62,6 +68,7 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
                 *(rule for evaluation in evaluations for rule in evaluation.rules),
                 *(scalar.tested for scalar in built if scalar.tested),
             ),
+            tables=tuple(rule for table in tables for rule in table.rules),
             waivers=tuple(_build_waiver(document, index, waiver) for index, waiver in enumerate(raw.waivers)),
             stale=Severity(raw.stale),
             on_broken=Severity(raw.on_broken),
@@ -69,6 +76,7 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         ),
         evaluations=evaluations,
         repeats=tuple(scalar.repeat for scalar in built if scalar.repeat),
+        tables=tables,
     )
 
 
@@ -76,6 +84,12 @@ def _build_evaluations(document: Document, listed: list[Any]) -> tuple[Evaluatio
     from seatrial.config.evaluations import build_evaluations
 
     return build_evaluations(document, listed)
+
+
+def _build_tables(document: Document, listed: list[Any]) -> tuple[DataTable, ...]:
+    from seatrial.config.tables import build_tables
+
+    return build_tables(document, listed)
 
 
 def build_schema() -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Limit = Annotated[int | float | str, Meta(description="A limit on the candidate's value, in the metric's own unit.")]
 Tolerance = Annotated[
     int | float | str,
     Meta(description="A tolerance: 0.002 is in the metric's own unit, 1% is a share of the baseline's value."),
 ]
+RowLimit = Annotated[int | float | str, Meta(description="At most so many rows: a count, or a share (2%).")]
 Level = Literal["fail", "warn", "info"]
 Pattern = Annotated[
     str,
@@ -180,6 +181,58 @@ class RawEvaluation(Struct, forbid_unknown_fields=True):
     budget: Annotated[RawBudget | None, Meta(description="A limit on the reuse of the evaluation set.")] = None
 
 
+class RawLeakage(Struct, forbid_unknown_fields=True):
+    """A limit on the keys that a table shares with others."""
+
+    others: Annotated[
+        str | tuple[str, ...] | None,
+        Meta(description="Names of the other tables; all of role evaluation if absent."),
+    ] = field(default=None, name="with")
+    max_shared: Annotated[int | float | str, Meta(description="A count, or a share of the table's rows (0.1%).")] = 0
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "fail"
+
+
+class RawDrift(Struct, forbid_unknown_fields=True):
+    """A limit on how far the distribution of any column may move."""
+
+    max_psi: Annotated[
+        Literal["auto"] | int | float,
+        Meta(description="The largest population stability index; auto is 0.1, or what so few rows explain by chance."),
+    ] = "auto"
+    against: Annotated[
+        str | None, Meta(description="Name of another table of the candidate; the table's own baseline if absent.")
+    ] = None
+    ignore: Annotated[tuple[str, ...], Meta(description="Columns that may drift; * and ? match.")] = ()
+    severity: Annotated[Level, Meta(description="What a breach does.")] = "warn"
+
+
+class RawTable(Struct, forbid_unknown_fields=True):
+    """A table that a model is trained or evaluated on, compared row by row."""
+
+    path: Annotated[str, Meta(description="Path of the table (Parquet, CSV, JSON lines or Arrow).")]
+    key: Annotated[str | tuple[str, ...], Meta(description="Column, or columns, that identify a row.")]
+    name: Annotated[str | None, Meta(description="What reports call it; its path if absent.")] = None
+    role: Annotated[
+        Literal["train", "evaluation"] | None,
+        Meta(description="What it is for: no training table may share a key with an evaluation table."),
+    ] = None
+    label: Annotated[str | None, Meta(description="Column of the truth, whose changes are counted as flips.")] = None
+    columns: Annotated[
+        tuple[str, ...] | None, Meta(description="Columns that are compared; * and ? match; all if absent.")
+    ] = None
+    ignore: Annotated[tuple[str, ...], Meta(description="Columns that are not compared; * and ? match.")] = ()
+    max_rows_added: RowLimit | UnsetType = UNSET
+    max_rows_removed: RowLimit | UnsetType = UNSET
+    max_rows_changed: RowLimit | UnsetType = UNSET
+    max_label_flips: RowLimit | UnsetType = UNSET
+    severity: Annotated[Level, Meta(description="What a breach of a limit on rows does.")] = "fail"
+    schema: Annotated[
+        Level | UnsetType, Meta(description="What it does that columns came, went or changed their type.")
+    ] = UNSET
+    leakage: Annotated[RawLeakage | None, Meta(description="A limit on keys shared with other tables.")] = None
+    drift: Annotated[RawDrift | None, Meta(description="A limit on the drift of columns.")] = None
+
+
 class RawWaiver(Struct, forbid_unknown_fields=True):
     """A gate that may fail for a while, and why."""
 
@@ -194,6 +247,7 @@ class RawConfig(Struct, forbid_unknown_fields=True):
     version: Annotated[Literal[1], Meta(description="Version of this file's format.")]
     metrics: Annotated[dict[Pattern, RawRule], Meta(description="Gates by metric.")] = {}
     evaluations: Annotated[tuple[RawEvaluation, ...], Meta(description="Where intervals come from.")] = ()
+    tables: Annotated[tuple[RawTable, ...], Meta(description="Tables that are compared row by row.")] = ()
     waivers: Annotated[tuple[RawWaiver, ...], Meta(description="Gates that may fail for a while.")] = ()
     stale: Annotated[
         Level,

@@ -31,6 +31,7 @@ from seatrial.core.metrics import (
 from seatrial.core.revision import RevisionRange
 
 if TYPE_CHECKING:
+    from seatrial.core.data import TableDiff
     from seatrial.core.evidence import EvaluationResult
 
 
@@ -128,7 +129,8 @@ class SidedProblem(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """Everything that two revisions say of each other, in a stable order.
 
-    `stale` are the candidate's stages; `evaluations` is what the predictions of both sides say.
+    `stale` are the candidate's stages; `evaluations` is what the predictions of both sides say, `tables` what became of
+    the tables that the policy names.
     """
 
     range: RevisionRange
@@ -139,6 +141,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     problems: tuple[SidedProblem, ...]
     stale: tuple[StaleStage, ...] = ()
     evaluations: tuple[EvaluationResult, ...] = ()
+    tables: tuple[TableDiff, ...] = ()
 
     @property
     def is_first(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +16,9 @@ from seatrial.core.evidence_rules import AnyEvidenceRule, judge_evidence
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
 from seatrial.core.verdict import Finding, Margin, Outcome, Severity, Status, Verdict, breach
 from seatrial.errors import ExitCode
+
+if TYPE_CHECKING:
+    from seatrial.core.data_rules import AnyTableRule
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -77,7 +81,7 @@ _HINDRANCES = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WARNED})
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """All rules, on numbers as they stand and on evidence, and what is done where no rule can answer.
+    """All rules, on numbers as they stand, on evidence and on tables, and what is done where no rule can answer.
 
     `stale` is what it does that the candidate's metrics were not made by its own code, data and parameters;
     `on_broken` what a metrics file or value of the candidate does that is missing, unreadable or not
@@ -86,6 +90,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     rules: tuple[Rule, ...] = ()
     evidence: tuple[AnyEvidenceRule, ...] = ()
+    tables: tuple[AnyTableRule, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     stale: Severity = Severity.WARN
     on_broken: Severity = Severity.FAIL
@@ -94,7 +99,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     @property
     def gates(self) -> bool:
         """Whether anything is demanded at all."""
-        return bool(self.evidence) or any(rule.gates for rule in self.rules)
+        return bool(self.evidence or self.tables) or any(rule.gates for rule in self.rules)
 
     def direction_of(self, identity: MetricId) -> Direction | None:
         """The direction that the first matching rule names."""
@@ -117,10 +122,17 @@ def evaluate(
     named = {finding.id for finding in by_rule if _HARDEST_FIRST.index(finding.severity) <= _hardness(policy)}
     health = [*_check_health(policy, comparison, named=named), *_check_lost(policy, comparison, by_rule)]
     shown = judge_evidence(policy.evidence, comparison.evaluations)
-    found = (*by_rule, *shown, *health, *_check_stale(policy, comparison), *beside)
+    of_data = _judge_tables(policy, comparison) if policy.tables else ()
+    found = (*by_rule, *shown, *of_data, *health, *_check_stale(policy, comparison), *beside)
     findings = tuple(_waive(finding, policy.waivers, today) for finding in found)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
+
+
+def _judge_tables(policy: Policy, comparison: Comparison) -> list[Finding]:
+    from seatrial.core.data_rules import judge_tables
+
+    return judge_tables(policy.tables, comparison.tables)
 
 
 _EXIT_CODES = {
