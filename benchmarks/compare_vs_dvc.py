@@ -150,8 +150,8 @@ def _list_tree(pid: int) -> list[int]:
     """A process and all that descend from it."""
     found = [pid]
     for parent in found:
-        for children in Path("/proc", str(parent), "task").glob("*/children"):
-            with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # it, or a thread of it, has ended
+            for children in Path("/proc", str(parent), "task").glob("*/children"):
                 found += map(int, children.read_text().split())
     return found
 
