@@ -118,6 +118,8 @@ def lock(stages: int) -> str:
 LOOPS = "stages:\n" + "".join(
     f"  s{number}:\n    foreach: ${{big}}\n    do:\n      cmd: x ${{item}}\n" for number in range(100)
 )
+ROUNDS = "stages:\n  t:\n    foreach: ${items}\n    do:\n"
+ITEMS = "items: [" + ", ".join(map(str, range(29_000))) + "]\n"
 PROJECTS: dict[str, dict[str, str]] = {
     "a lock of a million entries": {"dvc.lock": lock(1_000_000)},
     "templates never closed": {"dvc.yaml": "stages:\n  t: {cmd: '" + "${ " * 100_000 + "'}\n"},
@@ -129,6 +131,23 @@ PROJECTS: dict[str, dict[str, str]] = {
         + "".join(f"      a{n}: [{'1, ' * 9}1]\n" for n in range(12))
     },
     "loop after loop": {"dvc.yaml": LOOPS, "params.yaml": "big: [" + ", ".join(map(str, range(90_000))) + "]\n"},
+    "a loop over a long stage": {
+        "dvc.yaml": f"{ROUNDS}      cmd: x\n      deps: [{', '.join(f'd{n}' for n in range(3000))}]\n",
+        "params.yaml": ITEMS,
+    },
+    "a loop over a long text": {
+        "dvc.yaml": f"{ROUNDS}      cmd: {'${text}' * 1000}\n",
+        "params.yaml": f"{ITEMS}text: {'x' * 1000}\n",
+    },
+    "a loop over a large file": {
+        "dvc.yaml": f"{ROUNDS}      cmd: x\n      vars: [large.yaml]\n",
+        "params.yaml": ITEMS,
+        "large.yaml": "".join(f"k{n}: {n}\n" for n in range(60_000)),
+    },
+    "a loop beside many names": {
+        "dvc.yaml": f"{ROUNDS}      cmd: x ${{nowhere}}\n",
+        "params.yaml": ITEMS + "".join(f"k{n}: {n}\n" for n in range(60_000)),
+    },
     "paths out of the repository": {
         "dvc.yaml": "vars: [../../etc/passwd, /etc/passwd:a]\nmetrics: [../../../../../etc/passwd, /etc/hostname]\n"
         "params: [/etc/passwd]\nstages:\n  t: {cmd: x, wdir: ../../.., metrics: [etc/passwd]}\n"

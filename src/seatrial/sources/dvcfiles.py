@@ -220,7 +220,7 @@ class _Reader:
             self._note(path, f"{self._locate(path, 'vars')}: vars: {file} does not exist")
             return scope
         try:
-            values = formats.load(file, data)
+            values = _load_variables(file, data)
         except formats.FormatError as error:
             self._note(file, error.locate(file))
             return scope
@@ -434,6 +434,12 @@ class _Reader:
 def _parse(data: bytes) -> object:
     """The values of a DVC file. Most are the same on both sides, and are read once; nobody may change them."""
     return formats.load("dvc.yaml", data)
+
+
+@lru_cache(maxsize=4)
+def _load_variables(path: str, data: bytes) -> object:
+    """The values of a file of `vars`, which every round of a loop may name again; nobody may change them."""
+    return formats.load(path, data)
 
 
 def is_of_dvc(path: str) -> bool:

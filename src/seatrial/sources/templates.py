@@ -12,10 +12,13 @@ from functools import lru_cache
 from itertools import product
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from seatrial.core.metrics import Key
 
 MAX_STAGES = 100_000
+# Ten thousand stages of fifty values, with commands of a thousand characters, are a small part of it.
+MAX_VALUES, MAX_CHARACTERS = 2_000_000, 64 << 20
 
 # One that is not closed on its line is matched up to there, so that no text is searched twice; it is no template.
 _TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>[^}\n]*)(?P<closed>\}?)")
@@ -35,29 +38,50 @@ class Node(Struct, frozen=True):
     path: Key = ()
 
 
+class Budget(Struct):
+    """What may still be resolved: a short loop may stand for any amount of work."""
+
+    values: int = MAX_VALUES
+    characters: int = MAX_CHARACTERS
+
+    def take(self, values: int = 0, characters: int = 0) -> None:
+        """Spend some of it; TemplateError where that is more than there is."""
+        self.values -= values
+        self.characters -= characters
+        if self.values < 0:
+            raise TemplateError(f"templates stand, with others, for more than {MAX_VALUES:,} values")
+        if self.characters < 0:
+            raise TemplateError(f"templates stand, with others, for more than {MAX_CHARACTERS >> 20} MB of text")
+
+
 class Scope(Struct, frozen=True):
     """The names that a template may use. `used` collects which values of which files were.
 
-    `files` are those that it holds as a whole.
+    `files` are those that it holds as a whole, `held` the names of a loop's round. The budget is that of all who
+    share it.
     """
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     used: dict[str, dict[Key, None]] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
+    held: Mapping[str, Node] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
 
     def extend(self, values: Mapping[object, object], file: str | None, *, whole: bool = False) -> Scope:
         """A scope with the values of one entry of `vars`; TemplateError where a name would get a second value."""
-        added = _wrap_mapping(values, file, ())
+        self.budget.take(values=len(self.nodes))
+        added = _Wrapping(file, self.budget).wrap_mapping(values, ())
         files = self.files | {file} if whole and file is not None else self.files
-        return Scope(_merge(dict(self.nodes), added, ()), self.used, files)
+        nodes = _merge({**self.nodes, **self.held}, added, ())
+        return Scope(nodes=nodes, used=self.used, files=files, budget=self.budget)
 
     def hold(self, nodes: Mapping[str, Node]) -> Scope:
         """A scope in which `item` and `key` stand for one round of a loop."""
-        return Scope({**self.nodes, **nodes}, self.used, self.files)
+        return replace(self, held=nodes)
 
     def forget(self) -> Scope:
         """The same names, where their use makes no parameter: in the data of a loop, and outside of stages."""
-        return Scope(self.nodes, {}, self.files)
+        return replace(self, used={})
 
     def resolve(self, data: object, key: str = "") -> object:
         """`data` with every template in it filled in.
@@ -68,8 +92,10 @@ class Scope(Struct, frozen=True):
         if isinstance(data, str):
             return self._resolve_text(data, key)
         if isinstance(data, dict):
+            self.budget.take(values=len(data))
             return {self.resolve(name, key): self.resolve(value, key) for name, value in data.items()}
         if isinstance(data, list):
+            self.budget.take(values=len(data))
             return [self.resolve(value, key) for value in data]
         return data
 
@@ -78,6 +104,8 @@ class Scope(Struct, frozen=True):
         if isinstance(data, str):
             found = _TEMPLATE.fullmatch(data)
             return self.select(found["inner"]) if found and found["closed"] else Node(self.resolve(data))
+        if isinstance(data, (list, dict)):
+            self.budget.take(values=len(data))
         if isinstance(data, dict):
             return Node({_text(self.resolve(name)): self.resolve_node(value) for name, value in data.items()})
         if isinstance(data, list):
@@ -86,8 +114,9 @@ class Scope(Struct, frozen=True):
 
     def select(self, expression: str) -> Node:
         """The node that `a.b[0].c` leads to."""
-        node = Node(self.nodes)
-        for step in _split_expression(expression):
+        steps = _split_expression(expression)
+        node = Node(self.held if steps[0] in self.held else self.nodes)
+        for step in steps:
             node = _descend(node, step, expression)
         self._note(node)
         return node
@@ -101,9 +130,7 @@ class Scope(Struct, frozen=True):
             return text
         parts = _split_text(text)
         if len(parts) == 3 and not parts[0] and not parts[2]:
-            value = unwrap(self.select(parts[1]))
-            _refuse_container(value, key)
-            return value
+            return self._take(parts[1], key)
         filled = list(parts)
         length = 0
         for at in range(1, len(parts), 2):
@@ -111,12 +138,26 @@ class Scope(Struct, frozen=True):
             length += len(filled[at])
             if length > _MAX_TEXT:
                 raise TemplateError("a text becomes too long")
+        self.budget.take(characters=length)
         return "".join(filled).replace(r"\${", "${")
 
     def _fill(self, expression: str, key: str) -> str:
-        value = unwrap(self.select(expression))
-        _refuse_container(value, key)
-        return _text(value)
+        return _text(self._take(expression, key))
+
+    def _take(self, expression: str, key: str) -> object:
+        node = self.select(expression)
+        _refuse_container(node.value, key)
+        return self._unwrap(node)
+
+    def _unwrap(self, node: Node) -> object:
+        """The plain value of a node."""
+        if isinstance(node.value, dict):
+            self.budget.take(values=len(node.value))
+            return {name: self._unwrap(child) for name, child in node.value.items()}
+        if isinstance(node.value, list):
+            self.budget.take(values=len(node.value))
+            return [self._unwrap(child) for child in node.value]
+        return node.value
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -139,15 +180,6 @@ def expand_stage(name: str, definition: Mapping[object, object], scope: Scope) -
         yield from _expand_foreach(name, body, scope, scope.forget().resolve_node(definition["foreach"]))
     else:
         yield Instance(name=name, definition=definition, scope=scope)
-
-
-def unwrap(node: Node) -> object:
-    """The plain value of a node."""
-    if isinstance(node.value, dict):
-        return {name: unwrap(child) for name, child in node.value.items()}
-    if isinstance(node.value, list):
-        return [unwrap(child) for child in node.value]
-    return node.value
 
 
 @lru_cache(maxsize=1 << 12)
@@ -186,6 +218,7 @@ def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, 
         raise TemplateError(f"foreach stands for {len(items.value)} stages; {MAX_STAGES} are the limit")
     if isinstance(items.value, dict):
         for key, item in items.value.items():
+            scope.budget.take(values=1)
             held = scope.hold({"item": item, "key": Node(key)})
             yield Instance(name=f"{name}@{key}", definition=template, scope=held)
         return
@@ -194,6 +227,7 @@ def _expand_foreach(name: str, template: Mapping[object, object], scope: Scope, 
     by_index = any(isinstance(item.value, (list, dict)) for item in items.value)
     named = {str(index) if by_index else _text(item.value): item for index, item in enumerate(items.value)}
     for key, item in named.items():
+        scope.budget.take(values=1)
         yield Instance(name=f"{name}@{key}", definition=template, scope=scope.hold({"item": item}))
 
 
@@ -210,6 +244,7 @@ def _expand_matrix(name: str, template: Mapping[object, object], scope: Scope, a
     if rounds > MAX_STAGES:
         raise TemplateError(f"matrix stands for {rounds} stages; {MAX_STAGES} are the limit")
     for chosen in product(*choices):
+        scope.budget.take(values=1 + len(chosen))
         key = "-".join(fragment for _, fragment, _ in chosen)
         item = Node({axis: node for axis, _, node in chosen})
         held = scope.hold({"item": item, "key": Node(key)})
@@ -220,17 +255,25 @@ def _name_choice(axis: str, index: int, node: Node) -> str:
     return f"{axis}{index}" if isinstance(node.value, (list, dict)) else _text(node.value)
 
 
-def _wrap(value: object, file: str | None, path: Key) -> Node:
-    if isinstance(value, dict):
-        return Node(_wrap_mapping(value, file, path), file, path)
-    if isinstance(value, (list, tuple)):
-        return Node([_wrap(item, file, (*path, str(index))) for index, item in enumerate(value)], file, path)
-    return Node(value, file, path)
+class _Wrapping(Struct, frozen=True):
+    """Values of a file as nodes, each with its place."""
 
+    file: str | None
+    budget: Budget
 
-def _wrap_mapping(values: Mapping[object, object], file: str | None, path: Key) -> dict[str, Node]:
-    """Nodes by name; a key that is no text can't be named in a template and is left out."""
-    return {name: _wrap(value, file, (*path, name)) for name, value in values.items() if isinstance(name, str)}
+    def wrap_mapping(self, values: Mapping[object, object], path: Key) -> dict[str, Node]:
+        """Nodes by name; a key that is no text can't be named in a template and is left out."""
+        self.budget.take(values=len(values))
+        return {name: self._wrap(value, (*path, name)) for name, value in values.items() if isinstance(name, str)}
+
+    def _wrap(self, value: object, path: Key) -> Node:
+        if isinstance(value, dict):
+            return Node(self.wrap_mapping(value, path), self.file, path)
+        if isinstance(value, (list, tuple)):
+            self.budget.take(values=len(value))
+            nodes = [self._wrap(item, (*path, str(index))) for index, item in enumerate(value)]
+            return Node(nodes, self.file, path)
+        return Node(value, self.file, path)
 
 
 def _merge(into: dict[str, Node], added: Mapping[str, Node], path: Key) -> dict[str, Node]:

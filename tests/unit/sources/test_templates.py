@@ -154,3 +154,32 @@ def test_a_text_may_not_be_filled_without_end() -> None:
     scope = Scope().extend({"a": "x" * 100_000}, None)
     with pytest.raises(TemplateError, match="too long"):
         scope.resolve(" ${a}" * 100)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"deps": ["a"] * 3000}, "more than 2,000,000 values"),
+        ({"cmd": "${wide}"}, "more than 2,000,000 values"),
+        ({"cmd": "x${long}" * 100}, "more than 64 MB of text"),
+    ],
+)
+def test_a_loop_ends_where_it_stands_for_too_much(body: dict[object, object], said: str) -> None:
+    """Whatever a round is made of, all rounds of all loops together are bounded."""
+    values = {"wide": {f"k{at}": at for at in range(3000)}, "long": "x" * 5000, "rounds": list(range(20_000))}
+    scope = Scope(used={}).extend(values, "params.yaml")
+    with pytest.raises(TemplateError, match=said):
+        for instance in expand_stage("t", {"foreach": "${rounds}", "do": body}, scope):
+            for key, value in instance.definition.items():
+                instance.scope.resolve(value, str(key))
+
+
+def test_ten_thousand_stages_are_no_flood() -> None:
+    """A loop of an honest size is resolved to its end."""
+    scope = Scope(used={}).extend({"rounds": list(range(10_000))}, "params.yaml")
+    body = {"cmd": "python train.py ${item} " + "x" * 300, "deps": ["train.py", "data/${item}"], "outs": ["m/${item}"]}
+    found = [
+        instance.scope.resolve(instance.definition["cmd"], "cmd")
+        for instance in expand_stage("t", {"foreach": "${rounds}", "do": body}, scope)
+    ]
+    assert len(set(map(str, found))) == 10_000
