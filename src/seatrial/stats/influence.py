@@ -7,7 +7,7 @@ metrics' differences, and its spread is the metric's sampling error. Everything 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ Numbers: TypeAlias = NDArray[Any]
 
 # A wrong prediction that claims certainty costs at most −log(this): 36.04, as in scikit-learn for float64.
 LOG_LOSS_FLOOR = float(np.finfo(np.float64).eps)
+_LEAST_WEIGHT = 1e-100
 _NO_ROWS = "there are no rows"
 
 
@@ -78,22 +79,10 @@ def ratio_influence(
     return Influence(value=value, psi=(sums - value * counted) * (mass.size / total), support=support, mass=counted)
 
 
-def share_influence(hits: Bools, among: Bools | None = None, *, weight: Floats | None = None) -> Influence | Undefined:
-    """The plain proportion of `hits` (n,) among the units of `among` (n,), or among all; hits lie within `among`."""
-    if among is None:
-        found = mean_influence(hits, weight=weight)
-        plain = weight is None and isinstance(found, Influence)
-        return _as_share(found, hits) if plain and isinstance(found, Influence) else found
-    total = int(np.count_nonzero(among))
-    if total == 0:
-        return Undefined(reason="there is no row of its kind")
-    support = total if weight is None else count_effective(weight[among])
-    found = ratio_influence(hits, among, support=support, weight=weight)
-    return _as_share(found, hits, among) if weight is None and isinstance(found, Influence) else found
-
-
-def _as_share(found: Influence, hits: Bools, among: Bools | None = None) -> Influence:
-    return Influence(value=found.value, psi=found.psi, support=found.support, mass=found.mass, strata=among, hits=hits)
+def share_influence(hits: Bools, *, weight: Floats | None = None) -> Influence | Undefined:
+    """The plain proportion of `hits` (n,) among all units."""
+    found = mean_influence(hits, weight=weight)
+    return replace(found, hits=hits) if isinstance(found, Influence) and weight is None else found
 
 
 def is_same(one: Numbers | None, other: Numbers | None) -> bool:
@@ -108,10 +97,10 @@ def count_effective(weight: Floats) -> int:
 
 
 def check_weight(weight: ArrayLike | None, n: int) -> Floats | None:
-    """Weights as floats (n,), or None; ValueError unless each is finite and above 0."""
+    """Weights as floats (n,), or None; ValueError unless each is finite, above 0, and safe to be squared."""
     if weight is None:
         return None
     values = np.asarray(weight, dtype=np.float64)
-    if values.shape != (n,) or not (np.isfinite(values).all() and (values > 0).all()):
-        raise ValueError("weights are not one finite number above 0 for each row")
+    if values.shape != (n,) or not ((values >= _LEAST_WEIGHT) & (values <= 1 / _LEAST_WEIGHT)).all():
+        raise ValueError("weights are not one finite number above 0 for each row, within 1e-100 and 1e100")
     return values

@@ -68,7 +68,7 @@ def hold_against_reference(measure: Measure, sample: BinarySample) -> None:
 @st.composite
 def samples(draw: st.DrawFn) -> BinarySample:
     """Two classes, decisions of both kinds, scores of which many are tied, with weights or without."""
-    n = draw(st.integers(4, 24))
+    n = draw(st.integers(4, 14))
     label = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     label[:2] = [True, False]
     coarse, fine = st.integers(1, 7).map(lambda eighth: eighth / 8), st.floats(0.01, 0.99)
@@ -85,7 +85,7 @@ def test_every_name_has_a_reference() -> None:
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=str)
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=20, derandomize=True)
 @given(sample=samples())
 def test_influence_is_the_derivative_in_the_weight_of_a_row(measure: Measure, sample: BinarySample) -> None:
     """Value and ψ equal scikit-learn's metric and its numerical derivative in sample_weight, ties included."""
@@ -220,6 +220,7 @@ def test_support_counts_the_rarest_rows() -> None:
         ([0, 1], [0.1, float("inf")], None, "one finite number for each label"),
         ([0, 1], [0.1, 0.2], [1.0, 0.0], "one finite number above 0 for each row"),
         ([0, 1], [0.1, 0.2], [1.0, float("nan")], "one finite number above 0 for each row"),
+        ([0, 1], [0.1, 0.2], [1.0, 1e200], "within 1e-100 and 1e100"),
         ([0, 1], [0.1, 0.2], [1.0], "one finite number above 0 for each row"),
     ],
 )
@@ -254,7 +255,7 @@ def test_a_threshold_is_a_number(threshold: float) -> None:
         BinarySample.of([0, 1], [0.1, 0.2], threshold=threshold)
 
 
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=20, derandomize=True)
 @given(sample=samples(), seed=st.integers(0, 100))
 def test_selecting_is_building_from_the_part(sample: BinarySample, seed: int) -> None:
     """A sub-sample measures as one that was made from its rows alone, by positions and by a slice."""

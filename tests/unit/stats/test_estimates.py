@@ -118,6 +118,60 @@ class TestPairs:
         found = [estimate(*simulate_classes(300, seed), [measure])[measure] for seed in range(300)]
         assert 0.905 <= np.mean([isinstance(one, Estimate) and one.low <= 0 <= one.high for one in found]) <= 0.99
 
+    @settings(deadline=None, max_examples=10, derandomize=True)
+    @given(seed=st.integers(0, 1000))
+    def test_laws_of_metrics_of_classes(self, seed: int) -> None:
+        """Swapping the models mirrors; rows may come in any order; twice the rows divide the error by √2."""
+        base, head = simulate_classes(300, seed)
+        rows = np.random.default_rng(seed).permutation(300)
+        twice, pairs = np.tile(np.arange(300), 2), np.tile(np.arange(300), 2)
+        measures = [Measure(name="top_k", k=2), *(one for one in OF_CLASSES if one.name != "top_k")]
+        back = estimate(head, base, measures)
+        shuffled = estimate(base.select(rows), head.select(rows), measures)
+        copied = estimate(base.select(twice), head.select(twice), measures)
+        clustered = estimate(base.select(twice), head.select(twice), measures, groups=pairs)
+        once = estimate(base, head, measures, groups=np.arange(300))
+        for measure, one in estimate(base, head, measures).items():
+            found = [answers[measure] for answers in (back, shuffled, copied, clustered, once)]
+            assert isinstance(one, Estimate)
+            assert all(isinstance(other, Estimate) for other in found)
+            mirror, same, double, paired, alone = (other for other in found if isinstance(other, Estimate))
+            assert (mirror.low, mirror.p_lower, mirror.se) == pytest.approx(
+                (-one.high, one.p_higher, one.se), abs=1e-12
+            )
+            assert (same.low, same.head_low, same.p_higher) == pytest.approx(
+                (one.low, one.head_low, one.p_higher), abs=1e-12
+            )
+            assert double.se * 2**0.5 == pytest.approx(one.se, rel=0.01)
+            assert paired.se == pytest.approx(alone.se, rel=1e-9)
+
+    @pytest.mark.parametrize("name", [one.name for one in OF_CLASSES])
+    def test_identical_classes(self, name: str) -> None:
+        """A model with the same probabilities is identical, with its own interval."""
+        base, _ = simulate_classes(100, 8)
+        measure = Measure(name=name)
+        found = estimate(base, base.select(np.arange(100)), [measure])[measure]
+        assert isinstance(found, Estimate)
+        assert (found.delta, found.se, found.p_lower, found.p_higher, found.method) == (0, 0, 1, 1, "identical")
+        assert found.head_low <= found.head <= found.head_high
+
+    def test_rare_classes_are_too_few(self) -> None:
+        """An average over classes of which one has nine rows has no interval, accuracy has."""
+        label = np.repeat([0, 1, 2], [100, 50, 9])
+        rng = np.random.default_rng(2)
+        base, head = (
+            MulticlassSample.of(
+                label, classes=3, probability=0.8 * rng.dirichlet([1, 1, 1], 159) + 0.2 * np.eye(3)[label]
+            )
+            for _ in range(2)
+        )
+        macro, accuracy = Measure(name="recall_macro"), Measure(name="accuracy")
+        found = estimate(base, head, [macro, accuracy])
+        assert isinstance(found[accuracy], Estimate)
+        rare = found[macro]
+        assert isinstance(rare, Insufficient)
+        assert "it rests on 9 rows of its rarest kind" in rare.reason
+
     def test_p_values_are_uniform_without_a_difference(self) -> None:
         """Of 600 pairs of equally good models, 5 % of either one-sided p-values are below 0.05."""
         measures = [Measure(name=name) for name in ("accuracy", "recall", "f1", "roc_auc", "brier")]

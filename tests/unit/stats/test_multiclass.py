@@ -75,7 +75,7 @@ def defined(sample: MulticlassSample, measure: Measure) -> Influence:
 @st.composite
 def samples(draw: st.DrawFn, *, complete: bool) -> MulticlassSample:
     """Probabilities in eighths, many of them tied; with all classes, or with two to four of them."""
-    n = draw(st.integers(6, 20))
+    n = draw(st.integers(6, 14))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     present = CLASSES if complete else draw(st.integers(2, CLASSES))
     label = rng.permutation(CLASSES)[np.concatenate([np.arange(present), rng.integers(0, present, n - present)])]
@@ -92,7 +92,7 @@ def test_every_name_has_a_reference() -> None:
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=str)
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(sample=samples(complete=True))
 def test_influence_is_the_derivative_in_the_weight_of_a_row(measure: Measure, sample: MulticlassSample) -> None:
     """Value and ψ equal scikit-learn's metric and its numerical derivative in sample_weight, ties included."""
@@ -100,14 +100,14 @@ def test_influence_is_the_derivative_in_the_weight_of_a_row(measure: Measure, sa
 
 
 @pytest.mark.parametrize("measure", [MEASURES[name] for name in MEASURES if name != "roc_auc_macro"], ids=str)
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(sample=samples(complete=False))
 def test_absent_classes_are_averaged_as_in_scikit_learn(measure: Measure, sample: MulticlassSample) -> None:
     """Where classes have no rows or no predictions, value and ψ are scikit-learn's still."""
     hold_against_reference(measure, sample)
 
 
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(sample=samples(complete=False))
 def test_the_area_is_averaged_over_the_classes_that_have_rows(sample: MulticlassSample) -> None:
     """One-vs-rest ROC AUC leaves out classes without rows, where scikit-learn has no value, and says which."""
@@ -269,7 +269,7 @@ def test_what_is_no_evaluation_is_refused(arguments: dict[str, list[int]], messa
         MulticlassSample.of(**arguments, classes=3)  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(sample=samples(complete=False), seed=st.integers(0, 100))
 def test_selecting_is_building_from_the_part(sample: MulticlassSample, seed: int) -> None:
     """A sub-sample measures as one that was made from its rows alone, by positions and by a slice."""
