@@ -130,7 +130,7 @@ def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
     help="One for each --format, in the same order; - is standard output. Alone, its suffix tells the format.",
 )
 @all_option
-@click.option("--targets", multiple=True, metavar="PATH", help="Only these metrics files or directories (repeat it).")
+@click.option("--targets", multiple=True, metavar="PATH", help="Only these files or directories (repeat it).")
 @click.option(
     "--precision", type=click.IntRange(0, 15), metavar="N", help="Decimals.  [default: what the change needs]"
 )
@@ -184,7 +184,14 @@ def compare(
         base=base,
         head=head,
         config_path=config_path,
-        selection=Selection(targets=targets, show_all=show_all, precision=precision, intervals=intervals, lean=lean),
+        selection=Selection(
+            targets=targets,
+            show_all=show_all,
+            precision=precision,
+            intervals=intervals,
+            lean=lean,
+            taken_for=("params" if params else "metrics") if lean else None,
+        ),
         git_dir=_named_git_dir(),
         fetching=(_say_nothing if quiet else _tell_progress) if fetch else None,
     )

@@ -156,6 +156,7 @@ def test_several_outputs_are_written_whole(scratch: Scratch) -> None:
         (("compare", "--", "--all"), "unknown revision"),
         (("compare", "main..HEAD", "HEAD"), "already names two revisions"),
         (("compare", "--targets", "other.json"), "other.json"),
+        (("compare", "--targets", "other.json"), "metrics files: metrics.json; parameters files: none are declared"),
         (("compare", "--config", "absent.yaml"), "absent.yaml"),
         (("compare", "--output", "report.doc"), "the suffix does not tell the format"),
         (("compare", "--format", "json", "--format", "html", "--output", "x"), "it is unclear what goes where"),

@@ -144,6 +144,34 @@ def test_the_command_line_takes_the_place_of_dvc(tmp_path: Path, name: str) -> N
         assert read_table(ours.out) == theirs
 
 
+@pytest.mark.parametrize(
+    ("what", "target"),
+    [
+        ("metrics", "d"),
+        ("metrics", "d/seen.json"),
+        ("metrics", "d/hidden.json"),
+        ("metrics", "p.yaml"),
+        ("metrics", "other.yaml"),
+        ("params", "p.yaml"),
+        ("params", "other.yaml"),
+        ("params", "d/seen.json"),
+    ],
+)
+def test_a_target_is_taken_for_what_is_asked(project: GitProject, what: str, target: str) -> None:
+    """`--targets` reads metrics, or with `--params` parameters, whatever a file is declared as, and all keys of it."""
+    declared = "metrics: [d]\nstages: {s: {cmd: x, params: [p.yaml: [a]]}}\n"
+    commits = []
+    for number in (1, 2):
+        one = dict.fromkeys(("d/seen.json", "d/hidden.json", "p.yaml", "other.yaml"), f'{{"a": {number}, "b": 0}}')
+        commits.append(project.commit({"dvc.yaml": declared, ".dvcignore": "hidden.json\n", **one}))
+    theirs = read_table(_dvc(project, what, "diff", "--all", "--json", "--targets", target, "--", *commits))
+    asked = ("--params",) if what == "params" else ()
+    ours = run_seatrial(project.root, "compare", "--all", "--json", *asked, "--targets", target, *commits)
+    assert ours.code == 0, ours.err
+    assert theirs
+    assert read_table(ours.out) == theirs
+
+
 def test_the_named_projects_are_enough() -> None:
     """Every feature has a project of its own."""
     assert len(PROJECTS) >= 60

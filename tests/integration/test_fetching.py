@@ -221,7 +221,7 @@ def test_an_output_with_a_remote_of_its_own_comes_from_there(scratch: Scratch, t
 
 def test_predictions_are_fetched_for_intervals(scratch: Scratch) -> None:
     """Per-sample predictions that only the remote has bring their interval; without intervals they stay there."""
-    policy = "version: 1\nevaluations:\n- {predictions: p.csv, metrics: own.json, key: id, label: y, score: p}\n"
+    policy = "version: 1\nevaluations:\n- {predictions: p.csv, metrics_file: own.json, key: id, label: y, score: p}\n"
     scratch.write({"dvc.yaml": "metrics: [own.json]\n", "seatrial.yaml": policy})
     scratch.write({".gitignore": f"{IGNORED}/p.csv\n"})
     for right in (60, 80):

@@ -34,7 +34,8 @@ Progress = Callable[[str], None]
 class Selection(Struct, frozen=True, kw_only=True):
     """Which files count, and how much of them is told.
 
-    Without `intervals` no predictions are read; `lean` leaves out what no gate needs.
+    Without `intervals` no predictions are read; `lean` leaves out what no gate needs. `taken_for` says what the targets
+    are, `metrics` or `params`, whatever they are declared as.
     """
 
     targets: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     precision: int | None = None
     intervals: bool = True
     lean: bool = False
+    taken_for: str | None = None
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
@@ -68,17 +70,22 @@ def measure(
     Nothing is printed and nothing is sent. With `fetching`, which is told of it, what is nowhere on this machine is
     fetched by the user's own `dvc`.
     """
-    from seatrial.sources.snapshot import read_snapshot
+    from seatrial.sources.snapshot import Kind, read_snapshot
     from seatrial.sources.staleness import find_stale
+
+    kind = Kind(selection.taken_for) if selection.taken_for else None
 
     @cache
     def read(revision: Revision) -> Snapshot:
-        return read_snapshot(repository, revision, selection.targets)
+        return read_snapshot(repository, revision, selection.targets, kind)
 
-    chosen = walk_back(repository, revisions, lambda revision: read(revision).holds_metrics)
+    def holds_any(revision: Revision) -> bool:
+        return read(revision).holds_metrics or bool(selection.targets and read(revision).params)
+
+    chosen = walk_back(repository, revisions, holds_any)
     base, head = read(chosen.base) if chosen.base else None, read(chosen.head)
     if selection.targets:
-        _refuse_unknown_targets(selection.targets, base, head)
+        _refuse_unknown_targets(repository, selection.targets, base, head)
     reads_predictions = selection.intervals and (bool(config.policy.evidence) or not selection.lean)
     wanted = config.evaluations if reads_predictions else ()
     if fetching:
@@ -136,10 +143,29 @@ def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:
     return Diagram(title="The pipeline, with the stages that changed marked", source=source) if source else None
 
 
-def _refuse_unknown_targets(targets: tuple[str, ...], base: Snapshot | None, head: Snapshot) -> None:
-    known = {file.path for side in (base, head) if side for file in side.metrics}
+def _refuse_unknown_targets(
+    repository: Repository, targets: tuple[str, ...], base: Snapshot | None, head: Snapshot
+) -> None:
+    known = {file.path for side in (base, head) if side for file in (*side.metrics, *side.params)}
     for target in targets:
         wanted = posixpath.normpath(target) if target else target
         if wanted not in {".", *known} and not any(path.startswith(f"{wanted}/") for path in known):
-            listed = ", ".join(sorted(known)[:8]) or "none are declared"
-            raise UsageError(f"--targets {target}: no metrics file of either side", hint=f"metrics files: {listed}")
+            raise UsageError(
+                f"--targets {target}: no metrics or parameters file of either side",
+                hint=_list_declared(repository, [side.revision for side in (base, head) if side]),
+            )
+
+
+def _list_declared(repository: Repository, revisions: list[Revision]) -> str:
+    """The files that could have been meant."""
+    from seatrial.sources.snapshot import read_declarations
+
+    sides = [read_declarations(repository, revision) for revision in revisions]
+    metrics = {path for side in sides for path in side.metrics}
+    params = {file.path for side in sides for file in side.params}
+    return f"metrics files: {_name_some(metrics)}; parameters files: {_name_some(params)}"
+
+
+def _name_some(paths: set[str]) -> str:
+    more = f" and {len(paths) - 8} more" if len(paths) > 8 else ""
+    return ", ".join(sorted(paths)[:8]) + more if paths else "none are declared"

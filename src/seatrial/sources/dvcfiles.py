@@ -56,7 +56,7 @@ class Project(Struct, frozen=True, kw_only=True):
     `metrics` may name files and directories; those in `uncached` are declared with `cache: false` and belong in git.
     `roots` are the directories of DVC projects (empty text: the repository's root). `locked` are the outputs as
     they are written in dvc.lock and .dvc files, with the directory that they are seen from; `remotes` names the remote
-    of those that dvc.yaml keeps in one of their own.
+    of those that dvc.yaml keeps in one of their own. `ignore` says what DVC does not see in a directory.
     """
 
     metrics: tuple[str, ...] = ()
@@ -69,6 +69,7 @@ class Project(Struct, frozen=True, kw_only=True):
     remotes: Mapping[str, str] = {}
     uncached: frozenset[str] = frozenset()
     roots: tuple[str, ...] = ("",)
+    ignore: dvcignore.Ignore = dvcignore.Ignore()
     problems: tuple[Problem, ...] = ()
 
 
@@ -96,6 +97,7 @@ class _Reader:
         self._problems: dict[tuple[str, str], Problem] = {}
         self._lines: dict[tuple[str, str], str] = {}
         self._indexed: set[str] = set()
+        self._ignore = dvcignore.Ignore()
         self._rounds = 0
 
     def read(self) -> Project:
@@ -105,6 +107,7 @@ class _Reader:
         defaults = [_join(root, DEFAULT_PARAMS) for root in (*roots, *(posixpath.dirname(path) for path in files))]
         self._fetch([*files, *(path for path in defaults if path)])
         ignore = read_ignore({path: self._contents[path] or b"" for path in files if path.endswith(dvcignore.FILE)})
+        self._ignore = ignore
         if ignore.cut:
             self._note(ignore.cut, f"{ignore.cut}: more than {dvcignore.MAX_RULES} patterns are not heeded")
         for path in files:
@@ -134,6 +137,7 @@ class _Reader:
             remotes=self._remotes,
             uncached=frozenset(self._uncached),
             roots=roots,
+            ignore=self._ignore,
             problems=tuple(self._problems.values()),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import takewhile
@@ -20,16 +21,25 @@ from seatrial.sources.remedies import explain_missing, explain_not_cached
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 
 
-def read_snapshot(repository: Repository, revision: Revision, targets: Iterable[str] = ()) -> Snapshot:
+class Kind(str, Enum):
+    """What a target is taken for, whatever it is declared as: `dvc metrics diff` and `dvc params diff` do so."""
+
+    METRICS = "metrics"
+    PARAMS = "params"
+
+
+def read_snapshot(
+    repository: Repository, revision: Revision, targets: Iterable[str] = (), kind: Kind | None = None
+) -> Snapshot:
     """What a commit, or the work tree, declares and holds.
 
-    `targets` are files or directories from the repository's root: only those are read, as parameters where they are
-    declared as such, else as metrics, declared or not.
+    `targets` are files or directories from the repository's root: only those are read, as what `kind` says, else as
+    parameters where they are declared as such, else as metrics, declared or not.
     """
     tree, project = open_revision(repository, revision)
     content = _Content(tree, open_cache(repository.root, project.roots), project, revision)
     chosen = tuple(posixpath.normpath(target) for target in targets)
-    metrics, params = _choose(project, chosen, tree) if chosen else (project.metrics, project.params)
+    metrics, params = _choose(project, chosen, tree, kind) if chosen else (project.metrics, project.params)
     content.prefetch([*metrics, *(file.path for file in params)])
     return Snapshot(
         revision=revision,
@@ -110,9 +120,14 @@ class _Content:
         return list(takewhile(lambda out: out.startswith(prefix), self._outs[bisect_left(self._outs, prefix) :]))
 
     def _list_files(self, path: str) -> tuple[str, ...]:
-        """The file, or the files below a directory without DVC's own."""
+        """The file, or the files below a directory without DVC's own and those that it is told not to see.
+
+        A file that is named is read in any case, as by DVC.
+        """
         files = self._tree.expand(path)
-        return files if files == (path,) else tuple(file for file in files if not is_of_dvc(file))
+        if files == (path,):
+            return files
+        return tuple(file for file in files if not is_of_dvc(file) and not self._project.ignore.hides(file))
 
     def locate(self, path: str) -> CachedOut | None:
         """Where the bytes of an output are."""
@@ -153,11 +168,24 @@ class _Content:
         return content
 
 
-def _choose(project: Project, targets: tuple[str, ...], tree: Tree) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
+def _choose(
+    project: Project, targets: tuple[str, ...], tree: Tree, kind: Kind | None
+) -> tuple[tuple[str, ...], tuple[ParamsFile, ...]]:
     """The metrics and parameters files that the targets mean: what is declared there, else what is there."""
-    params = tuple(file for file in project.params if any(_lies_in(file.path, target) for target in targets))
+    if kind is Kind.PARAMS:
+        # All keys of a file that is named, whichever of them are declared.
+        paths = dict.fromkeys(path for target in targets for path in _choose_params(project, target, tree))
+        return (), tuple(ParamsFile(path=path, keys=None) for path in paths)
+    declared = () if kind is Kind.METRICS else project.params
+    params = tuple(file for file in declared if any(_lies_in(file.path, target) for target in targets))
     metrics = [path for target in targets for path in _choose_metrics(project, params, target, tree)]
     return tuple(dict.fromkeys(metrics)), params
+
+
+def _choose_params(project: Project, target: str, tree: Tree) -> Iterable[str]:
+    if tree.expand(target) == (target,):
+        return [target]
+    return [file.path for file in project.params if _lies_in(file.path, target)]
 
 
 def _choose_metrics(project: Project, params: tuple[ParamsFile, ...], target: str, tree: Tree) -> Iterable[str]:

@@ -351,6 +351,20 @@ CACHED = {
         after={"dvc.lock": _lock("m.json", _NEW)},
         objects=_store(_OLD, _NEW),
     ),
+    "a directory with ignored files": Case(
+        before={
+            "dvc.yaml": "metrics: [d]\n",
+            ".dvcignore": "hidden.json\n/d/below\n",
+            "d/seen.json": _OLD,
+            "d/hidden.json": _OLD,
+            "d/below/m.json": _OLD,
+        },
+        after={"d/seen.json": _NEW, "d/hidden.json": _NEW, "d/below/m.json": _NEW},
+    ),
+    "an ignored file that is named": Case(
+        before={"dvc.yaml": "metrics: [d/m.json]\n", ".dvcignore": "m.json\n", "d/m.json": _OLD},
+        after={"d/m.json": _NEW},
+    ),
     "a renamed file": Case(
         before={"dvc.yaml": "metrics: [old.json]\n", "old.json": _OLD},
         after={"dvc.yaml": "metrics: [new.json]\n", "old.json": None, "new.json": _NEW},
