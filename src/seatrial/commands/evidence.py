@@ -53,8 +53,9 @@ def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | Non
     try:
         from seatrial.commands.weighing import Weighing
 
-        before = Answers.read(repository, evaluation, base, Side.BASE) if base else None
+        # The candidate first: what is wrong on both sides is the candidate's to mend.
         after = Answers.read(repository, evaluation, head, Side.HEAD)
+        before = Answers.read(repository, evaluation, base, Side.BASE) if base else None
         weighing = Weighing(evaluation=evaluation, before=before, after=after)
         result = _count_uses(repository, evaluation, base, weighing.weigh())
         return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=weighing.describe(result))

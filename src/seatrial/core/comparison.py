@@ -150,10 +150,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether every metric could be read on both sides and is the same."""
-        return (
-            not self.problems and bool(self.metrics) and all(change.state is State.UNCHANGED for change in self.metrics)
-        )
+        """Whether every metric could be read on both sides and is the same, those of predictions included."""
+        measured = [each.change for result in self.evaluations for each in result.overall]
+        if self.problems or not self.metrics or any(result.problem for result in self.evaluations):
+            return False
+        return all(change.state is State.UNCHANGED for change in (*self.metrics, *measured))
 
 
 DirectionOf = Callable[[MetricId], Direction | None]

@@ -166,16 +166,16 @@ def _report_absent(rule: EvidenceRule, result: EvaluationResult) -> Finding:
 def _check_evaluation(result: EvaluationResult) -> list[Finding]:
     """An evaluation that can't be had at all, or not on the samples that the policy wants."""
     if result.problem:
-        outcome = Outcome.FAILED if result.side is not Side.BASE else Outcome.INCONCLUSIVE
+        problem, of_base = result.problem, result.side is Side.BASE
         return [
             Finding(
-                id=MetricId(file=result.problem.path, key=()),
+                id=MetricId(file=problem.path, key=()),
                 check="readable",
                 limit="readable",
-                outcome=outcome,
+                outcome=Outcome.INCONCLUSIVE if of_base else Outcome.FAILED,
                 severity=Severity.FAIL,
-                reason=result.problem.message,
-                hint=result.problem.hint,
+                reason=f"of the baseline, {problem.message}" if of_base else _drop_name(problem.message, problem.path),
+                hint=problem.hint,
             )
         ]
     findings = [_report_cohort(result, cohort) for cohort in result.cohorts if cohort.n < cohort.needed]
@@ -192,6 +192,11 @@ def _check_evaluation(result: EvaluationResult) -> list[Finding]:
             )
         )
     return findings
+
+
+def _drop_name(message: str, name: str) -> str:
+    """The message without the file's name at its start, which stands before it in a table of findings."""
+    return message.removeprefix(name).lstrip(": ")
 
 
 def _report_cohort(result: EvaluationResult, cohort: Cohort) -> Finding:
@@ -254,7 +259,8 @@ def _judge_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Ma
         return _Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
     harm = evidence.harm
     if harm is None:
-        return _Judged(Outcome.INCONCLUSIVE, f"insufficient: {evidence.reason}" if evidence.reason else "insufficient")
+        reason = f"insufficient: {evidence.reason}" if evidence.reason else "insufficient"
+        return _Judged(Outcome.INCONCLUSIVE, reason, "evaluate on samples that tell, or drop this gate")
     amount = float(margin.resolve(Decimal(str(change.base))))
     fail = breach(rule.severity)
     match check:
@@ -353,7 +359,9 @@ def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]
     ranked = sorted(shared, key=lambda pair: -pair[0].harm.point if pair[0].harm else 0.0)
     if outcome in {Outcome.PASSED, Outcome.NOT_JUDGED}:
         reason = "none proven worse" if rule.not_harmed else "all within the limit"
-        return [_summarise(rule, identity, outcome, f"{reason}, of {len(slices):,}", result, ())]
+        told = sum(each.harm is not None for each in slices)
+        tail = f", {len(slices) - told:,} can't be judged" if told < len(slices) else ""
+        return [_summarise(rule, identity, outcome, f"{reason}, of {told:,}{tail}", result, ())]
     return [_summarise(rule, identity, outcome, _tell_worst(ranked, len(slices)), result, ranked)]
 
 

@@ -62,7 +62,7 @@ def scan_table(source: bytes | Path, path: str) -> pl.LazyFrame:
     if suffix not in _FORMATS:
         raise CompareError(
             f"{path}: the suffix {suffix or '(none)'} is of no format that tables are read from",
-            hint=f"Write them as {', '.join(_FORMATS)}.",
+            hint=f"write them as {', '.join(_FORMATS)}",
         )
     return _FORMATS[suffix](source)
 
@@ -82,20 +82,22 @@ def explain_damage(path: str) -> Iterator[None]:
 def miss_column(name: str, present: Sequence[str], path: str) -> CompareError:
     """The error for a column that a file has not, with the nearest of those that it has."""
     nearest = difflib.get_close_matches(name, present, n=1)
-    guess = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    guess = f"did you mean {nearest[0]!r}? " if nearest else ""
     return CompareError(
         f"{path} has no column {name!r}",
-        hint=f"{guess}It has {', '.join(map(show_value, present[:20]))}{'…' if present[20:] else ''}.",
+        hint=f"{guess}it has {', '.join(map(show_value, present[:20]))}{'…' if present[20:] else ''}",
     )
 
 
-def refuse_rows(mask: pl.Series, rows: pl.DataFrame, key: Sequence[str], what: str, path: str) -> None:
+def refuse_rows(
+    mask: pl.Series, rows: pl.DataFrame, key: Sequence[str], what: str, path: str, *, hint: str = ""
+) -> None:
     """CompareError if the mask (n,) marks any row, naming how many and the first one's key."""
     count = int(mask.sum())
     if count:
         first = rows.row(int(mask.arg_max() or 0), named=True)
         named = ", ".join(f"{name}={show_value(first[name])}" for name in key)
-        raise CompareError(f"{path}: {what} in {count} of {rows.height} rows, first at {named}")
+        raise CompareError(f"{path}: {what} in {count:,} of {rows.height:,} rows, first at {named}", hint=hint)
 
 
 def find_key_type(name: str, kind: pl.DataType, path: str) -> type[pl.DataType]:
@@ -103,7 +105,7 @@ def find_key_type(name: str, kind: pl.DataType, path: str) -> type[pl.DataType]:
     if kind.is_float() or kind.is_nested():
         raise CompareError(
             f"{path}: the key column {name!r} holds {kind}, which can't identify a row",
-            hint="Write the key as an integer or as text.",
+            hint="write the key as an integer or as text",
         )
     fits = kind.is_integer() and kind not in (pl.UInt64, pl.Int128)
     return pl.Int64 if fits else pl.String
@@ -111,7 +113,7 @@ def find_key_type(name: str, kind: pl.DataType, path: str) -> type[pl.DataType]:
 
 def show_keys(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
     """The first few keys, as a report names them."""
-    first = rows.select(keys).sort(keys).head(_SHOWN)
+    first = rows.select(keys).bottom_k(_SHOWN, by=list(keys)).sort(keys)
     return tuple(", ".join(show_value(value) for value in row) for row in first.iter_rows())
 
 

@@ -32,6 +32,8 @@ PROBABILITY, SLICE, WHERE = "probability:", "slice:", "where:"
 _BASE = ":base"
 _TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 _MISSING = "(missing)"
+_EXACT = 2**53  # up to here each whole number is a float of its own
+_UNFINISHED = "every sample needs a value: mend the evaluation that writes the file"
 
 
 class Cuts(Struct, frozen=True, kw_only=True):
@@ -103,15 +105,18 @@ def read_predictions(
     cut = cuts or Cuts()
     raw = _read_table(source, path, (*_list_columns(columns), *cut.columns), cut.where)
     if raw.is_empty():
-        raise CompareError(f"{path} has no rows", hint="Was the evaluation run on an empty set?")
+        raise CompareError(f"{path} has no rows", hint="was the evaluation run on an empty set?")
     check = _Check(path=path, raw=raw, columns=columns)
     for name in dict.fromkeys(_list_columns(columns)):
-        check.refuse(raw[name].is_null(), f"column {name!r} is empty")
+        check.refuse(raw[name].is_null(), f"column {name!r} is empty", hint=_UNFINISHED)
     keys = [_as_key(raw[name], path).alias(f"key{i}") for i, name in enumerate(columns.key)]
-    check.refuse(pl.DataFrame(keys).is_duplicated(), f"the key {', '.join(columns.key)} is not unique")
-    slices = [_as_text(raw[name]).fill_null(_MISSING).alias(f"{SLICE}{name}") for name in cut.columns]
+    several = "list all columns that identify a row under `key:`"
+    check.refuse(pl.DataFrame(keys).is_duplicated(), f"the key {', '.join(columns.key)} is not unique", hint=several)
+    slices = [check.text(name).fill_null(_MISSING).alias(f"{SLICE}{name}") for name in cut.columns]
     wheres = [raw[f"{WHERE}{name}"].fill_null(value=False) for name, _ in cut.where]
     table = pl.DataFrame([*keys, *_READERS[task](check), *_read_common(check), *slices, *wheres])
+    if QUERY in table.columns:
+        _refuse_split_units(check, table)
     return Predictions(path=path, task=task, table=table)
 
 
@@ -129,8 +134,10 @@ def pair_predictions(base: Predictions, head: Predictions, *, needed: bool = Tru
     if rows.is_empty() and needed:
         raise CompareError(
             f"{head.path}: no row of the candidate has a key of the baseline",
-            hint="Both sides need one evaluation set with lasting keys; a row number is none if rows move.",
+            hint="both sides need one evaluation set with lasting keys; a row number is none if rows move",
         )
+    if head.task is Task.MULTICLASS and rows.height:
+        _refuse_other_classes(rows[f"{LABEL}{_BASE}"], rows[LABEL], head.path)
     shared = rows.select(after.columns)
     changed = int((rows[LABEL] != rows[f"{LABEL}{_BASE}"]).sum()) if truth else 0
     whole = before.height == rows.height == after.height
@@ -176,9 +183,9 @@ def _read_table(
 def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl.Expr:
     """A condition of the policy as an expression on the table's columns; text columns of a CSV count as numbers."""
     hint = "a condition compares columns: hour >= 22 or carrier = 'UA'"
+    known = table.collect_schema()
     try:
         parsed = pl.sql_expr(text)
-        known = table.collect_schema()
         for column in parsed.meta.root_names():
             if column not in known:
                 raise miss_column(column, known.names(), path)
@@ -186,9 +193,9 @@ def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl
         kind = table.select(condition).collect_schema().dtypes()[0]
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().partition("\n")[0]
-        raise CompareError(f"slices.where.{name}: {text!r} can't be read: {reason}", hint=hint) from None
+        raise CompareError(f"{path}: slices.where.{name}: {text!r} can't be read: {reason}", hint=hint) from None
     if kind != pl.Boolean:
-        raise CompareError(f"slices.where.{name}: {text!r} is not true or false, but {kind}", hint=hint)
+        raise CompareError(f"{path}: slices.where.{name}: {text!r} is not true or false, but {kind}", hint=hint)
     return condition
 
 
@@ -197,27 +204,41 @@ class _Check(Struct, frozen=True, kw_only=True, eq=False):
     raw: pl.DataFrame
     columns: Columns
 
-    def refuse(self, mask: pl.Series, what: str) -> None:
+    def refuse(self, mask: pl.Series, what: str, *, hint: str = "") -> None:
         """Raise if the mask (n,) marks any row, naming how many and the first one's key."""
-        refuse_rows(mask, self.raw, self.columns.key, what, self.path)
+        refuse_rows(mask, self.raw, self.columns.key, what, self.path, hint=hint)
 
     def number(self, name: str | None) -> pl.Series:
         """A column of finite numbers."""
         column = self.raw[name or ""]
+        self._refuse_parts(column)
         values: pl.Series = column.cast(pl.Float64, strict=False)
-        self.refuse(~values.is_finite().fill_null(value=False), f"column {name!r} is no number")
+        what = f"column {name!r} is no finite number"
+        self.refuse(~values.is_finite().fill_null(value=False), what, hint=_UNFINISHED)
         return values
 
     def probability(self, name: str | None) -> pl.Series:
         """A column of numbers from 0 to 1."""
         values = self.number(name)
         what = f"column {name!r} is no probability: it lies outside of 0 to 1"
-        self.refuse((values < 0) | (values > 1), what)
+        hint = "write the probability of the class, not its logit, margin or percentage"
+        self.refuse((values < 0) | (values > 1), what, hint=hint)
         return values
 
     def text(self, name: str | None) -> pl.Series:
-        """A column of names."""
-        return _as_text(self.raw[name or ""])
+        """A column of names; whole numbers read alike, however a file stores them."""
+        column = self.raw[name or ""]
+        self._refuse_parts(column)
+        whole = column.dtype.is_float() and bool(((column == column.round()) & (column.abs() < _EXACT)).all())
+        text: pl.Series = (column.cast(pl.Int64, strict=False) if whole else column).cast(pl.String)
+        return text
+
+    def _refuse_parts(self, column: pl.Series) -> None:
+        if column.dtype.is_nested() or column.dtype in {pl.Object, pl.Binary}:
+            raise CompareError(
+                f"{self.path}: column {column.name!r} holds {column.dtype}, which is neither a number nor a name",
+                hint="write one value to each row, as a number or as text",
+            )
 
 
 def _as_key(column: pl.Series, path: str) -> pl.Series:
@@ -225,17 +246,13 @@ def _as_key(column: pl.Series, path: str) -> pl.Series:
     return key
 
 
-def _as_text(column: pl.Series) -> pl.Series:
-    text: pl.Series = column.cast(pl.String)
-    return text
-
-
 def _as_truth(check: _Check, name: str | None) -> pl.Series:
     text = check.text(name).str.strip_chars().str.to_lowercase()
     truth = text.is_in(_TRUE)
     others = ~(truth | text.is_in(_FALSE))
     seen = ", ".join(show_value(value) for value in check.raw[name or ""].filter(others).unique().sort()[:3])
-    check.refuse(others, f"column {name!r} is neither 0 nor 1 (but {seen})")
+    hint = "write the truth as 0 and 1, or name the task: multiclass or regression"
+    check.refuse(others, f"column {name!r} is neither 0 nor 1 (but {seen})", hint=hint)
     return truth
 
 
@@ -249,10 +266,27 @@ def _read_multiclass(check: _Check) -> list[pl.Series]:
     answers = [check.text(columns.prediction).alias(PREDICTION)] if columns.prediction else []
     probabilities = [check.probability(column).alias(f"{PROBABILITY}{name}") for name, column in columns.probabilities]
     label = check.text(columns.label)
+    _refuse_twins(label, *([answers[0]] if answers else []), path=check.path)
     if probabilities:
         known = pl.Series([name for name, _ in columns.probabilities], dtype=pl.String)
-        check.refuse(~label.is_in(known.implode()), f"column {columns.label!r} holds a class without a probability")
+        what = f"column {columns.label!r} holds a class without a probability"
+        check.refuse(
+            ~label.is_in(known.implode()), what, hint="name each class under `probabilities:` as it is written"
+        )
     return [label.alias(LABEL), *answers, *probabilities]
+
+
+def _refuse_twins(*columns: pl.Series, path: str) -> None:
+    """CompareError for one number in two writings: as names, 1 and 1.0 are two classes, and every answer is wrong."""
+    names = pl.concat([column.unique().rename("name") for column in columns]).unique().sort().to_frame()
+    numbers = names.with_columns(number=pl.col("name").cast(pl.Float64, strict=False)).drop_nulls()
+    twins = numbers.filter(pl.col("number").is_duplicated()).sort("number", "name").head(2)
+    if twins.height:
+        one, other = map(show_value, twins["name"])
+        raise CompareError(
+            f"{path}: a class is written {one} here and {other} there",
+            hint="write the classes alike in every column and on both sides, best as text or as whole numbers",
+        )
 
 
 def _read_regression(check: _Check) -> list[pl.Series]:
@@ -292,6 +326,35 @@ def _read_common(check: _Check) -> list[pl.Series]:
     if check.columns.group:
         found.append(check.text(check.columns.group).alias(GROUP))
     return found
+
+
+def _refuse_split_units(check: _Check, table: pl.DataFrame) -> None:
+    """CompareError where what is said of a query, as its weight or its slice, differs from row to row of it."""
+    told = [name for name in table.columns if name in {WEIGHT, GROUP} or name.startswith((SLICE, WHERE))]
+    counts = table.group_by(QUERY).agg(pl.col(told).n_unique())
+    for name in told:
+        split = table[QUERY].is_in(counts.filter(pl.col(name) > 1)[QUERY].implode())
+        given = {WEIGHT: check.columns.weight, GROUP: check.columns.group}.get(name, name.partition(":")[2])
+        what = f"{given!r} differs between rows of one {check.columns.query}"
+        check.refuse(
+            split, what, hint="weights, groups and slices belong to the query as a whole: give its rows one value"
+        )
+
+
+def _refuse_other_classes(base: pl.Series, head: pl.Series, path: str) -> None:
+    """CompareError where the two sides name their classes differently."""
+    _refuse_twins(base, head, path=path)
+    before, after = base.unique().sort(), head.unique().sort()
+    if before.is_in(after.implode()).any():
+        return
+    raise CompareError(
+        f"{path}: the baseline's classes ({_list(before)}) are none of the candidate's ({_list(after)})",
+        hint="write the classes alike on both sides, or compare from the commit on that renamed them",
+    )
+
+
+def _list(names: pl.Series) -> str:
+    return ", ".join(show_value(name) for name in names.head(3)) + ("…" if names.len() > 3 else "")
 
 
 def _with_same_key_types(base: pl.DataFrame, head: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -131,10 +131,10 @@ class TestRefusing:
             ({"late": [0, 1, None, 1]}, "column 'late' is empty in 1 of 4 rows, first at flight=5"),
             ({"late": [0, 1, float("nan"), 1]}, "column 'late' is neither 0 nor 1 (but nan)"),
             ({"probability": [0.1, None, 0.4, 0.6]}, "column 'probability' is empty in 1 of 4 rows, first at flight=7"),
-            ({"probability": [0.1, float("nan"), 0.4, 0.6]}, "column 'probability' is no number in 1 of 4 rows"),
-            ({"probability": ["0.1", "high", "0.4", "0.6"]}, "column 'probability' is no number in 1 of 4 rows"),
+            ({"probability": [0.1, float("nan"), 0.4, 0.6]}, "column 'probability' is no finite number in 1 of 4 rows"),
+            ({"probability": ["0.1", "high", "0.4", "0.6"]}, "column 'probability' is no finite number in 1 of 4 rows"),
             ({"probability": [0.1, 1.2, -0.4, 0.6]}, "it lies outside of 0 to 1 in 2 of 4 rows, first at flight=7"),
-            ({"probability": [0.1, float("inf"), 0.4, 0.6]}, "column 'probability' is no number in 1 of 4 rows"),
+            ({"probability": [0.1, float("inf"), 0.4, 0.6]}, "column 'probability' is no finite number in 1 of 4 rows"),
         ],
     )
     def test_unusable_rows(self, change: dict[str, list[object]], message: str) -> None:
@@ -152,7 +152,7 @@ class TestRefusing:
         with pytest.raises(CompareError) as caught:
             read_predictions(FORMATS[path], path=path, task=Task.BINARY, columns=columns)
         assert caught.value.message == f"{path} has no column 'probabilty'"
-        assert caught.value.hint.startswith("Did you mean 'probability'? It has 'carrier', 'flight', 'late', ")
+        assert caught.value.hint.startswith("did you mean 'probability'? it has 'carrier', 'flight', 'late', ")
 
     @pytest.mark.parametrize(
         "content", [b"", b"hello", b"\xff\xfe\x00", pickle.dumps({"flight": 1}), parquet(ROWS)[:-9]]
@@ -186,7 +186,7 @@ class TestRefusing:
         """Other formats are refused by name, pickles among them, and the known ones are told."""
         with pytest.raises(CompareError, match=r"predictions.pkl: the suffix .pkl is of no format") as caught:
             read_predictions(b"", path="reports/predictions.pkl", task=Task.BINARY, columns=COLUMNS)
-        assert caught.value.hint == "Write them as .parquet, .csv, .jsonl, .ndjson, .arrow, .feather."
+        assert caught.value.hint == "write them as .parquet, .csv, .jsonl, .ndjson, .arrow, .feather"
 
     def test_absent_file(self, tmp_path: Path) -> None:
         """A path that holds nothing is refused with the project's name of it."""
