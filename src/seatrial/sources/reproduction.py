@@ -6,9 +6,35 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.errors import CompareError, UsageError
+
+# Those that seatrial itself may read, and those that a forge gives to every job.
+_TOKENS = frozenset(
+    {
+        "SEATRIAL_TOKEN",
+        "REPO_TOKEN",
+        "GITHUB_TOKEN",
+        "GH_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
+        "GH_ENTERPRISE_TOKEN",
+        "INPUT_TOKEN",
+        "ACTIONS_RUNTIME_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "GITLAB_TOKEN",
+        "CI_JOB_TOKEN",
+        "CI_JOB_JWT",
+        "CI_JOB_JWT_V1",
+        "CI_JOB_JWT_V2",
+        "CI_REPOSITORY_URL",  # holds the job's token
+        "CI_REGISTRY_PASSWORD",
+        "CI_DEPENDENCY_PROXY_PASSWORD",
+        "CI_DEPLOY_PASSWORD",
+    }
+)
 
 
 def find_dvc() -> str:
@@ -26,9 +52,9 @@ def reproduce(root: Path) -> None:
     """Run `dvc repro --pull` in the work tree, its output on standard error; CompareError where it fails.
 
     `--pull` takes what the cache's remote already has instead of computing it again; a project without a
-    remote computes. The stages are the change's own code, so they don't get the token that posts.
+    remote computes. The stages are the change's own code, so they get no token of the forge.
     """
-    env = {name: value for name, value in os.environ.items() if name != "SEATRIAL_TOKEN"}
+    env = without_tokens(os.environ)
     command = [find_dvc(), "repro", "--pull", "--allow-missing"] if _has_remote(root) else [find_dvc(), "repro"]
     code = subprocess.run(command, cwd=root, env=env, stdout=sys.stderr, check=False).returncode
     if code != 0:
@@ -38,6 +64,13 @@ def reproduce(root: Path) -> None:
         )
 
 
+def without_tokens(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what gives rights at the forge; credentials of DVC's remotes stay."""
+    return {name: value for name, value in env.items() if name.upper() not in _TOKENS}
+
+
 def _has_remote(root: Path) -> bool:
-    listed = subprocess.run([find_dvc(), "remote", "list"], cwd=root, capture_output=True, text=True, check=False)
+    command = [find_dvc(), "remote", "list"]
+    env = without_tokens(os.environ)
+    listed = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
     return listed.returncode == 0 and bool(listed.stdout.strip())

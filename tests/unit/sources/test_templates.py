@@ -166,12 +166,16 @@ def test_a_text_may_not_be_filled_without_end() -> None:
 )
 def test_a_loop_ends_where_it_stands_for_too_much(body: dict[object, object], said: str) -> None:
     """Whatever a round is made of, all rounds of all loops together are bounded."""
-    values = {"wide": {f"k{at}": at for at in range(3000)}, "long": "x" * 5000, "rounds": list(range(20_000))}
+    values: dict[object, object] = {
+        "wide": {f"k{at}": at for at in range(3000)},
+        "long": "x" * 5000,
+        "rounds": list(range(20_000)),
+    }
     scope = Scope(used={}).extend(values, "params.yaml")
+    rounds = expand_stage("t", {"foreach": "${rounds}", "do": body}, scope)
+    ((key, value),) = body.items()
     with pytest.raises(TemplateError, match=said):
-        for instance in expand_stage("t", {"foreach": "${rounds}", "do": body}, scope):
-            for key, value in instance.definition.items():
-                instance.scope.resolve(value, str(key))
+        _ = [instance.scope.resolve(value, str(key)) for instance in rounds]
 
 
 def test_ten_thousand_stages_are_no_flood() -> None:
