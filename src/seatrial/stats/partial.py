@@ -1,0 +1,384 @@
+"""Estimates from parts: each chunk of rows is summed, the sums merge in any order, and the answer is made at the end.
+
+`collect` a `Partial` of each chunk, `merge` them, `finish`. Metrics of ranks need a second pass over the same rows: of
+what `make_tables` gives of the merged first pass, `collect_ranks` of each chunk, `merge_ranks`, and give the result to
+`finish`. Answers are those of `estimates.estimate` on all rows at once: counts exactly, sums to rounding, metrics of
+ranks as of scores rounded to their bins, with a bound in the caution.
+
+A Partial's size does not depend on its rows: 64 bytes for a pair of thresholds, a few numbers for a loss, 32 bytes for
+each bin of scores. For slices keep one for each, with coarser bins, and merge those of the same key (`merge_slices`).
+
+Binary classification, regression and scores can be summed in parts; weights and clusters can not yet. A unit with
+several draws must be in one chunk as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+
+from seatrial.stats.binary import BinarySample
+from seatrial.stats.influence import Floats, Undefined
+from seatrial.stats.names import SPECS, Measure, Task
+from seatrial.stats.outline import Outline, Side, Sides, Squares, conclude, refuse
+from seatrial.stats.paired import Estimate, Insufficient
+from seatrial.stats.partial_counts import DecisionCounts
+from seatrial.stats.partial_moments import Differentiated, Moments, differentiate
+from seatrial.stats.partial_ranks import (
+    PROBABILITY_EDGES,
+    RankCounts,
+    RankMetric,
+    RankSquares,
+    RankTable,
+    describe,
+)
+from seatrial.stats.regression import RegressionSample
+from seatrial.stats.sample import find_spec
+from seatrial.stats.scores import ScoreSample
+
+Key = TypeVar("Key", bound=Hashable)
+Chunk = BinarySample | RegressionSample | ScoreSample
+
+_RANKS = ("roc_auc", "average_precision")
+_LOSSES = ("log_loss", "brier")
+_NO_ROWS = Undefined(reason="there are no rows")
+_NO_PROBABILITIES = Undefined(reason="the scores are no probabilities: some lie outside of 0 to 1")
+_OVERFLOW = Undefined(reason="its errors are too large to be squared or summed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Partial:
+    """What is known of some rows: sums for each metric, by its measure.
+
+    `same` tells of each metric whether all answers that it sees are. `refused` counts the rows (of the baseline, of the
+    candidate) for which a loss has no value. `lowest` and `highest` are of the truth; `tally` is of scores, where
+    all are 0 or 1.
+    """
+
+    task: Task
+    n: int
+    counts: Mapping[Measure, DecisionCounts]
+    moments: Mapping[Measure, Moments]
+    ranks: RankCounts | None
+    same: Mapping[Measure, bool]
+    refused: Mapping[Measure, tuple[int, int]]
+    centre: float
+    lowest: float
+    highest: float
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Whether each side's scores are 0 or 1 alone, and if so how many are 1 on one side, or with the candidate."""
+
+    base_is_share: bool
+    head_is_share: bool
+    gained: int
+    lost: int
+    hits: int
+
+    def merge(self, other: Tally) -> Tally:
+        """Of both."""
+        return Tally(
+            base_is_share=self.base_is_share and other.base_is_share,
+            head_is_share=self.head_is_share and other.head_is_share,
+            gained=self.gained + other.gained,
+            lost=self.lost + other.lost,
+            hits=self.hits + other.hits,
+        )
+
+
+def collect(
+    base: Chunk,
+    head: Chunk,
+    measures: Sequence[Measure],
+    *,
+    edges: Floats = PROBABILITY_EDGES,
+    centre: float = 0.0,
+) -> Partial:
+    """Sum one chunk, both samples being of the same rows in the same order; none is fine.
+
+    `edges` are the inner edges of the bins of scores; `centre` is taken from the truth before it is squared for R²,
+    and should be near its mean (R² loses digits where it is many standard deviations away). Both must be the same for
+    all chunks. ValueError for samples that do not fit together, weights, and unknown metrics or settings.
+    """
+    _check_pair(base, head)
+    for measure in measures:
+        find_spec(base.task, measure)
+    moments, refused = {}, {}
+    for measure in measures:
+        if not isinstance(base, BinarySample) or measure.name in _LOSSES:
+            moments[measure], refused[measure] = _sum_losses(base, head, measure, centre=centre)
+    truth = base.truth if isinstance(base, RegressionSample) else np.empty(0)
+    return Partial(
+        task=base.task,
+        n=base.size,
+        counts=_count_decisions(base, head, measures),
+        moments=moments,
+        ranks=_count_ranks(base, head, measures, edges),
+        same={measure: _are_same(base, head, measure) for measure in measures},
+        refused=refused,
+        centre=centre,
+        lowest=float(truth.min()) if truth.size else np.inf,
+        highest=float(truth.max()) if truth.size else -np.inf,
+        tally=_tally(base, head),
+    )
+
+
+def merge(one: Partial, other: Partial) -> Partial:
+    """The sums of both; in any order and grouping. ValueError if they are of other tasks, metrics, bins or centres."""
+    if one.task is not other.task or one.same.keys() != other.same.keys() or one.centre != other.centre:
+        raise ValueError("sums of other tasks, metrics or centres can't be merged")
+    return Partial(
+        task=one.task,
+        n=one.n + other.n,
+        counts={measure: counts.merge(other.counts[measure]) for measure, counts in one.counts.items()},
+        moments={measure: moments.merge(other.moments[measure]) for measure, moments in one.moments.items()},
+        ranks=None if one.ranks is None or other.ranks is None else one.ranks.merge(other.ranks),
+        same={measure: same and other.same[measure] for measure, same in one.same.items()},
+        refused={
+            measure: (rows[0] + other.refused[measure][0], rows[1] + other.refused[measure][1])
+            for measure, rows in one.refused.items()
+        },
+        centre=one.centre,
+        lowest=min(one.lowest, other.lowest),
+        highest=max(one.highest, other.highest),
+        tally=one.tally.merge(other.tally),
+    )
+
+
+def merge_slices(one: Mapping[Key, Partial], other: Mapping[Key, Partial]) -> dict[Key, Partial]:
+    """The sums of both by the slice's key; a slice that only one has is kept as it is."""
+    merged = dict(one)
+    for key, partial in other.items():
+        merged[key] = merge(merged[key], partial) if key in merged else partial
+    return merged
+
+
+def make_tables(partial: Partial) -> dict[Measure, RankTable]:
+    """What the second pass looks up; a metric of ranks that has no value is not among them."""
+    if partial.ranks is None:
+        return {}
+    tables = {
+        measure: partial.ranks.table(cast("RankMetric", measure.name))
+        for measure in partial.same
+        if measure.name in _RANKS
+    }
+    return {measure: table for measure, table in tables.items() if isinstance(table, RankTable)}
+
+
+def collect_ranks(base: Chunk, head: Chunk, tables: Mapping[Measure, RankTable]) -> dict[Measure, RankSquares]:
+    """The second pass over one chunk; ValueError for samples that do not fit together."""
+    _check_pair(base, head)
+    if not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
+        return {}
+    return {measure: table.square(base.label, base.score, head.score) for measure, table in tables.items()}
+
+
+def merge_ranks(one: Mapping[Measure, RankSquares], other: Mapping[Measure, RankSquares]) -> dict[Measure, RankSquares]:
+    """The sums of both; ValueError if they are of other metrics."""
+    if one.keys() != other.keys():
+        raise ValueError("sums of other metrics can't be merged")
+    return {measure: squares.merge(other[measure]) for measure, squares in one.items()}
+
+
+def finish(
+    partial: Partial, ranks: Mapping[Measure, RankSquares] | None = None, *, level: float = 0.95
+) -> dict[Measure, Estimate | Insufficient]:
+    """The estimates of all metrics, in the order in which they were asked for.
+
+    `ranks` are the sums of the second pass. ValueError if a metric of ranks has none, or of other rows.
+    """
+    answers: dict[Measure, Estimate | Insufficient] = {}
+    for measure in partial.same:
+        spec = SPECS[partial.task][measure.name]
+        found = _outline(partial, measure, {} if ranks is None else ranks)
+        if isinstance(found, Outline):
+            answers[measure] = conclude(found, level=level, bounds=(spec.low, spec.high))
+        else:
+            answers[measure] = refuse(found, n=partial.n)
+    return answers
+
+
+def _check_pair(base: Chunk, head: Chunk) -> None:
+    if base.task is not head.task or base.size != head.size:
+        raise ValueError("the baseline and the candidate are not of the same task and units")
+    if base.weight is not None or head.weight is not None:
+        raise ValueError("weighted rows can't be summed in parts")
+    if isinstance(base, BinarySample) and isinstance(head, BinarySample):
+        same = np.array_equal(base.label, head.label)
+    elif isinstance(base, RegressionSample) and isinstance(head, RegressionSample):
+        same = np.array_equal(base.truth, head.truth)
+    else:
+        same = True
+    if not same:
+        raise ValueError("the baseline and the candidate have other truths")
+
+
+def _are_same(base: Chunk, head: Chunk, measure: Measure) -> bool:
+    match base, head:
+        case BinarySample(), BinarySample():
+            return base.answers_like(head, measure)
+        case RegressionSample(), RegressionSample():
+            return base.answers_like(head, measure)
+        case ScoreSample(), ScoreSample():
+            return base.answers_like(head, measure)
+        case _:
+            return False
+
+
+def _count_decisions(base: Chunk, head: Chunk, measures: Sequence[Measure]) -> dict[Measure, DecisionCounts]:
+    if not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
+        return {}
+    found: dict[tuple[float, float], DecisionCounts] = {}
+    counts = {}
+    for measure in measures:
+        if "at" in SPECS[Task.BINARY][measure.name].settings:
+            cuts = tuple(side.threshold if measure.at is None else measure.at for side in (base, head))
+            cut = (cuts[0], cuts[1])
+            if cut not in found:
+                found[cut] = DecisionCounts.of(base.label, base.score >= cut[0], head.score >= cut[1])
+            counts[measure] = found[cut]
+    return counts
+
+
+def _count_ranks(base: Chunk, head: Chunk, measures: Sequence[Measure], edges: Floats) -> RankCounts | None:
+    wanted = any(measure.name in _RANKS for measure in measures)
+    if not wanted or not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
+        return None
+    return RankCounts.of(base.label, base.score, head.score, edges)
+
+
+def _tally(base: Chunk, head: Chunk) -> Tally:
+    if not isinstance(base, ScoreSample) or not isinstance(head, ScoreSample):
+        return Tally(base_is_share=False, head_is_share=False, gained=0, lost=0, hits=0)
+    before, after = base.mean == 1, head.mean == 1
+    return Tally(
+        base_is_share=bool((before | (base.mean == 0)).all()),
+        head_is_share=bool((after | (head.mean == 0)).all()),
+        gained=int(np.count_nonzero(after & ~before)),
+        lost=int(np.count_nonzero(before & ~after)),
+        hits=int(np.count_nonzero(after)),
+    )
+
+
+def _sum_losses(base: Chunk, head: Chunk, measure: Measure, *, centre: float) -> tuple[Moments, tuple[int, int]]:
+    """The moments of (loss, difference and what the metric needs else), and the rows that have no loss."""
+    before, after = (_lose(side, measure) for side in (base, head))
+    refused = _count_refused(base, before, measure), _count_refused(head, after, measure)
+    # A side without losses counts as the other one, whose value is then still right.
+    first = np.zeros(base.size) if before is None else before
+    second = first if after is None else after
+    rows = [first, second - first]
+    if isinstance(base, RegressionSample) and measure.name == "wape":
+        rows.append(np.abs(base.truth))
+    if isinstance(base, RegressionSample) and measure.name == "r2":
+        rows += [base.truth - centre, (base.truth - centre) ** 2]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Moments.of(np.stack(rows)), refused
+
+
+def _lose(side: Chunk, measure: Measure) -> Floats | None:
+    """The loss (n,) of each row; None where there is none."""
+    if side.size == 0:
+        return np.empty(0)
+    if isinstance(side, RegressionSample) and measure.name in {"rmse", "r2", "wape"}:
+        name = "mae" if measure.name == "wape" else "mse"
+        found = side.measure(Measure(name=name))
+    else:
+        found = side.measure(measure)
+    if isinstance(found, Undefined):
+        return None
+    each: Floats = found.psi + found.value
+    return each
+
+
+def _count_refused(side: Chunk, losses: Floats | None, measure: Measure) -> int:
+    if losses is not None:
+        return 0
+    if isinstance(side, RegressionSample) and measure.name == "mape":
+        return side.size - int(np.count_nonzero(side.truth)) or side.size
+    return side.size
+
+
+def _outline(partial: Partial, measure: Measure, ranks: Mapping[Measure, RankSquares]) -> Outline | Sides:
+    if measure in partial.counts:
+        return partial.counts[measure].outline(measure, same=partial.same[measure])
+    if partial.ranks is not None and measure.name in _RANKS:
+        return _outline_ranks(partial, partial.ranks, measure, ranks)
+    return _outline_losses(partial, measure)
+
+
+def _outline_ranks(
+    partial: Partial, counts: RankCounts, measure: Measure, ranks: Mapping[Measure, RankSquares]
+) -> Outline | Sides:
+    name = cast("RankMetric", measure.name)
+    table = counts.table(name)
+    if not isinstance(table, RankTable):
+        return table
+    if measure not in ranks or int(ranks[measure].rows.sum()) != partial.n:
+        raise ValueError(f"{measure} needs the sums of a second pass over the same rows")
+    sums = ranks[measure]
+    of_head = sums.squares(sums.head, name)
+    return Outline(
+        n=partial.n,
+        base=describe(table.base, of_head),
+        head=describe(table.head, of_head),
+        difference=sums.squares(sums.difference, name),
+        same=partial.same[measure],
+    )
+
+
+def _outline_losses(partial: Partial, measure: Measure) -> Outline | Sides:
+    moments, n = partial.moments[measure], partial.n
+    if n == 0:
+        return _NO_ROWS, _NO_ROWS
+    nothing = _find_refusal(partial, measure)
+    if nothing is not None:
+        return nothing, nothing
+    found = differentiate(measure.name, moments.mean)
+    refused = partial.refused[measure]
+    if any(refused):
+        reason = _explain(measure, refused[0] or refused[1])
+        return (reason if refused[0] else found.base), (reason if refused[1] else found.head)
+    return _outline_moments(partial, measure, found)
+
+
+def _outline_moments(partial: Partial, measure: Measure, found: Differentiated) -> Outline | Sides:
+    moments, tally, n = partial.moments[measure], partial.tally, partial.n
+    if not (np.isfinite(moments.mean).all() and np.isfinite(moments.scatter).all()):
+        return _OVERFLOW, _OVERFLOW
+    of_head = Squares(total=moments.square(found.of_head), rows=n)
+    shares = tally.base_is_share and tally.head_is_share
+    return Outline(
+        n=n,
+        base=Side(value=found.base, support=n, squares=of_head),
+        head=Side(value=found.head, support=n, squares=of_head, hits=tally.hits if tally.head_is_share else None),
+        difference=Squares(total=moments.square(found.of_difference), rows=n),
+        discordant=(tally.gained, tally.lost) if shares else None,
+        same=partial.same[measure],
+    )
+
+
+def _find_refusal(partial: Partial, measure: Measure) -> Undefined | None:
+    """Why the truth itself leaves the metric without a value."""
+    match measure.name:
+        case "wape" if partial.lowest == partial.highest == 0:
+            return Undefined(reason="every true value is 0")
+        case "r2" if partial.lowest == partial.highest:
+            return Undefined(reason="the true values are all the same")
+        case _:
+            return None
+
+
+def _explain(measure: Measure, rows: int) -> Undefined:
+    if measure.name in _LOSSES:
+        return _NO_PROBABILITIES
+    if measure.name == "mape":
+        values = "1 true value is" if rows == 1 else f"{rows} true values are"
+        return Undefined(reason=f"{values} 0, by which it would divide; wape sums before it divides")
+    return Undefined(reason="its scores are too large to be summed") if measure.name == "mean" else _OVERFLOW
