@@ -197,17 +197,23 @@ def compare(
     )
     in_dvc_shape = RenderOptions(params=params, no_path=no_path, show_all=show_all, precision=precision)
     options = dict.fromkeys(("dvc-json", "dvc-markdown"), in_dvc_shape) | {"terminal": _terminal_options()}
-    text = write_outputs(measurement, destinations, options)
+    text = write_outputs(measurement, destinations, options, in_actions=_runs_in_actions())
     if not quiet:
-        printed = {destination.format for destination in destinations if destination.path is None}
-        _print(_disarm(text) if printed <= {"terminal", "markdown"} else text)
+        _print(text)
     sys.exit(measurement.verdict.exit_code)
 
 
 @cli.command(epilog=_EXAMPLE_PLAN)
 @click.argument("base", required=False)
 @click.argument("head", required=False)
-@click.option("--format", "shape", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
+    help="For people, or machines.",
+)
 @click.option(
     "--correlation",
     type=click.FloatRange(0, 1, max_open=True),
@@ -476,9 +482,15 @@ def _disarm(text: str) -> str:
 
     Names out of a pull request stand in it, and the runner obeys whatever a step prints.
     """
-    if os.environ.get("GITHUB_ACTIONS") != "true":
+    if not _runs_in_actions():
         return text
-    return re.sub(r"(?m)^(\s*:)(?=:)", r"\1 ", text).replace("##[", "## [")
+    from seatrial.render.logs import disarm_text
+
+    return disarm_text(text)
+
+
+def _runs_in_actions() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def main() -> NoReturn:

@@ -127,6 +127,7 @@ def facts(verdict: str, headline: str, **given: object) -> ReportFacts:
         "stages": (),
         "stale": (),
         "problems": (),
+        "evaluations": (),
     }
     return ReportFacts(**{**values, **given})  # type: ignore[arg-type]
 

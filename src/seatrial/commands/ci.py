@@ -101,7 +101,7 @@ def _measure_job(
     if request.reproduce is Reproduce.YES:
         revisions = replace(revisions, head=replace(revisions.head, sha=None))
     lawgiver = find_policy_commit(repository, job, revisions.base)
-    config, notes = _choose_policy(repository, revisions, lawgiver, request.config_path)
+    config, notices = _choose_policy(repository, revisions, lawgiver, request.config_path)
     return measure(
         repository,
         revisions,
@@ -109,7 +109,7 @@ def _measure_job(
         Selection(show_all=request.show_all),
         beside=beside,
         run_url=job.run_url,
-        notes=notes,
+        notices=notices,
         fetching=tell if _may_fetch(job, request) else None,
     )
 
@@ -136,8 +136,8 @@ def _choose_policy(
     if base is None or settled is None:
         return _credit(own, revisions.head), ()
     differs = (own.policy, own.evaluations) != (settled.policy, settled.evaluations)
-    note = f"{revisions.head.name} changes the policy; it is judged by that of {base.name}"
-    return _credit(settled, base), (note,) if differs else ()
+    notice = f"{revisions.head.name} changes the policy; it is judged by that of {base.name}"
+    return _credit(settled, base), (notice,) if differs else ()
 
 
 def _credit(config: Config, revision: Revision) -> Config:

@@ -62,7 +62,7 @@ def measure(
     *,
     beside: tuple[Finding, ...] = (),
     run_url: str | None = None,
-    notes: tuple[str, ...] = (),
+    notices: tuple[str, ...] = (),
     fetching: Progress | None = None,
 ) -> Measurement:
     """Compare two revisions and judge them by a policy, together with findings from elsewhere.
@@ -82,6 +82,7 @@ def measure(
     def holds_any(revision: Revision) -> bool:
         return read(revision).holds_metrics or bool(selection.targets and read(revision).params)
 
+    notes: tuple[str, ...] = ()
     chosen = walk_back(repository, revisions, holds_any)
     base, head = read(chosen.base) if chosen.base else None, read(chosen.head)
     if selection.targets:
@@ -93,7 +94,7 @@ def measure(
 
         tables = tuple(evaluation.predictions for evaluation in wanted)
         again = bring_missing(repository, Sides(base=base, head=head), tables, read.__wrapped__, fetching)
-        base, head, notes = again.base, again.head, (*notes, *again.notes)
+        base, head, notes = again.base, again.head, again.notes
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
     gathered = (
@@ -112,6 +113,7 @@ def measure(
         precision=selection.precision,
         policy_source=config.source,
         run_url=run_url,
+        notices=notices,
         notes=(*staleness.notes, *notes),
         pipeline=_draw_pipeline(head, comparison),
     )

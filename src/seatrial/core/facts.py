@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from seatrial.core.evidence_facts import EvaluationFacts
+
 SCHEMA_VERSION = 1
 
 
@@ -130,3 +132,4 @@ class ReportFacts(Struct, frozen=True, kw_only=True):
     stages: tuple[StageFacts, ...]
     stale: tuple[StaleFacts, ...]
     problems: tuple[ProblemFacts, ...]
+    evaluations: tuple[EvaluationFacts, ...]

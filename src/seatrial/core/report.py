@@ -11,6 +11,7 @@ from msgspec import Struct
 from seatrial import __version__
 from seatrial.core.comparison import Change, Comparison, FileChange, SidedProblem, StageChange
 from seatrial.core.document import Document
+from seatrial.core.evidence_facts import state_evaluation
 from seatrial.core.facts import (
     SCHEMA_VERSION,
     ChangeFacts,
@@ -75,6 +76,7 @@ def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         stages=tuple(_state_stage(change) for change in comparison.stages),
         stale=tuple(_state_stale(stage) for stage in comparison.stale),
         problems=tuple(_state_problem(sided) for sided in comparison.problems),
+        evaluations=tuple(state_evaluation(result) for result in comparison.evaluations),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from msgspec import Struct
@@ -25,6 +25,7 @@ from seatrial.core.document import (
     Table,
     Text,
 )
+from seatrial.core.evidence_wording import fold_evidence, tell_evaluation_sets
 from seatrial.core.metrics import MetricId, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import Spelling, spell_as_written, spell_change
@@ -38,13 +39,15 @@ class Telling(Struct, frozen=True, kw_only=True):
     """What the report should say beside the numbers, and how much of them.
 
     `show_all` lists unchanged values too; `precision` is a fixed number of decimals; `policy_source` names
-    the policy and where it came from; `notes` are remarks of the run for the small print; `pipeline` is its drawing.
+    the policy and where it came from; `notices` stand above everything, `notes` are remarks for the small print;
+    `pipeline` is its drawing.
     """
 
     show_all: bool = False
     precision: int | None = None
     policy_source: str | None = None
     run_url: str | None = None
+    notices: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pipeline: Diagram | None = None
 
@@ -71,7 +74,9 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
         return "No metrics: neither side declares any"
     if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
-    return f"Ready to merge: {count(judged, 'gate')} passed"
+    waived = outcomes.count(Outcome.WAIVED)
+    tail = f", {waived} waived" if waived else ""
+    return f"Ready to merge: {count(judged - waived, 'gate')} passed{tail}"
 
 
 def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> Document:
@@ -81,8 +86,10 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
     )
     gates = verdict.gates
     blocks: list[Block] = [
+        *(Paragraph(line=(Text(notice),)) for notice in telling.notices),
         *_tell_reason(gates, comparison, labels, telling),
         *table_gates(gates, comparison.range, labels, partial(spell_change, precision=telling.precision)),
+        *fold_evidence(comparison.evaluations, {finding.id for finding in verdict.findings}, telling.precision),
         *_fold_metrics(comparison, {finding.id for finding in verdict.findings}, labels, telling),
         *_fold_params(comparison, telling),
         *_fold_pipeline(comparison, telling.pipeline),
@@ -112,7 +119,8 @@ def _tell_reason(
     if not gates or gates[0].worst.outcome in {Outcome.NOTED, Outcome.NOT_JUDGED, Outcome.PASSED}:
         return []
     worst = gates[0].worst
-    told = _tell_deciding(worst, labels[worst.id], telling)
+    label = worst.change.id.dotted if worst.check == "slices" and worst.change else labels[worst.id]
+    told = _tell_deciding(worst, label, telling)
     return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
 
 
@@ -262,7 +270,8 @@ def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
     if revisions.moved:
         name = revisions.base.name if revisions.base else "the base branch"
         parts.append(f"{name} has moved {count(revisions.moved, 'commit')} since")
-    parts.append(_tell_intervals(comparison.metrics))
+    parts.append(_tell_intervals(comparison))
+    parts += tell_evaluation_sets(comparison.evaluations)
     parts.append(f"policy: {telling.policy_source or 'none (no seatrial.yaml)'}")
     parts += telling.notes
     line: list[Inline] = [Text(" · ".join(part for part in parts if part))]
@@ -271,9 +280,12 @@ def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
     return tuple(line)
 
 
-def _tell_intervals(metrics: Iterable[Change]) -> str:
-    sizes = {change.interval.n for change in metrics if change.interval}
+def _tell_intervals(comparison: Comparison) -> str:
+    measured = [each.change for result in comparison.evaluations for each in result.overall]
+    sizes = {change.interval.n for change in (*comparison.metrics, *measured) if change.interval}
     if not sizes:
         return ""
     spelled = join_names([f"{size:,}" for size in sorted(sizes)])
-    return f"intervals: paired on n = {spelled} samples; they cover this test set, not retraining"
+    methods = {change.interval.method for change in (*comparison.metrics, *measured) if change.interval}
+    how = "unpaired" if all(method.startswith("unpaired") for method in methods) else "paired"
+    return f"intervals: {how} on n = {spelled} samples; they cover this test set, not retraining"
