@@ -29,7 +29,7 @@ def estimate(
     `groups` (n,) names each unit's cluster, where units are not independent of each other. Raises ValueError for
     samples that do not fit together, and for a metric or setting that the task does not have.
     """
-    _check_pair(base, head)
+    _check_pair(base, head, level=level)
     return _estimate(base, head, measures, level=level, clusters=_cluster(groups, base.size))
 
 
@@ -47,7 +47,7 @@ def estimate_slices(
 
     `codes` (n,) are each unit's slice; units with a negative code are in none. Errors are those of `estimate`.
     """
-    _check_pair(base, head)
+    _check_pair(base, head, level=level)
     clusters = _cluster(groups, base.size)
     # Sorted once, each slice is a stretch of neighbours, and selecting it copies nothing.
     order, stretches = sort_slices(codes, base.size, min_n=min_n)
@@ -111,7 +111,9 @@ def _undefined(before: Influence | Undefined, after: Influence | Undefined, *, n
     return Insufficient(reason=text, n=n, base=values[0], head=values[1])
 
 
-def _check_pair(base: Sample, head: Sample) -> None:
+def _check_pair(base: Sample, head: Sample, *, level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"the level {level} is not between 0 and 1")
     if base.task is not head.task:
         raise ValueError(f"the baseline's task is {base.task.value}, the candidate's {head.task.value}")
     if base.size != head.size:

@@ -276,6 +276,12 @@ class TestRefusals:
         with pytest.raises(ValueError, match="the baseline's task is binary, the candidate's multiclass"):
             estimate(BASE, classes, [Measure(name="accuracy")])
 
+    @pytest.mark.parametrize("level", [0.0, 1.0, 95, float("nan")])
+    def test_levels_that_are_none(self, level: float) -> None:
+        """A level is a share, not a percentage."""
+        with pytest.raises(ValueError, match="is not between 0 and 1"):
+            estimate(BASE, HEAD, [RECALL], level=level)
+
     def test_groups_of_another_length(self) -> None:
         """Groups are one for each row."""
         with pytest.raises(ValueError, match="groups are not one name for each unit"):
