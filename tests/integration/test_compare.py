@@ -278,6 +278,18 @@ def test_no_name_is_a_command_to_the_runner(scratch: Scratch) -> None:
         assert "##[" not in line
 
 
+def test_no_printed_format_commands_a_runner(scratch: Scratch) -> None:
+    """Programs read what they would have read elsewhere, and the runner of GitHub Actions finds nothing to obey."""
+    scratch.measure(**{"::add-mask::0": 1, "##[add-mask]0": 1})
+    scratch.measure(**{"::add-mask::0": 2, "##[add-mask]0": 2})
+    for form in ("json", "junit", "html", "markdown"):
+        arguments = ("compare", "HEAD~1", "HEAD", "--all", "--format", form)
+        said = run_seatrial(scratch.directory, *arguments, env={"GITHUB_ACTIONS": "true"}).out
+        assert not [line for line in said.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+        if form == "json":
+            assert json.loads(said) == json.loads(run_seatrial(scratch.directory, *arguments).out)
+
+
 def test_another_character_set_does_not_hide_the_verdict(scratch: Scratch) -> None:
     """Signs that it lacks are spelled as codes."""
     scratch.measure(recall=0.8)

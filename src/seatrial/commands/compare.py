@@ -16,6 +16,7 @@ from seatrial.core.revision import Revision
 from seatrial.errors import UsageError
 from seatrial.git import Repository
 from seatrial.render import RENDERERS, RenderOptions
+from seatrial.render.logs import disarm
 
 _PART = 1 << 20
 
@@ -90,16 +91,21 @@ def locate_config(repository: Repository, path: Path) -> str | None:
 
 
 def write_outputs(
-    measurement: Measurement, destinations: tuple[Destination, ...], options: Mapping[str, RenderOptions]
+    measurement: Measurement,
+    destinations: tuple[Destination, ...],
+    options: Mapping[str, RenderOptions],
+    *,
+    in_actions: bool = False,
 ) -> str:
     """Write every destination that is a file, and return the text for standard output.
 
-    A file appears whole or not at all.
+    A file appears whole or not at all. In GitHub Actions nothing that is printed is a command to its runner.
     """
     printed = []
     for destination in destinations:
         text = RENDERERS[destination.format](measurement.report, options.get(destination.format, RenderOptions()))
         if destination.path is None:
+            text = disarm(text, destination.format) if in_actions else text
             printed.append(text if text.endswith("\n") else f"{text}\n")
         else:
             write_whole(destination.path, text)
