@@ -93,8 +93,7 @@ class RankingSample:
 
     def select(self, units: Units) -> Self:
         """The queries `units`, in this order, with their documents."""
-        chosen = np.arange(self.size, dtype=np.intp)[units]
-        rows, start = rows_of(self.start, chosen)
+        rows, start = _find_rows(self.start, units)
         return type(self)(
             queries=self.queries[units],
             start=start,
@@ -113,6 +112,15 @@ class RankingSample:
             same_weight = np.array_equal(self.weight, other.weight)
         pairs = ((self.start, other.start), (self.document, other.document), (self.relevance, other.relevance))
         return same_weight and np.array_equal(self.score, other.score) and all(np.array_equal(*pair) for pair in pairs)
+
+
+def _find_rows(start: Ints, units: Units) -> tuple[Units, Ints]:
+    """The rows of these queries, and where each then starts; queries that stand together are rows that do."""
+    chosen = np.arange(start.size - 1, dtype=np.intp)[units]
+    if isinstance(units, slice) and chosen.size and units.step in {None, 1}:
+        first, last = int(chosen[0]), int(chosen[-1])
+        return slice(int(start[first]), int(start[last + 1])), start[first : last + 2] - start[first]
+    return rows_of(start, chosen)
 
 
 def _numbers(name: str, values: ArrayLike, rows: int) -> Floats:

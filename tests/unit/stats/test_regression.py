@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import ttest_rel
 from sklearn import metrics as oracle
 
+from seatrial.stats.estimates import estimate
 from seatrial.stats.influence import Influence, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
+from seatrial.stats.paired import Estimate
 from seatrial.stats.regression import RegressionSample
 from tests.unit.stats.derivatives import influences
 
@@ -75,6 +78,18 @@ def test_documented_values() -> None:
     values = {name: sample.measure(Measure(name=name)) for name in ("mse", "rmse", "mae", "mape", "r2")}
     found = {name: round(one.value, 3) for name, one in values.items() if isinstance(one, Influence)}
     assert found == {"mse": 0.375, "rmse": 0.612, "mae": 0.5, "mape": 0.327, "r2": 0.949}
+
+
+def test_predicted_numbers_are_estimated_like_rows() -> None:
+    """The engine takes regressions as samples: the interval of the MAE is the paired t of the absolute errors."""
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=50)
+    base, head = (truth + rng.normal(size=50) for _ in range(2))
+    mae = Measure(name="mae")
+    found = estimate(RegressionSample.of(truth, base), RegressionSample.of(truth, head), [mae])[mae]
+    assert isinstance(found, Estimate)
+    expected = ttest_rel(np.abs(head - truth), np.abs(base - truth)).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_perfect_predictions_have_no_influence() -> None:

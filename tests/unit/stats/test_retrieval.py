@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import ttest_rel
 from sklearn.metrics import ndcg_score
 
+from seatrial.stats.estimates import estimate, estimate_slices
 from seatrial.stats.influence import Influence, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
+from seatrial.stats.paired import Estimate
 from seatrial.stats.retrieval import RankingSample
 from tests.unit.stats.derivatives import influences
 
@@ -170,13 +173,32 @@ def test_select_takes_whole_queries() -> None:
     """A sub-sample of queries measures like a sample of these queries alone, in the order asked for."""
     queries: list[Query] = [([1, 0, 2], [0.1, 0.7, 0.1]), ([0, 3], [0.4, 0.5]), ([1], [1.0])]
     sample = sample_of(queries, weight=[1, 2, 3], seed=4)
-    for units in (np.array([2, 0]), slice(0, 3, 2)):
+    for units in (np.array([2, 0]), slice(0, 3, 2), slice(1, 3), slice(None, None, -1)):
         chosen = sample.select(units)
         order = np.arange(3)[units]
         direct = sample_of([queries[at] for at in order], weight=[[1.0, 2.0, 3.0][at] for at in order])
         assert chosen.queries.tolist() == order.tolist()
         for measure in MEASURES:
             np.testing.assert_allclose(values(chosen.measure(measure)).psi, values(direct.measure(measure)).psi)
+
+
+def test_queries_are_estimated_like_rows() -> None:
+    """The engine takes rankings as samples: the interval is that of the paired t of each query's value."""
+    rng = np.random.default_rng(12)
+    query, relevance = np.repeat(np.arange(80), 10), rng.integers(0, 3, 800)
+    scores = [relevance + rng.normal(size=800) * noise for noise in (2.0, 1.5)]
+    base, head = (RankingSample.of(query, relevance, score) for score in scores)
+    measure = Measure(name="ndcg", k=5)
+    sides = [[one.select(slice(at, at + 1)).measure(measure) for at in range(80)] for one in (base, head)]
+    before, after = ([values(found).value for found in side] for side in sides)
+    expected = ttest_rel(after, before).confidence_interval(0.95)
+    for found in (
+        estimate(base, head, [measure]),
+        estimate_slices(base, head, [measure], np.zeros(80, int), min_n=5)[0],
+    ):
+        one = found[measure]
+        assert isinstance(one, Estimate)
+        assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_no_queries_have_no_value() -> None:

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 
+from seatrial.stats.estimates import estimate
 from seatrial.stats.influence import Influence, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
+from seatrial.stats.paired import Estimate
 from seatrial.stats.scores import DrawComponents, ScoreSample, find_components
 from tests.unit.stats.derivatives import influences
 
@@ -53,6 +56,21 @@ def test_more_draws_of_the_same_answers_prove_nothing_more() -> None:
     drawn = measured(ScoreSample.of(np.repeat(score, 10), unit=np.repeat([0, 1, 2], 10)))
     np.testing.assert_allclose(drawn.psi, once.psi, atol=1e-15)
     assert (drawn.support, once.support) == (3, 3)
+
+
+def test_scores_are_estimated_like_rows() -> None:
+    """The engine takes scores as samples: draws count by unit, and right or wrong is judged as a proportion."""
+    rng = np.random.default_rng(3)
+    base, head = (rng.random(60) for _ in range(2))
+    unit = np.repeat(np.arange(20), 3)
+    graded = estimate(ScoreSample.of(base, unit=unit), ScoreSample.of(head, unit=unit), [MEAN])[MEAN]
+    assert isinstance(graded, Estimate)
+    apart = (head - base).reshape(20, 3).mean(axis=1)
+    expected = ttest_1samp(apart, 0).confidence_interval(0.95)
+    assert (graded.low, graded.high) == pytest.approx((expected.low, expected.high))
+    plain = estimate(ScoreSample.of(base < 0.5), ScoreSample.of(head < 0.5), [MEAN])[MEAN]
+    assert isinstance(plain, Estimate)
+    assert plain.method == "Tango score"
 
 
 def test_zeros_and_ones_are_a_proportion() -> None:
