@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from seatrial.config.scalars import Repeat, RepeatTest
 from seatrial.core.comparison import Side
 from seatrial.core.evidence import EvaluationResult, Evidence
-from seatrial.core.metrics import Interval, MetricId, Problem, Snapshot, State, Value, is_finite
+from seatrial.core.metrics import Interval, Key, MetricId, Problem, Snapshot, State, Value, is_finite
 from seatrial.git import Repository
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def _read(side: Snapshot, repeat: Repeat) -> tuple[float, ...] | Problem:
     if file is not None and file.problem:
         return file.problem
     values = file.values if file else {}
-    length = len(repeat.key)
-    listed = [value for key, value in values.items() if key[:length] == repeat.key and len(key) <= length + 1]
+    listed = [value for key, value in values.items() if _speaks_of(repeat.key, key)]
     if not listed:
         hint = "check its name in seatrial.yaml: FILE:KEY"
         return Problem(state=State.MISSING, path=repeat.file, message=f"has no {'.'.join(repeat.key)}", hint=hint)
@@ -51,6 +50,12 @@ def _read(side: Snapshot, repeat: Repeat) -> tuple[float, ...] | Problem:
         words = f"{'.'.join(repeat.key)} holds what is no finite number"
         return Problem(state=State.NOT_FINITE, path=repeat.file, message=words, hint="mend the stage that writes it")
     return tuple(_as_float(value) for value in listed)
+
+
+def _speaks_of(pattern: Key, key: Key) -> bool:
+    """Whether a key is the pattern's own, or that of an entry of the list which it names."""
+    within = len(key) in {len(pattern), len(pattern) + 1}
+    return within and all(wanted in {"*", part} for wanted, part in zip(pattern, key, strict=False))
 
 
 def _as_float(value: Value) -> float:
@@ -74,12 +79,24 @@ def _estimate(
     from seatrial.commands.stating import state_change, state_repeated
     from seatrial.stats.paired import Insufficient
 
+    if before == after and repeat.test is not RepeatTest.HISTORY:
+        return _state_identical(repeat, after)
     answer = _test(repository, repeat, base, before, after)
     if isinstance(answer, Insufficient):
         change = state_change(_identify(repeat), answer.base, answer.head, repeat.direction, reason=answer.reason)
         return Evidence(change=change, n=answer.n, reason=answer.reason)
     interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
     return state_repeated(_identify(repeat), answer, interval, repeat.direction)
+
+
+def _state_identical(repeat: Repeat, values: tuple[float, ...]) -> Evidence:
+    """The same values on both sides: nothing was trained again, and the difference is 0 for certain."""
+    from seatrial.commands.stating import state_change
+
+    nothing = Interval(low=0.0, high=0.0, level=0.95, n=len(values), method="identical")
+    mean = _mean(values)
+    change = state_change(_identify(repeat), mean, mean, repeat.direction, interval=nothing)
+    return Evidence(change=change, n=len(values))
 
 
 def _test(

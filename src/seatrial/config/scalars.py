@@ -28,6 +28,7 @@ class RepeatTest(str, Enum):
 class Repeat(Struct, frozen=True, kw_only=True):
     """A metric that is measured more than once: a list over folds or seeds, or one value in each commit.
 
+    A part of `key` that is `*` stands for every entry of a list (`cv.folds.*.auc`).
     `ratio` is that of the test part's size to the training part's, where folds share their training rows.
     """
 
@@ -92,10 +93,10 @@ def _build_repeat(document: Document, path: Path, pattern: str, raw: RawRule) ->
     if not wants_proof:
         raise document.fault((*path, "test"), f"metrics.{pattern}: nothing is tested", hint="add no_worse_than")
     file, _, key = pattern.rpartition(":")
-    if not file or {"*", "?"} & set(pattern):
-        message = f"metrics.{pattern}: a test needs one metric of one file"
-        raise document.fault(path, message, hint="write FILE:KEY, without * and ?")
     parts = tuple(key.split("."))
+    if not file or "*" in file or "?" in pattern or any("*" in part and part != "*" for part in parts):
+        message = f"metrics.{pattern}: a test needs one metric of one file"
+        raise document.fault(path, message, hint="write FILE:KEY; a part of the key may be *, as in cv.folds.*.auc")
     direction = guess_direction(parts) if raw.direction is UNSET else Direction(raw.direction)
     if direction is None:
         message = f"metrics.{pattern}: which way is better can't be told from its name"

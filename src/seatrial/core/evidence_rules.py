@@ -14,6 +14,7 @@ from msgspec import Struct
 from seatrial.core.comparison import Side
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap, Harm
 from seatrial.core.metrics import Direction, MetricId
+from seatrial.core.phrases import count
 from seatrial.core.verdict import WORST_FIRST, Finding, Margin, Outcome, Severity, breach
 
 
@@ -386,7 +387,7 @@ def _tell_worst(ranked: list[tuple[Evidence, Finding]], total: int) -> str:
     evidence, finding = ranked[0]
     named = len({each.change.id.slice for each, _ in ranked})
     word = finding.reason or finding.outcome.value
-    return f"{named:,} of {total:,} slices: {word}; first {evidence.change.id.slice}"
+    return f"{word} in {named:,} of {total:,}; this is {evidence.change.id.slice}"
 
 
 def _summarise(
@@ -450,9 +451,9 @@ def _judge_reuse(rule: BudgetRule, result: EvaluationResult) -> Finding:
     if used is None:
         judged = _Judged(Outcome.INCONCLUSIVE, f"{rule.data} is in no dvc.lock", "name the output that holds the set")
     elif used <= rule.most:
-        judged = _Judged(Outcome.PASSED, f"used {used:,} times")
+        judged = _Judged(Outcome.PASSED, f"used by {count(used, 'model')}")
     else:
-        judged = _Judged(breach(rule.severity), f"used {used:,} times", "draw a new evaluation set")
+        judged = _Judged(breach(rule.severity), f"used by {count(used, 'model')}", "draw a new evaluation set")
     return Finding(
         id=MetricId(file=result.name, key=("uses of the evaluation set",)),
         check="budget",

@@ -148,10 +148,15 @@ def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
     outcomes = {finding.outcome for finding in findings}
     if Outcome.FAILED in outcomes:
         return Status.FAILED
-    if Outcome.INCONCLUSIVE in outcomes and policy.on_inconclusive is Severity.FAIL:
+    # A rule that only warns does so as well where it can't be judged.
+    undecided = {
+        max(finding.severity, policy.on_inconclusive, key=_HARDEST_FIRST.index)
+        for finding in findings
+        if finding.outcome is Outcome.INCONCLUSIVE
+    }
+    if Severity.FAIL in undecided:
         return Status.INCONCLUSIVE
-    undecided = Outcome.INCONCLUSIVE in outcomes and policy.on_inconclusive is Severity.WARN
-    return Status.WARNED if undecided or Outcome.WARNED in outcomes else Status.PASSED
+    return Status.WARNED if Severity.WARN in undecided or Outcome.WARNED in outcomes else Status.PASSED
 
 
 def _waive(finding: Finding, waivers: tuple[Waiver, ...], today: date | None) -> Finding:

@@ -8,6 +8,7 @@ from functools import partial
 from msgspec import Struct
 
 from seatrial.core.comparison import Change, Comparison, Effect, Side
+from seatrial.core.data_wording import fold_tables
 from seatrial.core.document import (
     Block,
     Code,
@@ -92,6 +93,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *fold_evidence(comparison.evaluations, {finding.id for finding in verdict.findings}, telling.precision),
         *_fold_metrics(comparison, {finding.id for finding in verdict.findings}, labels, telling),
         *_fold_params(comparison, telling),
+        *fold_tables(comparison.tables),
         *_fold_pipeline(comparison, telling.pipeline),
         *_fold_stale(comparison),
         *_fold_problems(comparison),
@@ -281,7 +283,7 @@ def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
 
 
 def _tell_intervals(comparison: Comparison) -> str:
-    measured = [each.change for result in comparison.evaluations for each in result.overall]
+    measured = [each.change for result in comparison.evaluations if result.digest for each in result.overall]
     sizes = {change.interval.n for change in (*comparison.metrics, *measured) if change.interval}
     if not sizes:
         return ""
