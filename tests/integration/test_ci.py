@@ -304,14 +304,9 @@ def test_a_commit_on_top_of_the_change_is_measured(tmp_path: Path, forge: GitHub
     assert "merge base with main" in answer.out
 
 
-def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Path) -> None:
-    """`git checkout main` in a job of GitLab's measures nothing; a commit of a merge train is measured."""
-    scratch = Scratch.create(tmp_path / "project")
-    scratch.write({"seatrial.yaml": GATED})
-    base = scratch.measure(recall=0.8)
-    scratch.git("checkout", "-q", "-b", "feature")
-    head = scratch.measure(recall=0.1)
-    job = {
+def merge_request(base: str, head: str, **variables: str) -> dict[str, str]:
+    """The variables of a job of GitLab's for merge request 7 of project 1."""
+    return {
         "GITLAB_CI": "true",
         "CI_API_V4_URL": UNREACHABLE,
         "CI_SERVER_URL": UNREACHABLE,
@@ -325,7 +320,18 @@ def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Pat
         "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
         "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+        **variables,
     }
+
+
+def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Path) -> None:
+    """`git checkout main` in a job of GitLab's measures nothing; a commit of a merge train is measured."""
+    scratch = Scratch.create(tmp_path / "project")
+    scratch.write({"seatrial.yaml": GATED})
+    base = scratch.measure(recall=0.8)
+    scratch.git("checkout", "-q", "-b", "feature")
+    head = scratch.measure(recall=0.1)
+    job = merge_request(base, head)
     scratch.git("checkout", "-q", "main")
     for _ in range(2):
         answer = run_seatrial(scratch.directory, "ci", "--no-comment", "--no-check", env=job)
@@ -336,6 +342,19 @@ def test_a_checkout_of_the_target_is_not_taken_for_a_merge_request(tmp_path: Pat
     scratch.measure(recall=0.1)
     answer = run_seatrial(scratch.directory, "ci", "--no-comment", "--no-check", env=job)
     assert answer.code == 1
+
+
+@pytest.mark.parametrize(("source", "code", "said"), [("1", 4, "no token"), ("2", 0, "left out: a fork's pipeline")])
+def test_a_pipeline_of_a_fork_has_nothing_to_deliver(tmp_path: Path, source: str, code: int, said: str) -> None:
+    """On GitLab it has no token by design: that is said, and it is no failed delivery, as it is elsewhere."""
+    scratch = Scratch.create(tmp_path / "project")
+    scratch.write({"seatrial.yaml": GATED})
+    base = scratch.measure(recall=0.8)
+    head = scratch.measure(recall=0.9)
+    job = merge_request(base, head, CI_MERGE_REQUEST_SOURCE_PROJECT_ID=source)
+    answer = run_seatrial(scratch.directory, "ci", "--require-delivery", env=job)
+    assert answer.code == code
+    assert said in answer.err
 
 
 def test_a_baseline_whose_policy_is_a_link_is_not_without_policy(tmp_path: Path, forge: GitHubStandIn) -> None:

@@ -149,7 +149,9 @@ def _plan_deliveries(job: CIJob, request: CIRequest, measurement: Measurement, r
     reporter = _Reporter(job=job, request=request, measurement=measurement, report_dir=report_dir)
     steps: list[Step] = [("files", reporter.write_files), ("summary", reporter.write_summary)]
     wants_forge = request.check or (request.comment and job.change is not None)
-    if job.from_fork and job.system is System.GITHUB and wants_forge:
+    # GitHub gives a fork's job a token that can't write; GitLab runs it in the fork, mostly with none.
+    without_rights = job.from_fork and (job.system is System.GITHUB or not job.token)
+    if without_rights and wants_forge:
         steps.append(("comment and check", reporter.miss_rights))
     elif job.token:
         if request.check:
@@ -208,6 +210,11 @@ class _Reporter:
 
     def miss_rights(self) -> str:
         """What a fork's job is not asked to try: every attempt would be refused."""
+        if self.job.system is System.GITLAB:
+            return (
+                "left out: a fork's pipeline has no token of this project; the job's artifacts hold the report, "
+                "and a member who runs the merge request's pipeline here gets the note"
+            )
         return "left out: a pull request from a fork has a read-only token; the job summary shows the report"
 
     def miss_token(self) -> str:
