@@ -248,6 +248,13 @@ class Repository(Struct, frozen=True):
         listed = self._checked("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         return tuple(dict.fromkeys(path for path in listed.split("\0") if path))
 
+    def list_skipped(self) -> dict[str, str]:
+        """Tracked files that a sparse checkout leaves off the disk (the skip-worktree bit), and the blob of each."""
+        listed = self._checked("ls-files", "-z", "-t", "--stage")
+        entries = (entry.partition("\t") for entry in listed.split("\0") if entry.startswith("S "))
+        parted = ((meta.split(" "), path) for meta, _, path in entries)
+        return {path: meta[2] for meta, path in parted if meta[1].startswith("100")}
+
     def fetch_missing(self, sha: str, oids: Collection[str]) -> None:
         """Bring those of a commit's blobs that a partial clone left at its remote, by one fetch.
 

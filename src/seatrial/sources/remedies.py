@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from seatrial.core.metrics import Problem, State
 from seatrial.core.revision import Revision
-from seatrial.sources.dvcfiles import Project
+from seatrial.sources.dvcfiles import Project, list_entries
 
 
 def explain_missing(path: str, project: Project) -> Problem:
@@ -30,6 +30,23 @@ def explain_not_cached(path: str, revision: Revision, project: Project) -> Probl
         message=f"{path}: is kept in DVC's cache, and its bytes are not on this machine",
         hint=f"cd {shlex.quote(root)} && {command}" if root else command,
     )
+
+
+def explain_versioned(path: str, revision: Revision) -> Problem:
+    """A directory that DVC keeps by the versions of a cloud store: no digest says what is in it."""
+    return Problem(
+        state=State.MISSING_CACHE,
+        path=path,
+        message=f"{path}: is kept by the versions of a cloud store (version_aware), and not on this machine",
+        hint=f"dvc pull {shlex.quote(path)}"
+        if revision.sha is None
+        else f"git checkout {revision.sha[:7]} && dvc pull",
+    )
+
+
+def is_versioned(path: str, project: Project) -> bool:
+    """Whether DVC knows an output by versions of its files alone."""
+    return any(out == path and entry.keys() & {"files", "cloud"} for out, entry in list_entries(project))
 
 
 def group_by_project(paths: Iterable[str], roots: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, read_project
-from seatrial.sources.remedies import explain_missing, explain_not_cached
+from seatrial.sources.remedies import explain_missing, explain_not_cached, explain_versioned, is_versioned
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 
 
@@ -150,6 +150,8 @@ class _Content:
 
     def _read_cached(self, path: str) -> Mapping[str, bytes | Problem]:
         record = self._find_record(path)
+        if record and not record.digest and is_versioned(record.path, self._project):
+            return {path: explain_versioned(path, self._revision)}
         if record is None or not record.digest or path in self._project.uncached:
             return {path: explain_missing(path, self._project)}
         try:

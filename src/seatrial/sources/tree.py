@@ -127,14 +127,17 @@ class WorkTree:
     """The files on disk: what git tracks or would track, and, when asked for by name, ignored ones too.
 
     A symbolic link counts as what it leads to while that lies in the repository. A link that leads out of it, or into
-    `.git` (where CI keeps tokens), is not there.
+    `.git` (where CI keeps tokens), is not there. What a sparse checkout leaves off the disk is as the index has it.
     """
 
     def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._skipped: Mapping[str, str] | None = None
         self._root = repository.root
         self._real_root = os.path.realpath(repository.root).rstrip(os.sep)
         self._directories: dict[str, str] = {}
-        self._files = dict.fromkeys(sorted(repository.list_files()))
+        self._sorted = sorted(repository.list_files())
+        self._files = dict.fromkeys(self._sorted)
 
     def paths(self) -> Collection[str]:
         """Tracked files, and untracked ones that are not ignored; those deleted from the disk included."""
@@ -143,7 +146,21 @@ class WorkTree:
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that are on disk, ignored by git or not."""
         contents = {path: self._read_one(path) for path in paths}
-        return {path: content for path, content in contents.items() if content is not None}
+        found = {path: content for path, content in contents.items() if content is not None}
+        lost = [path for path in contents if path not in found and path in self._files]
+        return {**found, **self._read_skipped(lost)} if lost else found
+
+    def _read_skipped(self, paths: list[str]) -> Mapping[str, bytes]:
+        """The content of those that are off the disk because the checkout is sparse, not because they were deleted."""
+        skipped = self._list_skipped()
+        wanted = {path: skipped[path] for path in paths if path in skipped}
+        contents = self._repository.read_blobs(wanted.values(), limit=MAX_BYTES) if wanted else {}
+        return {path: _shorten(contents[oid]) for path, oid in wanted.items() if oid in contents}
+
+    def _list_skipped(self) -> Mapping[str, str]:
+        if self._skipped is None:
+            self._skipped = self._repository.list_skipped()
+        return self._skipped
 
     def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
         """The fingerprints of those that are on disk."""
@@ -158,7 +175,7 @@ class WorkTree:
         """The file, or all files on disk below the directory."""
         top = self.locate(path)
         if top is None:
-            return ()
+            return self._expand_skipped(path)
         if not top.is_dir():
             return (path,)
         found: list[str] = []
@@ -168,6 +185,11 @@ class WorkTree:
             below = path if relative == "." else f"{path}/{relative}"
             found.extend(f"{below}/{name}" if below else name for name in files)
         return tuple(sorted(found))
+
+    def _expand_skipped(self, path: str) -> tuple[str, ...]:
+        """The same for what is off the disk; git is only asked about what it tracks."""
+        tracked = (path,) if path in self._files else _select_below(self._sorted, path)
+        return tuple(file for file in tracked if file in self._list_skipped())
 
     def locate(self, path: str) -> Path | None:
         """Where a path is on disk, symbolic links followed; None where it isn't, or lies outside of the repository."""

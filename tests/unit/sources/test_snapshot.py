@@ -288,3 +288,29 @@ def test_one_side_takes_a_handful_of_processes(project: GitProject, monkeypatch:
     monkeypatch.setattr(subprocess.Popen, "__init__", count)
     assert len(read_snapshot(repository, revision).metrics) == 100
     assert not started  # the process that gives content has been running since the name was resolved
+
+
+def test_a_sparse_checkout_has_what_it_leaves_off_the_disk(project: GitProject) -> None:
+    """The index tells it; a file that was deleted is missing all the same."""
+    files = {"a/m.json": '{"x": 1}', "b/m.json": '{"x": 2}', "b/dir/n.json": '{"y": 3}', "top.json": '{"z": 4}'}
+    declared = "metrics: [a/m.json, b/m.json, b/dir, top.json]\n"
+    project.commit({".dvc/config": "", "dvc.yaml": declared, **files})
+    project.git("sparse-checkout", "set", "a")
+    assert not (project.root / "b").exists()
+    work_tree = Revision(name=WORK_TREE, sha=None)
+    whole = {"a/m.json": {("x",): 1}, "b/dir/n.json": {("y",): 3}, "b/m.json": {("x",): 2}, "top.json": {("z",): 4}}
+    assert {file.path: file.values for file in _read(project, work_tree).metrics} == whole
+    (project.root / "a" / "m.json").unlink()
+    lost = {file.path: file.problem.state for file in _read(project, work_tree).metrics if file.problem}
+    assert lost == {"a/m.json": State.MISSING}
+
+
+def test_what_a_cloud_store_versions_is_missing_by_that_reason(project: GitProject) -> None:
+    """A directory without a digest is not taken for one that nobody has made."""
+    entry = "outs:\n- path: d\n  hash: md5\n  files:\n  - {relpath: m.json, md5: x, cloud: {s: {version_id: v1}}}\n"
+    project.commit({".dvc/config": "", "dvc.yaml": "metrics: [d]\n", "d.dvc": entry})
+    (file,) = _read(project).metrics
+    assert file.problem
+    assert file.problem.state is State.MISSING_CACHE
+    assert "version_aware" in file.problem.message
+    assert "dvc pull" in file.problem.hint
