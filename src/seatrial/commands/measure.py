@@ -27,6 +27,7 @@ from seatrial.git import Repository
 
 if TYPE_CHECKING:
     from seatrial.commands.evidence import Gathered
+    from seatrial.core.data import TableDiff
 
 Progress = Callable[[str], None]
 
@@ -93,7 +94,8 @@ def measure(
         from seatrial.commands.fetching import Sides, bring_missing
 
         tables = tuple(evaluation.predictions for evaluation in wanted)
-        again = bring_missing(repository, Sides(base=base, head=head), tables, read.__wrapped__, fetching)
+        data = tuple(table.path for table in config.tables)
+        again = bring_missing(repository, Sides(base=base, head=head), (*tables, *data), read.__wrapped__, fetching)
         base, head, notes = again.base, again.head, again.notes
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
@@ -107,6 +109,8 @@ def measure(
     comparison = _look_into_directories(repository, comparison)
     if gathered:
         comparison, notes = replace(comparison, evaluations=gathered.results), (*notes, *gathered.notes)
+    if config.tables and (config.policy.tables or not selection.lean):
+        comparison = replace(comparison, tables=_compare_tables(repository, config, base, head))
     verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
     telling = Telling(
         show_all=selection.show_all,
@@ -125,6 +129,14 @@ def _gather_evidence(repository: Repository, config: Config, base: Snapshot | No
     from seatrial.commands.evidence import gather_evidence
 
     return gather_evidence(repository, config, base, head)
+
+
+def _compare_tables(
+    repository: Repository, config: Config, base: Snapshot | None, head: Snapshot
+) -> tuple[TableDiff, ...]:
+    from seatrial.commands.data import compare_tables
+
+    return compare_tables(repository, config.tables, base, head)
 
 
 def _look_into_directories(repository: Repository, comparison: Comparison) -> Comparison:

@@ -70,10 +70,10 @@ class DriftRule(Struct, frozen=True, kw_only=True):
 AnyTableRule = RowRule | SchemaRule | LeakRule | DriftRule
 
 _NAMES = {
-    Count.ADDED: "rows added",
-    Count.REMOVED: "rows removed",
-    Count.CHANGED: "rows changed",
-    Count.FLIPPED: "labels flipped",
+    Count.ADDED: "rows added to",
+    Count.REMOVED: "rows removed from",
+    Count.CHANGED: "rows changed in",
+    Count.FLIPPED: "labels flipped in",
 }
 
 
@@ -88,8 +88,19 @@ def judge_tables(rules: Iterable[AnyTableRule], tables: Iterable[TableDiff]) -> 
     by_name = {table.name: table for table in tables}
     judged = [(rule, by_name[rule.table]) for rule in rules if rule.table in by_name]
     findings = [finding for rule, table in judged for finding in _judge(rule, table)]
-    guarded = {rule.table for rule, _ in judged}
+    guarded = {name for rule, _ in judged for name in _list_tables(rule)}
     return findings + [_report_problem(table) for table in by_name.values() if table.problem and table.name in guarded]
+
+
+def _list_tables(rule: AnyTableRule) -> tuple[str, ...]:
+    """The tables without which a rule has no answer."""
+    match rule:
+        case LeakRule():
+            return rule.table, rule.other
+        case DriftRule():
+            return rule.table, rule.against
+        case RowRule() | SchemaRule():
+            return (rule.table,)
 
 
 def _judge(rule: AnyTableRule, table: TableDiff) -> list[Finding]:
@@ -141,7 +152,7 @@ _SAME = _Judged(Outcome.PASSED, "the same on both sides")
 
 def _judge_rows(rule: RowRule, table: TableDiff) -> Finding:
     judged = _NEW if table.new else _SAME if table.identical else _count_rows(rule, table)
-    return _find(rule, _NAMES[rule.count], rule.count.value, f"≤ {rule.most}", judged)
+    return _find(rule, f"{_NAMES[rule.count]} {table.name}", rule.count.value, f"≤ {rule.most}", judged)
 
 
 def _count_rows(rule: RowRule, table: TableDiff) -> _Judged:
@@ -179,11 +190,11 @@ def _judge_schema(rule: SchemaRule, table: TableDiff) -> Finding:
     else:
         told = "; ".join(parts[:3]) + (f" and {len(parts) - 3:,} more" if parts[3:] else "")
         judged = _Judged(breach(rule.severity), told)
-    return _find(rule, "columns", "schema", "the same columns", judged)
+    return _find(rule, f"columns of {table.name}", "schema", "the same columns", judged)
 
 
 def _judge_leak(rule: LeakRule, table: TableDiff) -> Finding:
-    name = f"keys shared with {rule.other}"
+    name = f"keys of {rule.table} in {rule.other}"
     leak = next((leak for leak in table.leaks if leak.other == rule.other), None)
     if leak is None:
         judged = _Judged(Outcome.INCONCLUSIVE, f"{table.name} or {rule.other} can't be read")
@@ -220,7 +231,7 @@ def find_limit(column: ColumnDrift, most: Decimal | None) -> float | None:
 
 
 def _judge_drift(rule: DriftRule, table: TableDiff) -> Finding:
-    name = f"drift from {rule.against}" if rule.against else "drift"
+    name = f"drift of {rule.table} from {rule.against}" if rule.against else f"drift of {rule.table}"
     limit = "PSI ≤ 0.1 or noise" if rule.most is None else f"PSI ≤ {rule.most:f}"
     drift = next((drift for drift in table.drifts if drift.against == rule.against), None)
     if drift is not None:

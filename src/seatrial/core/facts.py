@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from seatrial.core.data_facts import TableFacts
 from seatrial.core.evidence_facts import EvaluationFacts
 
 SCHEMA_VERSION = 1
@@ -133,3 +134,4 @@ class ReportFacts(Struct, frozen=True, kw_only=True):
     stale: tuple[StaleFacts, ...]
     problems: tuple[ProblemFacts, ...]
     evaluations: tuple[EvaluationFacts, ...]
+    tables: tuple[TableFacts, ...] = ()

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seatrial import __version__
 from seatrial.core.comparison import Change, Comparison, FileChange, SidedProblem, StageChange
+from seatrial.core.data_facts import state_table
 from seatrial.core.document import Document
 from seatrial.core.evidence_facts import state_evaluation
 from seatrial.core.facts import (
@@ -77,6 +78,7 @@ def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         stale=tuple(_state_stale(stage) for stage in comparison.stale),
         problems=tuple(_state_problem(sided) for sided in comparison.problems),
         evaluations=tuple(state_evaluation(result) for result in comparison.evaluations),
+        tables=tuple(state_table(table) for table in comparison.tables),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 from polars.datatypes import DataTypeClass
@@ -40,12 +41,16 @@ Types = tuple[DataTypeClass, ...]
 
 
 class OpenTable(Struct, frozen=True, kw_only=True, eq=False):
-    """One side of a table: its rows, none of them read yet, and the types of its columns."""
+    """One side of a table: its rows, none of them read yet, and the types of its columns.
+
+    `known` keeps the keys, which are needed more than once, unless there are many.
+    """
 
     table: DataTable
     rows: pl.LazyFrame
     kinds: Mapping[str, pl.DataType]
     size: int
+    known: dict[Types, pl.DataFrame] = msgspec.field(default_factory=dict)
 
     @classmethod
     def open(cls, source: bytes | Path, table: DataTable) -> OpenTable:
@@ -83,8 +88,20 @@ class OpenTable(Struct, frozen=True, kw_only=True, eq=False):
             chosen = self.rows if part.of == 1 else self.rows.filter(part.choose(self._spell_keys(types)))
             return chosen.select(columns).collect()
 
+    def check(self) -> None:
+        """CompareError where a key is missing or stands twice."""
+        for part in list_parts(self.size):
+            self.read_keys(self.key_types, part)
+
     def read_keys(self, types: Types, part: Part) -> pl.DataFrame:
         """The keys of a part as the columns key0, key1, …; CompareError where one is missing or stands twice."""
+        if part.of > 1:
+            return self._read_keys(types, part)
+        if types not in self.known:
+            self.known[types] = self._read_keys(types, part)
+        return self.known[types]
+
+    def _read_keys(self, types: Types, part: Part) -> pl.DataFrame:
         keys = self.read(self._spell_keys(types), types, part)
         names, path = self.table.key, self.table.path
         shown = keys.rename(dict(zip(keys.columns, names, strict=True)))
