@@ -129,7 +129,9 @@ def watch(command: Sequence[str], root: Path, scratch: Path) -> float:
     with (scratch / "output").open("wb") as output:
         process = _start(command, root, scratch, output, output)
         while process.poll() is None:
-            peak = max(peak, sum(map(_measure_process, _list_tree(process.pid))))
+            # A child that has not become another program yet has its parent's memory, which counts once.
+            held = dict(map(_measure_process, _list_tree(process.pid)))
+            peak = max(peak, sum(held.values()))
             time.sleep(0.001)
     return peak / 1024
 
@@ -156,13 +158,14 @@ def _list_tree(pid: int) -> list[int]:
     return found
 
 
-def _measure_process(pid: int) -> int:
-    """What a process holds in KB, a page that n of them share counting as 1/n."""
+def _measure_process(pid: int) -> tuple[bytes, int]:
+    """The command line of a process and what it holds in KB, a page that n of them share counting as 1/n."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    return 0
+        line = Path("/proc", str(pid), "cmdline").read_bytes()
+        for entry in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
+            if entry.startswith("Pss:"):
+                return line, int(entry.split()[1])
+    return b"", 0
 
 
 def make_repository(root: Path, projects: int, stages: int, values: int = 4) -> tuple[Path, str, str]:
