@@ -12,6 +12,7 @@ from typing import TypeAlias
 from seatrial.stats.influence import Undefined
 from seatrial.stats.paired import MIN_SUPPORT, Bounds, Estimate, Insufficient
 from seatrial.stats.proportions import mcnemar, normal_quantile, tango_interval, wilson_interval
+from seatrial.stats.spread import Spread
 
 # The values of the baseline and the candidate where at least one of them has none.
 Sides: TypeAlias = tuple[float | Undefined, float | Undefined]
@@ -31,16 +32,11 @@ class Squares:
     other_rows: int = 0
     has_strata: bool = False
 
-    @property
-    def se(self) -> float:
-        """Standard error of the mean influence, each stratum with its own n − 1."""
+    def find_spread(self, *, support: int) -> Spread:
+        """As `spread.find_spread` of the influences: each stratum has its own n − 1."""
         scatter = _unbias(self.total, self.rows) + _unbias(self.other, self.other_rows)
-        return math.sqrt(max(scatter, 0.0)) / (self.rows + self.other_rows)
-
-    @property
-    def method(self) -> str:
-        """How the standard error came about."""
-        return "DeLong, t" if self.has_strata else "influence functions, t"
+        se = math.sqrt(max(scatter, 0.0)) / (self.rows + self.other_rows)
+        return Spread(se=se, df=support - 1, method="DeLong, t" if self.has_strata else "influence functions, t")
 
 
 def _unbias(squares: float, rows: int) -> float:
@@ -49,41 +45,46 @@ def _unbias(squares: float, rows: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One model's metric: its value, the rarest rows, its squared influences; `hits` if it is a plain proportion."""
+    """One model's metric: its value, the rarest rows, its own spread; `hits` if it is a plain proportion."""
 
     value: float
     support: int
-    squares: Squares
+    spread: Spread | Undefined
     hits: int | None = None
     caution: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """Both sides on n rows, and the squares of the differences of their influences.
+    """Both sides on n rows, and the spread of their difference.
 
     `discordant` are the rows that only the candidate, and only the baseline, has right, if both sides are proportions
-    of the same rows. `same` is whether every answer is.
+    of the same rows. `same` is whether every answer is. `caution` joins those of the sides.
     """
 
     n: int
     base: Side
     head: Side
-    difference: Squares
+    difference: Spread | Undefined
     discordant: tuple[int, int] | None = None
     same: bool = False
+    caution: str = ""
 
 
 def conclude(outline: Outline, *, level: float = 0.95, bounds: Bounds = (None, None)) -> Estimate | Insufficient:
     """The estimate of head − base, or why there is none; `bounds` are those of the metric."""
     base, head = outline.base, outline.head
     support = min(base.support, head.support)
-    delta, se = head.value - base.value, outline.difference.se
+    delta = head.value - base.value
     if outline.same:
         return _join(outline, 0.0, (0.0, 0.0), (1.0, 1.0), math.inf, "identical", level, bounds)
     if support < MIN_SUPPORT:
         reason = f"it rests on {support} rows of its rarest kind, and {MIN_SUPPORT} are needed"
         return Insufficient(reason=reason, n=outline.n, base=base.value, head=head.value)
+    spread = outline.difference
+    if isinstance(spread, Undefined):
+        return Insufficient(reason=spread.reason, n=outline.n, base=base.value, head=head.value)
+    se, df = spread.se, spread.df
     if outline.discordant is not None:
         ends = tango_interval(*outline.discordant, support, level=level)
         test = mcnemar(*outline.discordant)
@@ -92,22 +93,21 @@ def conclude(outline: Outline, *, level: float = 0.95, bounds: Bounds = (None, N
         if delta or None in bounds:
             reason = _NO_SPREAD if delta else _NO_DIFFERENCE
             return Insufficient(reason=reason, n=outline.n, base=base.value, head=head.value)
-        reach = _reach_of_agreement(support, level=level, bounds=bounds)
+        reach = _reach_of_agreement(df + 1, level=level, bounds=bounds)
         tails = 0.5, 0.5
         return _join(outline, 0.0, (-reach, reach), tails, math.inf, "no disagreement, score", level, bounds)
     # Imported here because it costs more than numpy.
     from scipy.special import stdtr, stdtrit
 
-    df = support - 1
     reach = float(stdtrit(df, (1 + level) / 2)) * se
     tails = float(stdtr(df, delta / se)), float(stdtr(df, -delta / se))
-    return _join(outline, se, (delta - reach, delta + reach), tails, df, outline.difference.method, level, bounds)
+    return _join(outline, se, (delta - reach, delta + reach), tails, df, spread.method, level, bounds)
 
 
-def _reach_of_agreement(support: int, *, level: float, bounds: Bounds) -> float:
+def _reach_of_agreement(n: float, *, level: float, bounds: Bounds) -> float:
     """What Tango says of no disagreement, z²/(n + z²), on the metric's own scale."""
     square = normal_quantile((1 + level) / 2) ** 2
-    return ((bounds[1] or 0.0) - (bounds[0] or 0.0)) * square / (support + square)
+    return ((bounds[1] or 0.0) - (bounds[0] or 0.0)) * square / (n + square)
 
 
 def refuse(sides: Sides, *, n: int) -> Insufficient:
@@ -151,7 +151,7 @@ def _join(
         n=outline.n,
         support=min(base.support, head.support),
         method=method,
-        caution="; ".join(dict.fromkeys(side.caution for side in (base, head) if side.caution)),
+        caution="; ".join(dict.fromkeys(one for one in (base.caution, head.caution, outline.caution) if one)),
     )
 
 
@@ -160,17 +160,17 @@ def _own_interval(side: Side, *, level: float, bounds: Bounds) -> tuple[float, f
     if side.hits is not None:
         return wilson_interval(side.hits, side.support, level=level)
     low, high = (-math.inf if bounds[0] is None else bounds[0]), (math.inf if bounds[1] is None else bounds[1])
-    if side.support < MIN_SUPPORT:
+    if side.support < MIN_SUPPORT or isinstance(side.spread, Undefined):
         return low, high
-    se = side.squares.se
+    se, df = side.spread.se, side.spread.df
     if se > _ROUNDING * abs(side.value):
         from scipy.special import stdtrit
 
-        reach = float(stdtrit(side.support - 1, (1 + level) / 2)) * se
+        reach = float(stdtrit(df, (1 + level) / 2)) * se
         return max(side.value - reach, low), min(side.value + reach, high)
     if math.isinf(low) or math.isinf(high):
         return low, high
     # By rounding, the value may lie a little outside of its bounds.
     share = min(max((side.value - low) / (high - low), 0.0), 1.0)
-    ends = wilson_interval(share * side.support, side.support, level=level)
+    ends = wilson_interval(share * (df + 1), df + 1, level=level)
     return low + ends[0] * (high - low), low + ends[1] * (high - low)

@@ -8,24 +8,27 @@ ranks as of scores rounded to their bins, with a bound in the caution.
 A Partial's size does not depend on its rows: 64 bytes for a pair of thresholds, a few numbers for a loss, 32 bytes for
 each bin of scores. For slices keep one for each, with coarser bins, and merge those of the same key (`merge_slices`).
 
-Binary classification, regression and scores can be summed in parts; weights and clusters can not yet. A unit with
-several draws must be in one chunk as a whole.
+Binary classification, regression and scores can be summed in parts; weighted rows, multi-class and rankings can not
+yet. A unit with several draws must be in one chunk as a whole; a cluster may be in many, but memory grows with the
+number of clusters (see `partial_clusters`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seatrial.stats.binary import BinarySample
 from seatrial.stats.influence import Floats, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
 from seatrial.stats.outline import Outline, Side, Sides, Squares, conclude, refuse
 from seatrial.stats.paired import Estimate, Insufficient
-from seatrial.stats.partial_counts import DecisionCounts
+from seatrial.stats.partial_clusters import ClusterSide, ClusterSums, jackknife, sum_columns
+from seatrial.stats.partial_counts import DecisionCounts, encode
 from seatrial.stats.partial_moments import Differentiated, Moments, differentiate
 from seatrial.stats.partial_ranks import (
     PROBABILITY_EDGES,
@@ -33,11 +36,12 @@ from seatrial.stats.partial_ranks import (
     RankMetric,
     RankSquares,
     RankTable,
-    describe,
 )
 from seatrial.stats.regression import RegressionSample
 from seatrial.stats.sample import find_spec
 from seatrial.stats.scores import ScoreSample
+from seatrial.stats.spread import Spread
+from seatrial.stats.units import Grouping
 
 Key = TypeVar("Key", bound=Hashable)
 Chunk = BinarySample | RegressionSample | ScoreSample
@@ -69,6 +73,7 @@ class Partial:
     lowest: float
     highest: float
     tally: Tally
+    clusters: ClusterSums | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,38 +104,44 @@ def collect(
     *,
     edges: Floats = PROBABILITY_EDGES,
     centre: float = 0.0,
+    groups: NDArray[np.generic] | None = None,
 ) -> Partial:
     """Sum one chunk, both samples being of the same rows in the same order; none is fine.
 
     `edges` are the inner edges of the bins of scores; `centre` is taken from the truth before it is squared for R²,
     and should be near its mean (R² loses digits where it is many standard deviations away). Both must be the same for
-    all chunks. ValueError for samples that do not fit together, weights, and unknown metrics or settings.
+    all chunks. `groups` (n,) names each unit's cluster, where units are not independent of each other.
+    ValueError for samples that do not fit together, weights, and unknown metrics or settings.
     """
     _check_pair(base, head)
     for measure in measures:
         find_spec(base.task, measure)
-    moments, refused = {}, {}
-    for measure in measures:
-        if not isinstance(base, BinarySample) or measure.name in _LOSSES:
-            moments[measure], refused[measure] = _sum_losses(base, head, measure, centre=centre)
+    losses = {
+        measure: _list_losses(base, head, measure, centre=centre)
+        for measure in measures
+        if not isinstance(base, BinarySample) or measure.name in _LOSSES
+    }
     truth = base.truth if isinstance(base, RegressionSample) else np.empty(0)
     return Partial(
         task=base.task,
         n=base.size,
         counts=_count_decisions(base, head, measures),
-        moments=moments,
+        moments={measure: _sum_losses(rows) for measure, (rows, _) in losses.items()},
         ranks=_count_ranks(base, head, measures, edges),
         same={measure: _are_same(base, head, measure) for measure in measures},
-        refused=refused,
+        refused={measure: refused for measure, (_, refused) in losses.items()},
         centre=centre,
         lowest=float(truth.min()) if truth.size else np.inf,
         highest=float(truth.max()) if truth.size else -np.inf,
         tally=_tally(base, head),
+        clusters=None if groups is None else _sum_clusters(base, head, measures, losses, groups),
     )
 
 
 def merge(one: Partial, other: Partial) -> Partial:
     """The sums of both; in any order and grouping. ValueError if they are of other tasks, metrics, bins or centres."""
+    if (one.clusters is None) is not (other.clusters is None):
+        raise ValueError("sums with clusters and sums without can't be merged")
     if one.task is not other.task or one.same.keys() != other.same.keys() or one.centre != other.centre:
         raise ValueError("sums of other tasks, metrics or centres can't be merged")
     return Partial(
@@ -148,6 +159,7 @@ def merge(one: Partial, other: Partial) -> Partial:
         lowest=min(one.lowest, other.lowest),
         highest=max(one.highest, other.highest),
         tally=one.tally.merge(other.tally),
+        clusters=None if one.clusters is None or other.clusters is None else one.clusters.merge(other.clusters),
     )
 
 
@@ -171,23 +183,48 @@ def make_tables(partial: Partial) -> dict[Measure, RankTable]:
     return {measure: table for measure, table in tables.items() if isinstance(table, RankTable)}
 
 
-def collect_ranks(base: Chunk, head: Chunk, tables: Mapping[Measure, RankTable]) -> dict[Measure, RankSquares]:
-    """The second pass over one chunk; ValueError for samples that do not fit together."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RankSums:
+    """The second pass: squares by metric, and the sums of influences (clusters, 2) of both sides by cluster."""
+
+    squares: Mapping[Measure, RankSquares]
+    clusters: ClusterSums | None = None
+
+
+def collect_ranks(
+    base: Chunk, head: Chunk, tables: Mapping[Measure, RankTable], *, groups: NDArray[np.generic] | None = None
+) -> RankSums:
+    """The second pass over one chunk, with the same `groups`; ValueError for samples that do not fit together."""
     _check_pair(base, head)
     if not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
-        return {}
-    return {measure: table.square(base.label, base.score, head.score) for measure, table in tables.items()}
+        return RankSums(squares={})
+    squares = {measure: table.square(base.label, base.score, head.score) for measure, table in tables.items()}
+    if groups is None:
+        return RankSums(squares=squares)
+    grouping = Grouping.of(groups)
+    if grouping.code.size != base.size:
+        raise ValueError("groups are not one name for each unit")
+    sums = {
+        measure: sum_columns(
+            grouping.code, grouping.names.size, np.stack(table.look_up(base.label, base.score, head.score))
+        )
+        for measure, table in tables.items()
+    }
+    rows = np.bincount(grouping.code, minlength=grouping.names.size).astype(np.int64)
+    return RankSums(squares=squares, clusters=ClusterSums(names=grouping.names, rows=rows, sums=sums))
 
 
-def merge_ranks(one: Mapping[Measure, RankSquares], other: Mapping[Measure, RankSquares]) -> dict[Measure, RankSquares]:
-    """The sums of both; ValueError if they are of other metrics."""
-    if one.keys() != other.keys():
-        raise ValueError("sums of other metrics can't be merged")
-    return {measure: squares.merge(other[measure]) for measure, squares in one.items()}
+def merge_ranks(one: RankSums, other: RankSums) -> RankSums:
+    """The sums of both; ValueError if they are of other metrics, or only one has clusters."""
+    if one.squares.keys() != other.squares.keys() or (one.clusters is None) is not (other.clusters is None):
+        raise ValueError("sums of other metrics, or with and without clusters, can't be merged")
+    squares = {measure: squares.merge(other.squares[measure]) for measure, squares in one.squares.items()}
+    both = None if one.clusters is None or other.clusters is None else one.clusters.merge(other.clusters)
+    return RankSums(squares=squares, clusters=both)
 
 
 def finish(
-    partial: Partial, ranks: Mapping[Measure, RankSquares] | None = None, *, level: float = 0.95
+    partial: Partial, ranks: RankSums | None = None, *, level: float = 0.95
 ) -> dict[Measure, Estimate | Insufficient]:
     """The estimates of all metrics, in the order in which they were asked for.
 
@@ -196,7 +233,7 @@ def finish(
     answers: dict[Measure, Estimate | Insufficient] = {}
     for measure in partial.same:
         spec = SPECS[partial.task][measure.name]
-        found = _outline(partial, measure, {} if ranks is None else ranks)
+        found = _outline(partial, measure, RankSums(squares={}) if ranks is None else ranks)
         if isinstance(found, Outline):
             answers[measure] = conclude(found, level=level, bounds=(spec.low, spec.high))
         else:
@@ -231,19 +268,25 @@ def _are_same(base: Chunk, head: Chunk, measure: Measure) -> bool:
             return False
 
 
-def _count_decisions(base: Chunk, head: Chunk, measures: Sequence[Measure]) -> dict[Measure, DecisionCounts]:
+def _find_cuts(base: Chunk, head: Chunk, measures: Sequence[Measure]) -> dict[Measure, tuple[float, float]]:
+    """The thresholds of both sides for each metric of decisions."""
     if not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
         return {}
-    found: dict[tuple[float, float], DecisionCounts] = {}
-    counts = {}
-    for measure in measures:
-        if "at" in SPECS[Task.BINARY][measure.name].settings:
-            cuts = tuple(side.threshold if measure.at is None else measure.at for side in (base, head))
-            cut = (cuts[0], cuts[1])
-            if cut not in found:
-                found[cut] = DecisionCounts.of(base.label, base.score >= cut[0], head.score >= cut[1])
-            counts[measure] = found[cut]
-    return counts
+    return {
+        measure: (base.threshold, head.threshold) if measure.at is None else (measure.at, measure.at)
+        for measure in measures
+        if "at" in SPECS[Task.BINARY][measure.name].settings
+    }
+
+
+def _count_decisions(base: Chunk, head: Chunk, measures: Sequence[Measure]) -> dict[Measure, DecisionCounts]:
+    cuts = _find_cuts(base, head, measures)
+    if not cuts or not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
+        return {}
+    found = {
+        cut: DecisionCounts.of(base.label, base.score >= cut[0], head.score >= cut[1]) for cut in set(cuts.values())
+    }
+    return {measure: found[cut] for measure, cut in cuts.items()}
 
 
 def _count_ranks(base: Chunk, head: Chunk, measures: Sequence[Measure], edges: Floats) -> RankCounts | None:
@@ -266,8 +309,37 @@ def _tally(base: Chunk, head: Chunk) -> Tally:
     )
 
 
-def _sum_losses(base: Chunk, head: Chunk, measure: Measure, *, centre: float) -> tuple[Moments, tuple[int, int]]:
-    """The moments of (loss, difference and what the metric needs else), and the rows that have no loss."""
+def _sum_losses(rows: Floats) -> Moments:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Moments.of(rows)
+
+
+def _sum_clusters(
+    base: Chunk,
+    head: Chunk,
+    measures: Sequence[Measure],
+    losses: Mapping[Measure, tuple[Floats, tuple[int, int]]],
+    groups: NDArray[np.generic],
+) -> ClusterSums:
+    grouping = Grouping.of(groups)
+    if grouping.code.size != base.size:
+        raise ValueError("groups are not one name for each unit")
+    size = grouping.names.size
+    sums: dict[Measure, NDArray[Any]] = {
+        measure: sum_columns(grouping.code, size, rows) for measure, (rows, _) in losses.items()
+    }
+    of_cuts: dict[tuple[float, float], NDArray[np.int64]] = {}
+    for measure, cut in _find_cuts(base, head, measures).items():
+        if cut not in of_cuts and isinstance(base, BinarySample) and isinstance(head, BinarySample):
+            cells = encode(base.label, base.score >= cut[0], head.score >= cut[1])
+            of_cuts[cut] = np.bincount(grouping.code * 8 + cells, minlength=size * 8).reshape(size, 8).astype(np.int64)
+        sums[measure] = of_cuts[cut]
+    rows = np.bincount(grouping.code, minlength=size).astype(np.int64)
+    return ClusterSums(names=grouping.names, rows=rows, sums=sums)
+
+
+def _list_losses(base: Chunk, head: Chunk, measure: Measure, *, centre: float) -> tuple[Floats, tuple[int, int]]:
+    """Of each row (k, n) loss, difference and what the metric needs else; and how many rows have no loss."""
     before, after = (_lose(side, measure) for side in (base, head))
     refused = _count_refused(base, before, measure), _count_refused(head, after, measure)
     # A side without losses counts as the other one, whose value is then still right.
@@ -278,8 +350,7 @@ def _sum_losses(base: Chunk, head: Chunk, measure: Measure, *, centre: float) ->
         rows.append(np.abs(base.truth))
     if isinstance(base, RegressionSample) and measure.name == "r2":
         rows += [base.truth - centre, (base.truth - centre) ** 2]
-    with np.errstate(over="ignore", invalid="ignore"):
-        return Moments.of(np.stack(rows)), refused
+    return np.stack(rows), refused
 
 
 def _lose(side: Chunk, measure: Measure) -> Floats | None:
@@ -305,32 +376,35 @@ def _count_refused(side: Chunk, losses: Floats | None, measure: Measure) -> int:
     return side.size
 
 
-def _outline(partial: Partial, measure: Measure, ranks: Mapping[Measure, RankSquares]) -> Outline | Sides:
+def _outline(partial: Partial, measure: Measure, ranks: RankSums) -> Outline | Sides:
     if measure in partial.counts:
-        return partial.counts[measure].outline(measure, same=partial.same[measure])
+        cells = None if partial.clusters is None else partial.clusters.sums[measure]
+        return partial.counts[measure].outline(measure, same=partial.same[measure], by_cluster=cells)
     if partial.ranks is not None and measure.name in _RANKS:
         return _outline_ranks(partial, partial.ranks, measure, ranks)
     return _outline_losses(partial, measure)
 
 
-def _outline_ranks(
-    partial: Partial, counts: RankCounts, measure: Measure, ranks: Mapping[Measure, RankSquares]
-) -> Outline | Sides:
+def _outline_ranks(partial: Partial, counts: RankCounts, measure: Measure, ranks: RankSums) -> Outline | Sides:
     name = cast("RankMetric", measure.name)
     table = counts.table(name)
     if not isinstance(table, RankTable):
         return table
-    if measure not in ranks or int(ranks[measure].rows.sum()) != partial.n:
+    sums = ranks.squares.get(measure)
+    has_clusters = (ranks.clusters is None) is (partial.clusters is None)
+    if sums is None or int(sums.rows.sum()) != partial.n or not has_clusters:
         raise ValueError(f"{measure} needs the sums of a second pass over the same rows")
-    sums = ranks[measure]
-    of_head = sums.squares(sums.head, name)
-    return Outline(
-        n=partial.n,
-        base=describe(table.base, of_head),
-        head=describe(table.head, of_head),
-        difference=sums.squares(sums.difference, name),
-        same=partial.same[measure],
+    support = table.head.support
+    own: Spread | Undefined = sums.arrange(sums.head, name).find_spread(support=support)
+    apart: Spread | Undefined = sums.arrange(sums.difference, name).find_spread(support=support)
+    if ranks.clusters is not None:
+        mass = ranks.clusters.rows.astype(np.float64)
+        before, after = (ClusterSide(psi=psi, mass=mass, support=support) for psi in ranks.clusters.sums[measure].T)
+        own, apart = jackknife(after, None, n=partial.n), jackknife(after, before, n=partial.n)
+    base, head = (
+        Side(value=one.value, support=support, spread=own, caution=one.caution) for one in (table.base, table.head)
     )
+    return Outline(n=partial.n, base=base, head=head, difference=apart, same=partial.same[measure], caution=table.cost)
 
 
 def _outline_losses(partial: Partial, measure: Measure) -> Outline | Sides:
@@ -352,16 +426,35 @@ def _outline_moments(partial: Partial, measure: Measure, found: Differentiated) 
     moments, tally, n = partial.moments[measure], partial.tally, partial.n
     if not (np.isfinite(moments.mean).all() and np.isfinite(moments.scatter).all()):
         return _OVERFLOW, _OVERFLOW
-    of_head = Squares(total=moments.square(found.of_head), rows=n)
-    shares = tally.base_is_share and tally.head_is_share
+    own: Spread | Undefined = Squares(total=moments.square(found.of_head), rows=n).find_spread(support=n)
+    apart: Spread | Undefined = Squares(total=moments.square(found.of_difference), rows=n).find_spread(support=n)
+    shares = partial.clusters is None and tally.base_is_share and tally.head_is_share
+    if partial.clusters is not None:
+        before, after = _gather(partial.clusters, measure, moments, found)
+        own, apart = jackknife(after, None, n=n), jackknife(after, before, n=n)
+    is_share = partial.clusters is None and tally.head_is_share
     return Outline(
         n=n,
-        base=Side(value=found.base, support=n, squares=of_head),
-        head=Side(value=found.head, support=n, squares=of_head, hits=tally.hits if tally.head_is_share else None),
-        difference=Squares(total=moments.square(found.of_difference), rows=n),
+        base=Side(value=found.base, support=n, spread=own),
+        head=Side(value=found.head, support=n, spread=own, hits=tally.hits if is_share else None),
+        difference=apart,
         discordant=(tally.gained, tally.lost) if shares else None,
         same=partial.same[measure],
     )
+
+
+def _gather(
+    clusters: ClusterSums, measure: Measure, moments: Moments, found: Differentiated
+) -> tuple[ClusterSide, ClusterSide]:
+    """Both sides by cluster; the mass is the denominator's for the WAPE, and the rows for all else."""
+    sums: Floats = clusters.sums[measure]
+    apart = sums - clusters.rows[:, np.newaxis] * moments.mean
+    mass = sums[:, 2] if measure.name == "wape" else clusters.rows.astype(np.float64)
+    before, after = (
+        ClusterSide(psi=apart @ gradient, mass=mass, support=moments.n)
+        for gradient in (found.of_head - found.of_difference, found.of_head)
+    )
+    return before, after
 
 
 def _find_refusal(partial: Partial, measure: Measure) -> Undefined | None:

@@ -11,6 +11,7 @@ from seatrial.stats.binary import BinarySample
 from seatrial.stats.influence import Bools, Floats, Undefined
 from seatrial.stats.names import Measure
 from seatrial.stats.outline import Outline, Side, Sides, Squares
+from seatrial.stats.partial_clusters import ClusterSide, jackknife
 
 _LABEL = np.array([False, False, True, True])
 _DECISION = np.array([0.0, 1.0, 0.0, 1.0])
@@ -32,18 +33,22 @@ class DecisionCounts:
     @classmethod
     def of(cls, label: Bools, base: Bools, head: Bools) -> DecisionCounts:
         """Count rows (n,)."""
-        code = 4 * label.astype(np.uint8) + 2 * base + head
-        return cls(cells=np.bincount(code, minlength=8).astype(np.int64).reshape(2, 2, 2))
+        return cls(cells=np.bincount(encode(label, base, head), minlength=8).astype(np.int64).reshape(2, 2, 2))
 
     def merge(self, other: DecisionCounts) -> DecisionCounts:
         """The counts of both, exactly."""
         return DecisionCounts(cells=self.cells + other.cells)
 
-    def outline(self, measure: Measure, *, same: bool) -> Outline | Sides:
-        """The outline of a metric of decisions, or both sides where one of them has no value."""
+    def outline(self, measure: Measure, *, same: bool, by_cluster: NDArray[np.int64] | None = None) -> Outline | Sides:
+        """The outline of a metric of decisions, or both sides where one of them has no value.
+
+        `by_cluster` (clusters, 8) are the cells of each cluster, where rows are not independent.
+        """
         base, head = (_find(self.cells.sum(axis=axis), measure) for axis in (2, 1))
         if isinstance(base, Undefined) or isinstance(head, Undefined):
             return _value(base), _value(head)
+        if by_cluster is not None:
+            return self._outline_clusters(measure, base, head, by_cluster.reshape(-1, 2, 2, 2), same=same)
         apart = head.psi[:, np.newaxis, :] - base.psi[:, :, np.newaxis]
         squares = self.cells * apart**2
         among, hits = (np.array(one) for one in _SHARES.get(measure.name, ([[1, 1]] * 2, [[0, 0]] * 2)))
@@ -62,14 +67,54 @@ class DecisionCounts:
             n=n,
             base=base.side,
             head=head.side,
-            difference=difference,
+            difference=difference.find_spread(support=min(base.side.support, head.side.support)),
             discordant=discordant if is_share else None,
+            same=same,
+        )
+
+    def _outline_clusters(
+        self, measure: Measure, base: _Found, head: _Found, cells: NDArray[np.int64], *, same: bool
+    ) -> Outline:
+        n, beta = int(self.cells.sum()), 1.0 if measure.beta is None else measure.beta
+        sides = [
+            _gather(found, cells.sum(axis=axis), _mass(measure.name, beta)) for found, axis in ((base, 3), (head, 2))
+        ]
+        own = jackknife(sides[1], None, n=n)
+        return Outline(
+            n=n,
+            base=Side(value=base.side.value, support=base.side.support, spread=own),
+            head=Side(value=head.side.value, support=head.side.support, spread=own),
+            difference=jackknife(sides[1], sides[0], n=n),
             same=same,
         )
 
     def _are_among_the_same(self, among: NDArray[np.int64]) -> bool:
         """Whether both sides' proportions are of the same rows: no row is among those of one side alone."""
         return not self.cells[among[:, :, np.newaxis] != among[:, np.newaxis, :]].any()
+
+
+def encode(label: Bools, base: Bools, head: Bools) -> NDArray[np.uint8]:
+    """The cell (n,) of each row, 4·label + 2·baseline's decision + candidate's."""
+    code: NDArray[np.uint8] = 4 * label.astype(np.uint8) + 2 * base.astype(np.uint8) + head.astype(np.uint8)
+    return code
+
+
+def _gather(found: _Found, tables: NDArray[np.int64], mass: Floats) -> ClusterSide:
+    """One side by cluster, from tables (clusters, 2, 2)."""
+    return ClusterSide(
+        psi=np.asarray((tables * found.psi).sum(axis=(1, 2)), dtype=np.float64),
+        mass=np.asarray((tables * mass).sum(axis=(1, 2)), dtype=np.float64),
+        support=found.side.support,
+    )
+
+
+def _mass(name: str, beta: float) -> Floats:
+    """How much a row of each cell (2, 2) counts in the denominator of the metric, if that is a ratio of sums."""
+    if name in _SHARES:
+        return np.array(_SHARES[name][0], dtype=np.float64)
+    if name in {"f1", "f_beta"}:
+        return np.array([[0.0, 1.0], [beta**2, 1 + beta**2]])
+    return np.ones((2, 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,10 +142,9 @@ def _find(table: NDArray[np.int64], measure: Measure) -> _Found | Undefined:
     psi[filled] = found.psi / (sample.size * counts[filled]) * counts.sum()
     grid = psi.reshape(2, 2)
     support = _count_support(measure.name, table)
-    side = Side(value=found.value, support=support, squares=_square(measure.name, table, grid), hits=None)
-    if measure.name in _SHARES:
-        hits = int((table * np.array(_SHARES[measure.name][1])).sum())
-        side = Side(value=found.value, support=support, squares=side.squares, hits=hits)
+    hits = int((table * np.array(_SHARES[measure.name][1])).sum()) if measure.name in _SHARES else None
+    spread = _square(measure.name, table, grid).find_spread(support=support)
+    side = Side(value=found.value, support=support, spread=spread, hits=hits)
     return _Found(side=side, psi=grid)
 
 

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from seatrial.stats.binary import BinarySample
 from seatrial.stats.influence import Bools, Floats, Undefined
 from seatrial.stats.names import Measure
-from seatrial.stats.outline import Side, Sides, Squares
+from seatrial.stats.outline import Sides, Squares
 
 RankMetric: TypeAlias = Literal["roc_auc", "average_precision"]
-# Inner edges of bins for probabilities: 4,096 bins, 128 KiB of counts. An AUC is then within about 1/8,192.
-PROBABILITY_EDGES: Floats = np.arange(1, 4096) / 4096
+# Inner edges of bins for probabilities: exact 0 and 1, which many models give, and 4,096 between; 128 KiB of counts.
+PROBABILITY_EDGES: Floats = np.concatenate(([np.nextafter(0.0, 1.0)], np.arange(1, 4096) / 4096, [1.0]))
 _FEW_MISPLACED = 5
 _NEAR_ONE = "so near to 1 that the interval may be too short"
 
@@ -82,11 +82,22 @@ class RankTable:
     base: Binned
     head: Binned
 
-    def square(self, label: Bools, base: Floats, head: Floats) -> RankSquares:
-        """The second pass over rows (n,)."""
+    @property
+    def cost(self) -> str:
+        """What the bins may have done to the values; empty if nothing."""
+        bound = max(self.base.bound, self.head.bound)
+        return f"scores were counted in bins: the value may be {bound:.1g} off" if bound else ""
+
+    def look_up(self, label: Bools, base: Floats, head: Floats) -> tuple[Floats, Floats]:
+        """Influences (n,) of rows (n,), of the baseline and of the candidate."""
         truth = label.astype(np.intp)
         before = self.base.psi[np.searchsorted(self.edges, base, side="right"), truth]
         after = self.head.psi[np.searchsorted(self.edges, head, side="right"), truth]
+        return before, after
+
+    def square(self, label: Bools, base: Floats, head: Floats) -> RankSquares:
+        """The second pass over rows (n,)."""
+        before, after = self.look_up(label, base, head)
         apart, positives = after - before, int(np.count_nonzero(label))
         return RankSquares(
             difference=_by_label(apart, label),
@@ -109,7 +120,7 @@ class RankSquares:
             difference=self.difference + other.difference, head=self.head + other.head, rows=self.rows + other.rows
         )
 
-    def squares(self, sums: Floats, name: RankMetric) -> Squares:
+    def arrange(self, sums: Floats, name: RankMetric) -> Squares:
         """By stratum for ROC AUC, in all for average precision."""
         if name == "average_precision":
             return Squares(total=float(sums.sum()), rows=int(self.rows.sum()))
@@ -117,13 +128,6 @@ class RankSquares:
         return Squares(
             total=float(sums[1]), rows=positives, other=float(sums[0]), other_rows=negatives, has_strata=True
         )
-
-
-def describe(binned: Binned, squares: Squares) -> Side:
-    """One side of the outline; the caution says what the bins cost."""
-    cost = f"scores were counted in bins: the value may be {binned.bound:.1g} off" if binned.bound else ""
-    caution = "; ".join(part for part in (binned.caution, cost) if part)
-    return Side(value=binned.value, support=binned.support, squares=squares, caution=caution)
 
 
 def _value(found: Binned | Undefined) -> float | Undefined:

@@ -34,6 +34,7 @@ from seatrial.stats.regression import RegressionSample
 from seatrial.stats.scores import ScoreSample
 
 Floats = NDArray[np.float64]
+Names = NDArray[np.generic]
 Answers = dict[Measure, Estimate | Insufficient]
 Part = tuple[Chunk, Chunk]
 SampleT = TypeVar("SampleT", BinarySample, RegressionSample, ScoreSample)
@@ -79,25 +80,31 @@ def scores(n: int, seed: int, *, graded: bool) -> tuple[ScoreSample, ScoreSample
     return ScoreSample.of(base), ScoreSample.of(head)
 
 
-def split(pair: tuple[SampleT, SampleT], pieces: int, seed: int) -> list[Part]:
-    """The rows shuffled and cut into pieces, of which some may be empty."""
+def cut(n: int, pieces: int, seed: int) -> list[NDArray[np.intp]]:
+    """Rows shuffled and cut into pieces, of which some may be empty."""
     rng = np.random.default_rng(seed)
-    order = rng.permutation(pair[0].size)
-    cuts = np.sort(rng.integers(0, order.size + 1, pieces - 1))
-    return [(pair[0].select(rows), pair[1].select(rows)) for rows in np.split(order, cuts)]
+    order = rng.permutation(n)
+    return np.split(order, np.sort(rng.integers(0, n + 1, pieces - 1)))
 
 
-def in_parts(parts: list[Part], measures: tuple[Measure, ...]) -> Answers:
-    """Both passes over the parts, the sums of the later half being merged first."""
+def split(pair: tuple[SampleT, SampleT], pieces: int, seed: int) -> list[Part]:
+    """The pieces of both samples."""
+    return [(pair[0].select(rows), pair[1].select(rows)) for rows in cut(pair[0].size, pieces, seed)]
+
+
+def in_parts(parts: list[Part], measures: tuple[Measure, ...], groups: list[Names] | None = None) -> Answers:
+    """Both passes over the parts, the sums of the later half being merged first; `groups` name the rows' clusters."""
     half = len(parts) // 2
+    names: list[Names | None] = [None] * len(parts) if groups is None else list(groups)
 
     def join(sums: list[Partial]) -> Partial:
         later = reduce(merge, reversed(sums[half:]))
         return reduce(merge, sums[:half], later)
 
-    whole = join([collect(base, head, measures, centre=30.0) for base, head in parts])
+    named = list(zip(parts, names, strict=True))
+    whole = join([collect(*part, measures, centre=30.0, groups=of_part) for part, of_part in named])
     tables = make_tables(whole)
-    ranks = reduce(merge_ranks, [collect_ranks(base, head, tables) for base, head in parts])
+    ranks = reduce(merge_ranks, [collect_ranks(*part, tables, groups=of_part) for part, of_part in named])
     return finish(whole, ranks)
 
 
@@ -140,6 +147,38 @@ def test_parts_of_scores_are_the_whole(n: int, seed: int, pieces: int, *, graded
     """The same holds for the mean of grades, and of right and wrong, which is a proportion."""
     pair = scores(n, seed, graded=graded)
     assert_alike(in_parts(split(pair, pieces, seed), SCORES), estimate(*pair, SCORES))
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(seed=st.integers(0, 99), pieces=st.integers(1, 7), clusters=st.integers(2, 40), text=st.booleans())
+def test_clusters_may_lie_in_many_parts(seed: int, pieces: int, clusters: int, *, text: bool) -> None:
+    """With clusters, named by numbers or text and spread over all parts, the jackknife is that of all rows at once."""
+    rng = np.random.default_rng(seed)
+    group: Names = rng.integers(0, clusters, 260)
+    group = group.astype(str) if text else group
+    groups = [group[rows] for rows in cut(260, pieces, seed)]
+
+    def check(pair: tuple[SampleT, SampleT], measures: tuple[Measure, ...]) -> None:
+        found = in_parts(split(pair, pieces, seed), measures, groups)
+        assert_alike(found, estimate(pair[0], pair[1], measures, groups=group))
+
+    check(binary(260, seed), BINARY)
+    check(regression(260, seed), REGRESSION)
+    check(scores(260, seed, graded=False), SCORES)
+
+
+def test_clusters_cost_the_same_however_many_metrics_share_a_threshold() -> None:
+    """Ten metrics of one threshold keep one table of counts for each cluster, merged or not."""
+    base, head = binary(500, 2)
+    group = np.arange(500) // 5
+    measures = tuple(measure for measure in DECISIONS if measure.at is None)
+    part = collect(base, head, measures, groups=group)
+    both = merge(part, collect(base, head, measures, groups=group + 50))
+    for sums in (part.clusters, both.clusters):
+        assert sums is not None
+        assert len({id(one) for one in sums.sums.values()}) == 1
+    assert both.clusters is not None
+    assert both.clusters.names.tolist() == list(range(150))
 
 
 def test_large_and_nearly_equal_models_keep_their_digits() -> None:
@@ -257,7 +296,16 @@ def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(ValueError, match="second pass"):
         finish(part)
     with pytest.raises(ValueError, match="other metrics"):
-        merge_ranks(collect_ranks(base, head, make_tables(part)), {})
+        merge_ranks(collect_ranks(base, head, make_tables(part)), collect_ranks(base, head, {}))
+    clustered = collect(base, head, BINARY, groups=np.arange(30))
+    with pytest.raises(ValueError, match="clusters and sums without"):
+        merge(part, clustered)
+    with pytest.raises(ValueError, match="by text and by numbers"):
+        merge(clustered, collect(base, head, BINARY, groups=np.arange(30).astype(str)))
+    with pytest.raises(ValueError, match="one name for each unit"):
+        collect(base, head, BINARY, groups=np.arange(29))
+    with pytest.raises(ValueError, match="second pass"):
+        finish(clustered, collect_ranks(base, head, make_tables(part)))
     with pytest.raises(ValueError, match="same task and units"):
         collect(base, head.select(slice(0, 5)), BINARY)
     with pytest.raises(ValueError, match="other truths"):
