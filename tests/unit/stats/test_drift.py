@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
@@ -36,6 +36,7 @@ def drifted(found: Drift | Undefined) -> Drift:
     return found
 
 
+@settings(deadline=None, derandomize=True)
 @given(counts)
 def test_jensen_shannon_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
     """The distance is scipy's in base 2."""
@@ -43,6 +44,7 @@ def test_jensen_shannon_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
     assert measure_jensen_shannon(base, head) == pytest.approx(float(jensenshannon(base, head, base=2)), abs=1e-7)
 
 
+@settings(deadline=None, derandomize=True)
 @given(samples, samples)
 def test_wasserstein_is_that_of_scipy(base: list[float], head: list[float]) -> None:
     """The distance is scipy's, of samples of unequal length and with ties."""

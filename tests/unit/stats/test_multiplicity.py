@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
@@ -28,12 +28,14 @@ def test_published_numbers() -> None:
     np.testing.assert_allclose(holm(np.array(P)[mix]), np.array(HOLM)[mix], atol=5e-7)
 
 
+@settings(deadline=None, derandomize=True)
 @given(probabilities.filter(bool))
 def test_benjamini_hochberg_is_that_of_scipy(p: list[float]) -> None:
     """The adjusted values equal scipy's."""
     np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p), rtol=1e-12)
 
 
+@settings(deadline=None, derandomize=True)
 @given(probabilities)
 def test_holm_is_its_definition(p: list[float]) -> None:
     """A test is rejected at any level exactly if it and all with smaller p pass their own thresholds."""
@@ -46,6 +48,7 @@ def test_holm_is_its_definition(p: list[float]) -> None:
         assert [bool(adjusted[at] <= level) for at in ranked] == [rank < passed for rank in range(len(p))]
 
 
+@settings(deadline=None, derandomize=True)
 @given(probabilities)
 def test_laws(p: list[float]) -> None:
     """Adjusting never lowers a p-value, keeps the order, and Holm is never below Benjamini–Hochberg."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
@@ -30,6 +30,7 @@ def test_the_mean_is_all_there_is() -> None:
     assert set(SPECS[Task.SCORES]) == {"mean"}
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5)), min_size=1, max_size=30),
     st.lists(st.floats(0.1, 9), min_size=5, max_size=5) | st.none(),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.stats.shrinkage import shrink
@@ -41,6 +41,7 @@ def test_published_meta_analysis() -> None:
     np.testing.assert_allclose(found.effect, found.centre + (np.array(risk) - found.centre) * weight)
 
 
+@settings(deadline=None, derandomize=True)
 @given(slices, st.none() | st.just(0.0))
 def test_effects_move_towards_the_centre(pairs: list[tuple[float, float]], centre: float | None) -> None:
     """No effect moves past the centre or away from it, and of equal effects the less certain moves further."""

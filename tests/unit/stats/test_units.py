@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.stats.units import Grouping, rows_of, spread
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.integers(-3, 3), max_size=30))
 def test_rows_find_their_unit_back(unit: list[int]) -> None:
     """The names are ascending and each row's code leads to its own name, however the rows are mixed."""
@@ -41,6 +42,7 @@ def test_weights_belong_to_units() -> None:
         grouping.take_common([2, 1, 3])
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.data())
 def test_rows_of_chosen_units(sizes: list[int], data: st.DataObject) -> None:
     """Choosing units gives their rows in the units' new order, and units may be chosen twice or not at all."""
