@@ -48,7 +48,7 @@ class Weighing:
             n_base=before.predictions.size if before else None,
             n_head=after.predictions.size,
             n_common=pairs.size if pairs else None,
-            labels_changed=pairs.labels_changed if pairs else 0,
+            labels_changed=pairs.labels_changed if pairs and not self._unpaired else 0,
             digest=pairs.digest if pairs and not self._unpaired else "",
             gaps=tuple(self._find_gap(match, grouping) for grouping in evaluation.gaps),
             flips=match.find_flips(),

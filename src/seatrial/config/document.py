@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -129,7 +130,8 @@ def _plain(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], nam
     # `!!int` alone or with `abc`, `!!timestamp x`, the thirteenth month, a number of 5,000 digits
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise ConfigError(f"{name}:{line}: `{node.value[:40]}` is not the value that it looks like") from None
-    return value
+    # A day is text here, with or without quotes.
+    return node.value if isinstance(value, date) else value
 
 
 def _plain_mapping(

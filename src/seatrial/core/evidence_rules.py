@@ -362,7 +362,8 @@ def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]
         reason = "none proven worse" if rule.not_harmed else "all within the limit"
         told = sum(each.harm is not None for each in slices)
         tail = f", {len(slices) - told:,} can't be judged" if told < len(slices) else ""
-        return [_summarise(rule, identity, outcome, f"{reason}, of {told:,}{tail}", result, ())]
+        words = f"{reason}, of {told:,}{tail}" if told else f"none of {len(slices):,} slices can be judged"
+        return [_summarise(rule, identity, outcome, words, result, ())]
     return [_summarise(rule, identity, outcome, _tell_worst(ranked, len(slices)), result, ranked)]
 
 

@@ -283,7 +283,9 @@ def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
 
 
 def _tell_intervals(comparison: Comparison) -> str:
-    measured = [each.change for result in comparison.evaluations if result.digest for each in result.overall]
+    measured = [
+        each.change for result in comparison.evaluations if result.n_common is not None for each in result.overall
+    ]
     sizes = {change.interval.n for change in (*comparison.metrics, *measured) if change.interval}
     if not sizes:
         return ""

@@ -81,8 +81,9 @@ def explain_damage(path: str) -> Iterator[None]:
 
 def miss_column(name: str, present: Sequence[str], path: str) -> CompareError:
     """The error for a column that a file has not, with the nearest of those that it has."""
-    nearest = difflib.get_close_matches(name, present, n=1)
-    guess = f"did you mean {nearest[0]!r}? " if nearest else ""
+    as_written = {one.lower(): one for one in present}
+    nearest = difflib.get_close_matches(name.lower(), as_written, n=1)
+    guess = f"did you mean {as_written[nearest[0]]!r}? " if nearest else ""
     return CompareError(
         f"{path} has no column {name!r}",
         hint=f"{guess}it has {', '.join(map(show_value, present[:20]))}{'…' if present[20:] else ''}",
