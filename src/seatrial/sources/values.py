@@ -33,9 +33,9 @@ def _bring_together(base: pl.Series, head: pl.Series) -> tuple[pl.Series, pl.Ser
     if one.is_temporal() and other.is_temporal() and pl.Time not in (one, other):
         return base.cast(pl.Datetime("us")), head.cast(pl.Datetime("us"))
     if one == pl.String and other.is_numeric():
-        return base.str.strip_chars().cast(other, strict=False), head
+        return _read_numbers(base, other), head
     if other == pl.String and one.is_numeric():
-        return base, head.str.strip_chars().cast(one, strict=False)
+        return base, _read_numbers(head, one)
     return base.cast(pl.String), head.cast(pl.String)
 
 
@@ -44,6 +44,17 @@ def _find_number_type(one: pl.DataType, other: pl.DataType) -> type[pl.DataType]
     if one.is_integer() and other.is_integer():
         return pl.Int128 if {pl.UInt64, pl.Int128} & {one.base_type(), other.base_type()} else pl.Int64
     return pl.Float32 if pl.Float32 in (one, other) else pl.Float64
+
+
+def _read_numbers(text: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Text as numbers of a type; a whole number may be written `1.0`."""
+    stripped = text.str.strip_chars()
+    numbers: pl.Series = stripped.cast(kind, strict=False)
+    if kind.is_integer():
+        spelled = stripped.cast(pl.Float64, strict=False)
+        whole = spelled.set(spelled != spelled.floor(), None).cast(kind, strict=False)
+        return numbers.fill_null(whole)
+    return numbers
 
 
 def _as_truth(values: pl.Series) -> pl.Series:
