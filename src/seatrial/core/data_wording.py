@@ -118,7 +118,7 @@ def _tell_examples(table: TableDiff) -> Iterable[Block]:
         if rows.count:
             more = f" and {rows.count - len(rows.examples):,} more" if rows.count > len(rows.examples) else ""
             yield Paragraph(line=(Text(f"{table.name}, {name}: {'; '.join(rows.examples)}{more}."),))
-    if len(table.relabelled) > 1:
+    if len(table.relabelled) > 1 and table.relabelled[0][1] > 1:
         told = ", ".join(f"{kind} in {count(number, 'row')}" for kind, number in table.relabelled)
         yield Paragraph(line=(Text(f"{table.name}, by label: {told}."),))
 

@@ -160,8 +160,8 @@ def diff_tables(base: OpenTable, head: OpenTable) -> TableDiff:
         removed=counts.removed.state(),
         changed=counts.changed.state(),
         flips=counts.flips.state(),
-        relabelled=tuple(counts.relabelled.most_common(_SHOWN)),
-        columns=tuple(ColumnChange(column=name, rows=rows) for name, rows in counts.columns.most_common() if rows),
+        relabelled=tuple(_rank(counts.relabelled)[:_SHOWN]),
+        columns=tuple(ColumnChange(column=name, rows=rows) for name, rows in _rank(counts.columns)),
     )
 
 
@@ -253,6 +253,11 @@ def _count_flips(keys: pl.DataFrame, labels: pl.DataFrame, counts: _Counts) -> N
 
 def _tell_flip(was: object, now: object) -> str:
     return f"{show_value(was)} → {show_value(now)}"
+
+
+def _rank(counts: Counter[str]) -> list[tuple[str, int]]:
+    """What was counted at all, the most frequent first, whatever the order in which it was met."""
+    return sorted(((name, rows) for name, rows in counts.items() if rows), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _list_keys(rows: pl.DataFrame) -> list[str]:

@@ -121,7 +121,7 @@ def table_of(rows: dict[int, tuple[int | None, float]]) -> OpenTable:
 
 
 @given(ROWS, ROWS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_difference_counts_what_plain_python_counts(
     before: dict[int, tuple[int | None, float]], after: dict[int, tuple[int | None, float]]
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_difference_counts_what_plain_python_counts(
 
 
 @given(ROWS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_table_does_not_differ_from_itself(rows: dict[int, tuple[int | None, float]]) -> None:
     """Whatever is in it, missing values included; and all of its keys are its own."""
     diff = diff_tables(table_of(rows), table_of(rows))
@@ -145,7 +145,7 @@ def test_a_table_does_not_differ_from_itself(rows: dict[int, tuple[int | None, f
 
 
 @given(ROWS, ROWS, st.integers(1, 7), st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_parts_add_up_to_the_whole(
     before: dict[int, tuple[int | None, float]], after: dict[int, tuple[int | None, float]], rows: int, values: int
 ) -> None:
