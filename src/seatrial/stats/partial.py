@@ -50,6 +50,7 @@ _RANKS = ("roc_auc", "average_precision")
 _LOSSES = ("log_loss", "brier")
 _NO_ROWS = Undefined(reason="there are no rows")
 _NO_PROBABILITIES = Undefined(reason="the scores are no probabilities: some lie outside of 0 to 1")
+_TOO_LARGE = Undefined(reason="its scores are too large to be squared or summed")
 _OVERFLOW = Undefined(reason="its errors are too large to be squared or summed")
 
 
@@ -425,7 +426,8 @@ def _outline_losses(partial: Partial, measure: Measure) -> Outline | Sides:
 def _outline_moments(partial: Partial, measure: Measure, found: Differentiated) -> Outline | Sides:
     moments, tally, n = partial.moments[measure], partial.tally, partial.n
     if not (np.isfinite(moments.mean).all() and np.isfinite(moments.scatter).all()):
-        return _OVERFLOW, _OVERFLOW
+        reason = _TOO_LARGE if measure.name == "mean" else _OVERFLOW
+        return reason, reason
     own: Spread | Undefined = Squares(total=moments.square(found.of_head), rows=n).find_spread(support=n)
     apart: Spread | Undefined = Squares(total=moments.square(found.of_difference), rows=n).find_spread(support=n)
     shares = partial.clusters is None and tally.base_is_share and tally.head_is_share
@@ -474,4 +476,4 @@ def _explain(measure: Measure, rows: int) -> Undefined:
     if measure.name == "mape":
         values = "1 true value is" if rows == 1 else f"{rows} true values are"
         return Undefined(reason=f"{values} 0, by which it would divide; wape sums before it divides")
-    return Undefined(reason="its scores are too large to be summed") if measure.name == "mean" else _OVERFLOW
+    return _TOO_LARGE if measure.name == "mean" else _OVERFLOW

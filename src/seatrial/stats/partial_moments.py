@@ -39,9 +39,11 @@ class Moments:
         n = self.n + other.n
         if n == 0:
             return self
-        apart = other.mean - self.mean
-        mean = self.mean + apart * (other.n / n)
-        scatter = self.scatter + other.scatter + np.outer(apart, apart) * (self.n / n * other.n)
+        # What overflows is not finite in the end, and is told then.
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = other.mean - self.mean
+            mean = self.mean + apart * (other.n / n)
+            scatter = self.scatter + other.scatter + np.outer(apart, apart) * (self.n / n * other.n)
         return Moments(n=n, mean=mean, scatter=scatter)
 
     def square(self, gradient: Floats) -> float:

@@ -64,9 +64,9 @@ class RegressionSample:
             return Undefined(reason="there are no rows")
         with np.errstate(over="ignore", invalid="ignore"):
             found = _pinball(self, quantile) if measure.name == "pinball" else _METRICS[measure.name](self)
-        # Checked last and at once: a sum that overflowed has spoiled the value or an influence.
-        if isinstance(found, Influence) and not (np.isfinite(found.value) and np.isfinite(found.psi).all()):
-            return _OVERFLOW
+            # Checked last and at once: a sum that overflowed has spoiled the value or an influence.
+            if isinstance(found, Influence) and not np.isfinite(found.value + found.psi @ found.psi):
+                return _OVERFLOW
         return found
 
     def select(self, units: Units) -> Self:

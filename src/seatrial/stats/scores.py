@@ -74,8 +74,8 @@ class ScoreSample:
             return share_influence(hits)
         with np.errstate(over="ignore", invalid="ignore"):
             found = mean_influence(self.mean, weight=self.weight)
-        if isinstance(found, Influence) and not np.isfinite(found.psi).all():
-            return Undefined(reason="its scores are too large to be summed")
+            if isinstance(found, Influence) and not np.isfinite(found.psi @ found.psi):
+                return Undefined(reason="its scores are too large to be squared or summed")
         return found
 
     def select(self, units: Units) -> Self:

@@ -145,6 +145,16 @@ def test_tables_without_rows_have_no_drift() -> None:
     assert compare_categories({}, {"a": 1}) == Undefined(reason="there are no rows")
 
 
+def test_one_bin_cannot_drift() -> None:
+    """A column of one category is as it was; a column without finite values has no distance, and no scale."""
+    found = drifted(compare_categories({"a": 5}, {"a": 7}))
+    assert (found.psi, found.psi_limit, found.jensen_shannon) == (0, 0.1, 0)
+    endless = drifted(compare_numbers([math.inf] * 4, [1.0] * 4))
+    assert (endless.wasserstein, endless.scale) == (None, None)
+    with pytest.raises(ValueError, match="fewer than 2 bins"):
+        compare_numbers([1.0], [1.0], bins=1)
+
+
 def test_counts_that_are_none_are_refused() -> None:
     """Unequal bins, negative or no counts are errors."""
     for base, head in (([1], [1, 2]), ([-1, 2], [1, 2]), ([0, 0], [1, 2])):

@@ -224,6 +224,31 @@ def test_reasons_survive_the_split() -> None:
     assert_alike(in_parts(split(constant, 3, 0), REGRESSION), estimate(*constant, REGRESSION))
 
 
+@pytest.mark.parametrize("n", [5, 30])
+@pytest.mark.parametrize("shift", [0.0, 0.25, -2.0])
+def test_differences_without_spread_are_told_alike(n: int, shift: float) -> None:
+    """Equal losses of other answers, and a constant difference, are what they are on the whole."""
+    truth = np.arange(n) * 2.0
+    base, head = truth + 1, truth - 1 + shift
+    pair = RegressionSample.of(truth, base), RegressionSample.of(truth, head)
+    assert_alike(in_parts(split(pair, 3, 1), REGRESSION[:1]), estimate(*pair, REGRESSION[:1]))
+    grades = ScoreSample.of(truth), ScoreSample.of(truth + shift)
+    assert_alike(in_parts(split(grades, 3, 1), SCORES), estimate(*grades, SCORES))
+
+
+def test_what_is_too_large_to_sum_is_told_alike() -> None:
+    """Numbers that overflow as they are squared or summed have no mean, within a part or as parts are merged."""
+    huge, other = ScoreSample.of([1.7e308] * 4), ScoreSample.of([1.6e308] * 4)
+    assert_alike(finish(collect(huge, other, SCORES)), estimate(huge, other, SCORES))
+    parts = split((ScoreSample.of([1e200, -1e200]), ScoreSample.of([2e200, -1e200])), 2, 5)
+    found = in_parts(parts, SCORES)[SCORES[0]]
+    assert isinstance(found, Insufficient)
+    assert found.reason == "its scores are too large to be squared or summed"
+    truth = np.zeros(4)
+    wild = RegressionSample.of(truth, [1e200, 0, 1, 2]), RegressionSample.of(truth, [0, 0, 1, 2])
+    assert_alike(finish(collect(*wild, REGRESSION[:2])), estimate(*wild, REGRESSION[:2]))
+
+
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 999), bins=st.integers(2, 40))
 def test_bins_falsify_ranks_by_no_more_than_their_bound(seed: int, bins: int) -> None:
@@ -304,6 +329,8 @@ def test_what_does_not_fit_together_is_refused() -> None:
         merge(clustered, collect(base, head, BINARY, groups=np.arange(30).astype(str)))
     with pytest.raises(ValueError, match="one name for each unit"):
         collect(base, head, BINARY, groups=np.arange(29))
+    with pytest.raises(ValueError, match="one name for each unit"):
+        collect_ranks(base, head, make_tables(part), groups=np.arange(29))
     with pytest.raises(ValueError, match="second pass"):
         finish(clustered, collect_ranks(base, head, make_tables(part)))
     with pytest.raises(ValueError, match="same task and units"):

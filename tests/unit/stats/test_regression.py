@@ -111,6 +111,7 @@ def test_perfect_predictions_have_no_influence() -> None:
         ("r2", [1], [2], "the true values are all the same"),
         ("r2", [0, 5e-324], [1, 2], "the true values are all but the same"),
         ("mse", [1e200, 0], [-1e200, 0], "its errors are too large to be squared or summed"),
+        ("mse", [1e100, 0], [-1e100, 0], "its errors are too large to be squared or summed"),
         ("rmse", [1e200, 0], [-1e200, 0], "its errors are too large to be squared or summed"),
         ("mae", [1.7e308, 0], [-1.7e308, 0], "its errors are too large to be squared or summed"),
     ],

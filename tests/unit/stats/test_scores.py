@@ -140,8 +140,9 @@ def test_select_and_likeness_know_the_draws() -> None:
 def test_what_has_no_value_says_why() -> None:
     """No units, and sums that overflow, are Undefined with the reason."""
     assert ScoreSample.of([]).measure(MEAN) == Undefined(reason="there are no rows")
-    huge = ScoreSample.of([1.7e308, 1.7e308])
-    assert huge.measure(MEAN) == Undefined(reason="its scores are too large to be summed")
+    for score in ([1.7e308, 1.7e308], [1e200, -1e200]):
+        found = ScoreSample.of(score).measure(MEAN)
+        assert found == Undefined(reason="its scores are too large to be squared or summed")
 
 
 @pytest.mark.parametrize(
