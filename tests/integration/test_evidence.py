@@ -586,14 +586,19 @@ class TestBadInput:
         assert found["reason"].startswith("of the baseline, p.parquet")
         assert reason in found["reason"]
 
-    @pytest.mark.parametrize(("base", "head", "outcome"), [(False, True, "inconclusive"), (True, False, "failed")])
-    def test_an_absent_file(self, project: Project, *, base: bool, head: bool, outcome: str) -> None:
-        """Predictions that are not there are said to be missing, on the side where they are."""
-        sides = [flights(0.2) if there else None for there in (base, head)]
-        answer = project.compare(sides[0], sides[1], BINARY + SAFE)
+    def test_an_absent_file(self, project: Project) -> None:
+        """Predictions that the candidate does not have are missing, and nothing passes."""
+        answer = project.compare(flights(0.2), None, BINARY + SAFE)
         (found,) = answer.facts["findings"]
-        assert found["outcome"] == outcome
+        assert found["outcome"] == "failed"
         assert "is not there at" in found["reason"]
+
+    def test_a_baseline_that_never_had_predictions(self, project: Project) -> None:
+        """The first ones have nothing to be compared with: that is told, and judged once they are on main."""
+        answer = project.compare(None, flights(0.2), BINARY + SAFE)
+        (found,) = answer.facts["findings"]
+        assert found["outcome"] == "not-judged"
+        assert "p.parquet: the baseline has none" in run_seatrial(project.scratch.directory, "compare").out
 
     @pytest.mark.parametrize("value", [0, 1])
     def test_one_class_only(self, project: Project, value: int) -> None:

@@ -45,6 +45,16 @@ class Answers(Struct, frozen=True, kw_only=True):
             raise SidedError(side, error) from None
 
 
+def has_predictions(repository: Repository, evaluation: Evaluation, side: Snapshot) -> bool:
+    """Whether a side has the file at all: as an output of DVC, here or elsewhere, or in git."""
+    from seatrial.sources.snapshot import locate_out, read_text
+
+    path = evaluation.predictions
+    if locate_out(repository, side.revision, path) is not None:
+        return True
+    return read_text(repository, side.revision, path) is not None
+
+
 def is_untouched(repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot) -> bool:
     """Whether values, threshold and predictions are the same: every difference is 0 then, and certain.
 

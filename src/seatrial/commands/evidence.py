@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seatrial.commands.answers import Answers, SidedError, is_untouched
+from seatrial.commands.answers import Answers, SidedError, has_predictions, is_untouched
 from seatrial.config import Config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
@@ -16,6 +16,7 @@ from seatrial.core.metrics import Interval, MetricId, Problem, Snapshot, State
 from seatrial.errors import CompareError
 from seatrial.git import Repository
 
+_OF_THE_EXTRA = ("numpy", "polars", "scipy", "scipy.special")
 _NOT_INSTALLED = "no intervals: install seatrial[stats]"
 
 
@@ -55,11 +56,16 @@ def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | Non
 
         # The candidate first: what is wrong on both sides is the candidate's to mend.
         after = Answers.read(repository, evaluation, head, Side.HEAD)
-        before = Answers.read(repository, evaluation, base, Side.BASE) if base else None
+        # A baseline that never had predictions is a first measurement; what it has and can't be read is not.
+        lacks = base is not None and not has_predictions(repository, evaluation, base)
+        before = Answers.read(repository, evaluation, base, Side.BASE) if base and not lacks else None
         weighing = Weighing(evaluation=evaluation, before=before, after=after)
         result = _count_uses(repository, evaluation, base, weighing.weigh())
-        return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=weighing.describe(result))
-    except ImportError:
+        notes = (f"{evaluation.predictions}: the baseline has none",) if lacks else weighing.describe(result)
+        return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=notes)
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_THE_EXTRA:
+            raise
         return _refuse(evaluation, Side.HEAD, CompareError(_NOT_INSTALLED, hint="pip install 'seatrial[stats]'"))
     except SidedError as error:
         return _refuse(evaluation, error.side, error.cause)
