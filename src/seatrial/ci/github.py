@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from seatrial.ci.job import BaselineHint, CIJob, Event, System
+from seatrial.ci.job import BaselineHint, CIJob, Event, Subject, System
 from seatrial.ci.variables import Env, read_ca_file, read_path, read_token, require, require_number
 from seatrial.errors import UsageError
 
@@ -81,19 +81,6 @@ class _AnyEvent:
     repository: _Repository | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
-    """What the event is about; the rest of a job is the same for all events."""
-
-    event: Event
-    change: int | None
-    head: str
-    head_name: str
-    base_name: str | None
-    baseline: BaselineHint
-    from_fork: bool = False
-
-
 def is_present(env: Env) -> bool:
     """Whether this is a job of GitHub Actions."""
     return env.get("GITHUB_ACTIONS") == "true"
@@ -107,29 +94,21 @@ def read_job(env: Env, checked_out: str) -> CIJob:
     """
     subject = _read_subject(env, checked_out)
     server = env.get("GITHUB_SERVER_URL") or "https://github.com"
-    project = require(env, "GITHUB_REPOSITORY")
     run, attempt = require_number(env, "GITHUB_RUN_ID"), require_number(env, "GITHUB_RUN_ATTEMPT")
     token, token_variable = read_token(env, "SEATRIAL_TOKEN", "GITHUB_TOKEN", "REPO_TOKEN")
     return CIJob(
         system=System.GITHUB,
-        event=subject.event,
-        change=subject.change,
-        head=subject.head,
-        head_name=subject.head_name,
-        base_name=subject.base_name,
-        baseline=subject.baseline,
+        **subject.list_fields(),
         run=f"{run}.{attempt}",
-        run_url=f"{server}/{project}/actions/runs/{run}/attempts/{attempt}",
+        run_url=f"{server}/{subject.project}/actions/runs/{run}/attempts/{attempt}",
         api_url=env.get("GITHUB_API_URL") or "https://api.github.com",
         web_url=server,
-        project=project,
         token=token,
         token_variable=token_variable,
         pipeline_id=None,
         ca_file=read_ca_file(env, "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
         summary_file=read_path(env, "GITHUB_STEP_SUMMARY"),
         output_file=read_path(env, "GITHUB_OUTPUT"),
-        from_fork=subject.from_fork,
     )
 
 
@@ -141,7 +120,7 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
             file.write(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
 
-def _read_subject(env: Env, checked_out: str) -> _Subject:
+def _read_subject(env: Env, checked_out: str) -> Subject:
     match require(env, "GITHUB_EVENT_NAME"):
         case "pull_request" | "pull_request_target" | "pull_request_review" | "pull_request_review_comment":
             return _read_pull_request(env, checked_out)
@@ -155,13 +134,14 @@ def _read_subject(env: Env, checked_out: str) -> _Subject:
             return _read_other(env, checked_out)
 
 
-def _read_pull_request(env: Env, checked_out: str) -> _Subject:
+def _read_pull_request(env: Env, checked_out: str) -> Subject:
     pull = _load(env, _PullRequestEvent).pull_request
     _refuse_target_tree(env, checked_out, pull.head.sha)
     base_repo = pull.base.repo.full_name if pull.base.repo else require(env, "GITHUB_REPOSITORY")
-    return _Subject(
+    return Subject(
         event="change",
         change=pull.number,
+        project=require(env, "GITHUB_REPOSITORY"),
         head=pull.head.sha,
         head_name=pull.head.ref,
         base_name=pull.base.ref,
@@ -187,7 +167,7 @@ def _refuse_target_tree(env: Env, checked_out: str, head: str | None) -> None:
         )
 
 
-def _read_push(env: Env, checked_out: str) -> _Subject:
+def _read_push(env: Env, checked_out: str) -> Subject:
     push = _load(env, _PushEvent)
     ref, default = require(env, "GITHUB_REF"), push.repository.default_branch
     if ref != f"{_BRANCH}{default}":
@@ -195,10 +175,11 @@ def _read_push(env: Env, checked_out: str) -> _Subject:
     if int(push.before, 16):
         baseline = BaselineHint(rule="commit", sha=push.before, reason=f"previous commit of {default}")
     else:
-        baseline = _first_parent(checked_out)
-    return _Subject(
+        baseline = BaselineHint.first_parent(checked_out)
+    return Subject(
         event="push",
         change=None,
+        project=require(env, "GITHUB_REPOSITORY"),
         head=checked_out,
         head_name=str(default),
         base_name=default,
@@ -206,11 +187,12 @@ def _read_push(env: Env, checked_out: str) -> _Subject:
     )
 
 
-def _read_merge_group(env: Env) -> _Subject:
+def _read_merge_group(env: Env) -> Subject:
     group = _load(env, _MergeGroupEvent).merge_group
-    return _Subject(
+    return Subject(
         event="other",
         change=None,
+        project=require(env, "GITHUB_REPOSITORY"),
         head=group.head_sha,
         head_name="merge queue",
         base_name=group.base_ref.removeprefix(_BRANCH),
@@ -218,15 +200,16 @@ def _read_merge_group(env: Env) -> _Subject:
     )
 
 
-def _read_comment(env: Env, checked_out: str) -> _Subject:
+def _read_comment(env: Env, checked_out: str) -> Subject:
     event = _load(env, _CommentEvent)
     if event.issue.pull_request is None:
         return _read_other(env, checked_out)
     _refuse_target_tree(env, checked_out, None)
     default = event.repository.default_branch
-    return _Subject(
+    return Subject(
         event="change",
         change=event.issue.number,
+        project=require(env, "GITHUB_REPOSITORY"),
         head=checked_out,
         head_name=f"#{event.issue.number}",
         base_name=default,
@@ -234,32 +217,29 @@ def _read_comment(env: Env, checked_out: str) -> _Subject:
     )
 
 
-def _read_other(env: Env, checked_out: str) -> _Subject:
+def _read_other(env: Env, checked_out: str) -> Subject:
     repository = _load(env, _AnyEvent).repository
     return _describe_branch(env, checked_out, repository.default_branch if repository else None, event="other")
 
 
-def _describe_branch(env: Env, checked_out: str, default: str | None, *, event: Event) -> _Subject:
+def _describe_branch(env: Env, checked_out: str, default: str | None, *, event: Event) -> Subject:
     ref = env.get("GITHUB_REF", "")
     on_side_branch = ref.startswith(_BRANCH) and ref != f"{_BRANCH}{default}"
-    return _Subject(
+    return Subject(
         event=event if ref.startswith(_BRANCH) else "other",
         change=None,
+        project=require(env, "GITHUB_REPOSITORY"),
         head=checked_out,
         head_name=env.get("GITHUB_REF_NAME") or checked_out[:7],
         base_name=default,
-        baseline=_merge_base(checked_out, default) if on_side_branch else _first_parent(checked_out),
+        baseline=_merge_base(checked_out, default) if on_side_branch else BaselineHint.first_parent(checked_out),
     )
 
 
 def _merge_base(checked_out: str, default: str | None) -> BaselineHint:
     if default is None:
-        return _first_parent(checked_out)
+        return BaselineHint.first_parent(checked_out)
     return BaselineHint(rule="merge-base", sha=None, reason=f"merge base with {default}")
-
-
-def _first_parent(checked_out: str) -> BaselineHint:
-    return BaselineHint(rule="first-parent", sha=checked_out, reason="first parent of the tested commit")
 
 
 def _load(env: Env, payload: type[Payload]) -> Payload:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial.ci.job import BaselineHint, CIJob, Event, System
+from seatrial.ci.job import BaselineHint, CIJob, Event, Subject, System
 from seatrial.ci.variables import (
     Env,
     read_ca_file,
@@ -24,20 +23,6 @@ from seatrial.errors import DeliveryError, UsageError
 DOTENV_BYTES = 5 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
-    """What the pipeline is about; the rest of a job is the same for all pipelines."""
-
-    event: Event
-    change: int | None
-    project: str
-    head: str
-    head_name: str
-    base_name: str | None
-    baseline: BaselineHint
-    from_fork: bool = False
-
-
 def is_present(env: Env) -> bool:
     """Whether this is a job of GitLab CI."""
     return env.get("GITLAB_CI") == "true"
@@ -50,25 +35,18 @@ def read_job(env: Env, checked_out: str) -> CIJob:
     token, token_variable = read_token(env, "SEATRIAL_TOKEN", "GITLAB_TOKEN", "REPO_TOKEN")
     return CIJob(
         system=System.GITLAB,
-        event=subject.event,
-        change=subject.change,
-        head=subject.head,
-        head_name=subject.head_name,
-        base_name=subject.base_name,
-        baseline=subject.baseline,
+        **subject.list_fields(),
         # Ids of pipelines and jobs grow over the whole server, so forks and retries fall into place.
         run=f"{pipeline}.{require_number(env, 'CI_JOB_ID')}",
         run_url=env.get("CI_JOB_URL") or require(env, "CI_PIPELINE_URL"),
         api_url=require(env, "CI_API_V4_URL"),
         web_url=require(env, "CI_SERVER_URL"),
-        project=subject.project,
         token=token,
         token_variable=token_variable,
         pipeline_id=pipeline,
         ca_file=read_ca_file(env, "REQUESTS_CA_BUNDLE", "CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE"),
         summary_file=None,
         output_file=read_path(env, "SEATRIAL_DOTENV"),
-        from_fork=subject.from_fork,
     )
 
 
@@ -93,7 +71,7 @@ def _to_variable(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
-def _read_subject(env: Env, checked_out: str) -> _Subject:
+def _read_subject(env: Env, checked_out: str) -> Subject:
     if env.get("CI_MERGE_REQUEST_IID"):
         return _read_merge_request(env, checked_out)
     branch, default = env.get("CI_COMMIT_BRANCH", ""), env.get("CI_DEFAULT_BRANCH") or None
@@ -102,9 +80,9 @@ def _read_subject(env: Env, checked_out: str) -> _Subject:
     return _read_default_branch(env, checked_out, default)
 
 
-def _read_merge_request(env: Env, checked_out: str) -> _Subject:
+def _read_merge_request(env: Env, checked_out: str) -> Subject:
     project = require(env, "CI_MERGE_REQUEST_PROJECT_ID")
-    return _Subject(
+    return Subject(
         event="change",
         change=require_number(env, "CI_MERGE_REQUEST_IID"),
         project=project,
@@ -130,18 +108,18 @@ def _choose_baseline(env: Env, checked_out: str) -> BaselineHint:
     )
 
 
-def _read_side_branch(env: Env, branch: str, default: str | None) -> _Subject:
+def _read_side_branch(env: Env, branch: str, default: str | None) -> Subject:
     """A branch pipeline; GitLab tells which open merge requests the branch belongs to."""
     project, change = _read_open_merge_request(env)
     hint = BaselineHint(rule="merge-base", sha=None, reason=f"merge base with {default}")
-    return _Subject(
+    return Subject(
         event="change" if change else _pushed(env),
         change=change,
         project=project,
         head=require_commit(env, "CI_COMMIT_SHA"),
         head_name=branch,
         base_name=default,
-        baseline=hint if default else _first_parent(require_commit(env, "CI_COMMIT_SHA")),
+        baseline=hint if default else BaselineHint.first_parent(require_commit(env, "CI_COMMIT_SHA")),
     )
 
 
@@ -158,25 +136,23 @@ def _read_open_merge_request(env: Env) -> tuple[str, int | None]:
     return project, int(number)
 
 
-def _read_default_branch(env: Env, checked_out: str, default: str | None) -> _Subject:
+def _read_default_branch(env: Env, checked_out: str, default: str | None) -> Subject:
     """A pipeline of the default branch, or of a tag."""
     branch = env.get("CI_COMMIT_BRANCH")
     before = read_commit(env, "CI_COMMIT_BEFORE_SHA") if branch else None
     reason = f"previous commit of {default}"
-    return _Subject(
+    return Subject(
         event=_pushed(env) if branch else "other",
         change=None,
         project=require(env, "CI_PROJECT_ID"),
         head=require_commit(env, "CI_COMMIT_SHA"),
         head_name=branch or require(env, "CI_COMMIT_REF_NAME"),
         base_name=default,
-        baseline=BaselineHint(rule="commit", sha=before, reason=reason) if before else _first_parent(checked_out),
+        baseline=BaselineHint(rule="commit", sha=before, reason=reason)
+        if before
+        else BaselineHint.first_parent(checked_out),
     )
 
 
 def _pushed(env: Env) -> Event:
     return "push" if env.get("CI_PIPELINE_SOURCE") == "push" else "other"
-
-
-def _first_parent(commit: str) -> BaselineHint:
-    return BaselineHint(rule="first-parent", sha=commit, reason="first parent of the tested commit")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 class System(str, Enum):
@@ -31,33 +31,50 @@ class BaselineHint:
     sha: str | None
     reason: str
 
+    @classmethod
+    def first_parent(cls, commit: str) -> BaselineHint:
+        """The commit that the tested one was made on top of."""
+        return cls(rule="first-parent", sha=commit, reason="first parent of the tested commit")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CIJob:
-    """What a job says of itself: its change, its commits, its forge, and the files it reads results from.
+class Subject:
+    """What a job is about: its change, its commits and what they are compared with.
 
     `head` is the commit to report on, which need not be the one that was checked out: GitHub and GitLab
-    measure a passing merge of it. `project` is where to post (`owner/name`, or GitLab's id or path),
-    `web_url` the server's address. `run` orders the reports of one change: `RUN.ATTEMPT`, both growing.
-    `token_variable` names the variable that held `token`, or the one to set where there is none.
+    measure a passing merge of it. `project` is where to post (`owner/name`, or GitLab's id or path).
     """
 
-    system: System
     event: Event
     change: int | None
+    project: str
     head: str
     head_name: str
     base_name: str | None
     baseline: BaselineHint
+    from_fork: bool = False
+
+    def list_fields(self) -> dict[str, Any]:
+        """All that it says, by name, for the job that has it."""
+        return {name.name: getattr(self, name.name) for name in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CIJob(Subject):
+    """A job's subject with the job itself: its forge, and the files it reads results from.
+
+    `web_url` is the server's address. `run` orders the reports of one change: `RUN.ATTEMPT`, both growing.
+    `token_variable` names the variable that held `token`, or the one to set where there is none.
+    """
+
+    system: System
     run: str
     run_url: str
     api_url: str
     web_url: str
-    project: str
     token: str | None
     token_variable: str
     pipeline_id: int | None
     ca_file: str | None
     summary_file: Path | None
     output_file: Path | None
-    from_fork: bool
