@@ -17,32 +17,36 @@ import polars as pl
 from seatrial.errors import CompareError
 
 _SHOWN = 5
+# The content, a file that holds it, or the files of a directory.
+Source = bytes | Path | tuple[Path, ...]
 
 
-def _scan_parquet(source: bytes | Path) -> pl.LazyFrame:
+def _scan_parquet(source: Source) -> pl.LazyFrame:
     # No globbing and no partitions by folder name: the path is one file, whatever characters it has.
     return pl.scan_parquet(_stream(source), glob=False, hive_partitioning=False)
 
 
-def _scan_csv(source: bytes | Path) -> pl.LazyFrame:
+def _scan_csv(source: Source) -> pl.LazyFrame:
     # All as text: a guessed type would turn the key "007" into 7.
     return pl.scan_csv(_stream(source), glob=False, infer_schema=False)
 
 
-def _scan_json_lines(source: bytes | Path) -> pl.LazyFrame:
+def _scan_json_lines(source: Source) -> pl.LazyFrame:
+    if isinstance(source, tuple):
+        return pl.concat([_scan_json_lines(one) for one in source], how="vertical_relaxed")
     content = source if isinstance(source, bytes) else source.read_bytes()
     return pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None)
 
 
-def _scan_arrow(source: bytes | Path) -> pl.LazyFrame:
+def _scan_arrow(source: Source) -> pl.LazyFrame:
     return pl.scan_ipc(_stream(source), glob=False, hive_partitioning=False)
 
 
-def _stream(source: bytes | Path) -> io.BytesIO | Path:
-    return io.BytesIO(source) if isinstance(source, bytes) else source
+def _stream(source: Source) -> io.BytesIO | list[Path]:
+    return io.BytesIO(source) if isinstance(source, bytes) else [source] if isinstance(source, Path) else list(source)
 
 
-_FORMATS: dict[str, Callable[[bytes | Path], pl.LazyFrame]] = {
+_FORMATS: dict[str, Callable[[Source], pl.LazyFrame]] = {
     ".parquet": _scan_parquet,
     ".csv": _scan_csv,
     ".jsonl": _scan_json_lines,
@@ -52,7 +56,7 @@ _FORMATS: dict[str, Callable[[bytes | Path], pl.LazyFrame]] = {
 }
 
 
-def scan_table(source: bytes | Path, path: str) -> pl.LazyFrame:
+def scan_table(source: Source, path: str) -> pl.LazyFrame:
     """The rows of a file, none of them read yet; `path` is its name in the project, and tells the format.
 
     `source` is the content, or a file that holds it under any name (DVC's cache names files by digest).
@@ -91,14 +95,18 @@ def miss_column(name: str, present: Sequence[str], path: str) -> CompareError:
 
 
 def refuse_rows(
-    mask: pl.Series, rows: pl.DataFrame, key: Sequence[str], what: str, path: str, *, hint: str = ""
+    mask: pl.Series, rows: pl.DataFrame, key: Sequence[str], what: str, path: str, *, hint: str = "", among: int = 0
 ) -> None:
-    """CompareError if the mask (n,) marks any row, naming how many and the first one's key."""
+    """CompareError if the mask (n,) marks any row, naming how many and the first one's key.
+
+    `among` is the number of all rows where these are a part of them.
+    """
     count = int(mask.sum())
     if count:
         first = rows.row(int(mask.arg_max() or 0), named=True)
         named = ", ".join(f"{name}={show_value(first[name])}" for name in key)
-        raise CompareError(f"{path}: {what} in {count:,} of {rows.height:,} rows, first at {named}", hint=hint)
+        found = f"in at least {count:,} of {among:,} rows" if among else f"in {count:,} of {rows.height:,} rows, first"
+        raise CompareError(f"{path}: {what} {found} at {named}", hint=hint)
 
 
 def find_key_type(name: str, kind: pl.DataType, path: str) -> type[pl.DataType]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import polars as pl
-from msgspec import Struct, field
+from msgspec import Struct
 
 from seatrial.config.evaluations import Columns
 from seatrial.errors import CompareError
 from seatrial.sources.frames import (
+    Source,
     explain_damage,
     find_key_type,
     miss_column,
@@ -61,32 +61,30 @@ class Predictions(Struct, frozen=True, kw_only=True, eq=False):
         return [name for name in self.table.columns if name.startswith("key")]
 
 
-class Pairs(Struct, frozen=True, kw_only=True, eq=False):
-    """The rows that both sides hold, in the order of their keys.
+class Overlap(Struct, frozen=True, kw_only=True, eq=False):
+    """What two evaluation sets have in common.
 
-    `base` and `head` are tables of one shape: the answers of each side beside the truth, the weights, the clusters and
-    the slices, which are the candidate's on both, so that both models are held against the newest truth.
-    `digest` (SHA-256) is of the common keys and labels: the evaluation set without the models.
+    `digest` (SHA-256) is of the common keys and labels: the evaluation set without the models. `only_base` and
+    `only_head` are the first few keys that one side alone holds.
     """
 
-    base: Predictions
-    head: Predictions
     n_base: int
     n_head: int
+    n_common: int
     labels_changed: int
     digest: str
-    only_base: tuple[str, ...] = field(default=())
-    only_head: tuple[str, ...] = field(default=())
+    only_base: tuple[str, ...] = ()
+    only_head: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """How many rows both sides hold."""
-        return self.head.size
+        return self.n_common
 
     @property
     def same_keys(self) -> bool:
         """Whether both sides hold the same keys."""
-        return self.n_base == self.size == self.n_head
+        return self.n_base == self.n_common == self.n_head
 
     @property
     def same_evaluation_set(self) -> bool:
@@ -94,19 +92,47 @@ class Pairs(Struct, frozen=True, kw_only=True, eq=False):
         return self.same_keys and not self.labels_changed
 
 
+class Pairs(Overlap, frozen=True, kw_only=True, eq=False):
+    """The rows that both sides hold, in the order of their keys.
+
+    `base` and `head` are tables of one shape: the answers of each side beside the truth, the weights, the clusters and
+    the slices, which are the candidate's on both, so that both models are held against the newest truth.
+    """
+
+    base: Predictions
+    head: Predictions
+
+
 def read_predictions(
-    source: bytes | Path, *, path: str, task: Task, columns: Columns, cuts: Cuts | None = None
+    source: Source, *, path: str, task: Task, columns: Columns, cuts: Cuts | None = None
 ) -> Predictions:
     """Read and check one side; `path` is the file's name in the project, and tells its format.
 
-    `source` is the content, or a file that holds it under any name (DVC's cache names files by digest).
+    `source` is the content, or the file or files that hold it under any name (DVC's cache names files by digest).
     Raises CompareError if the file can't be read, lacks a column, or holds a row that can't be used.
     """
     cut = cuts or Cuts()
-    raw = _read_table(source, path, (*_list_columns(columns), *cut.columns), cut.where)
+    with explain_damage(path):
+        raw = select_columns(source, path, columns, cut).collect()
     if raw.is_empty():
-        raise CompareError(f"{path} has no rows", hint="was the evaluation run on an empty set?")
-    check = _Check(path=path, raw=raw, columns=columns)
+        raise miss_rows(path)
+    return check_rows(raw, path=path, task=task, columns=columns, cuts=cut)
+
+
+def miss_rows(path: str) -> CompareError:
+    """The error for a file without rows."""
+    return CompareError(f"{path} has no rows", hint="was the evaluation run on an empty set?")
+
+
+def check_rows(
+    raw: pl.DataFrame, *, path: str, task: Task, columns: Columns, cuts: Cuts, among: int = 0
+) -> Predictions:
+    """Check the rows that `select_columns` gives; CompareError for one that can't be used.
+
+    `among` is the number of all rows where these are a part of them.
+    """
+    cut = cuts
+    check = _Check(path=path, raw=raw, columns=columns, among=among)
     for name in dict.fromkeys(_list_columns(columns)):
         check.refuse(raw[name].is_null(), f"column {name!r} is empty", hint=_UNFINISHED)
     keys = [_as_key(raw[name], path).alias(f"key{i}") for i, name in enumerate(columns.key)]
@@ -150,6 +176,7 @@ def pair_predictions(base: Predictions, head: Predictions, *, needed: bool = Tru
         head=Predictions(path=head.path, task=head.task, table=shared),
         n_base=before.height,
         n_head=after.height,
+        n_common=rows.height,
         labels_changed=changed,
         digest=_digest(rows.select(*keys, *truth)),
         only_base=() if whole else show_keys(before.join(rows, on=keys, how="anti"), keys),
@@ -167,17 +194,15 @@ def _list_columns(columns: Columns) -> tuple[str, ...]:
     return (*columns.key, *(name for name in single if name), *probabilities)
 
 
-def _read_table(
-    source: bytes | Path, path: str, names: tuple[str, ...], where: tuple[tuple[str, str], ...]
-) -> pl.DataFrame:
-    with explain_damage(path):
-        table = scan_table(source, path)
-        present = table.collect_schema().names()
-        for name in names:
-            if name not in present:
-                raise miss_column(name, present, path)
-        conditions = [_parse_condition(table, name, text, path) for name, text in where]
-        return table.select(*dict.fromkeys(names), *conditions).collect()
+def select_columns(source: Source, path: str, columns: Columns, cuts: Cuts) -> pl.LazyFrame:
+    """What is needed of a file, as it stands there; call it, and read from it, within `explain_damage`."""
+    table = scan_table(source, path)
+    present = table.collect_schema().names()
+    names = dict.fromkeys((*_list_columns(columns), *cuts.columns))
+    for name in names:
+        if name not in present:
+            raise miss_column(name, present, path)
+    return table.select(*names, *(_parse_condition(table, name, text, path) for name, text in cuts.where))
 
 
 def _parse_condition(table: pl.LazyFrame, name: str, text: str, path: str) -> pl.Expr:
@@ -203,10 +228,11 @@ class _Check(Struct, frozen=True, kw_only=True, eq=False):
     path: str
     raw: pl.DataFrame
     columns: Columns
+    among: int = 0
 
     def refuse(self, mask: pl.Series, what: str, *, hint: str = "") -> None:
         """Raise if the mask (n,) marks any row, naming how many and the first one's key."""
-        refuse_rows(mask, self.raw, self.columns.key, what, self.path, hint=hint)
+        refuse_rows(mask, self.raw, self.columns.key, what, self.path, hint=hint, among=self.among)
 
     def number(self, name: str | None) -> pl.Series:
         """A column of finite numbers."""
