@@ -161,7 +161,7 @@ def _write_project(directory: Path, root: Path, entries: list[_Entry]) -> list[s
     dvc = directory / ".dvc"
     dvc.mkdir()
     # The user's own settings are found by DVC itself.
-    settings = {name: _read_settings(root / ".dvc" / name) for name in ("config", "config.local")}
+    settings = {name: read_settings(root / ".dvc" / name) for name in ("config", "config.local")}
     _set(settings["config.local"], "core", {"no_scm": "true", "analytics": "false", "check_update": "false"})
     _set(settings["config.local"], "cache", {"dir": str(open_cache(root).directories[0])})
     for name, parser in settings.items():
@@ -173,7 +173,7 @@ def _write_project(directory: Path, root: Path, entries: list[_Entry]) -> list[s
     return [posixpath.join(f"out{number}", entry.below).rstrip("/") for number, entry in enumerate(entries)]
 
 
-def _read_settings(file: Path) -> RawConfigParser:
+def read_settings(file: Path) -> RawConfigParser:
     """DVC's settings with every path made absolute; empty where there is no such file."""
     from configparser import RawConfigParser
 
