@@ -67,7 +67,7 @@ class Insufficient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Inference:
+class Inference:
     """What a method says of a difference; the fields are those of Estimate."""
 
     se: float
@@ -97,20 +97,22 @@ def paired_interval(
     """
     support = min(base.support, head.support)
     if support < max(min_support, 2):
-        return _insufficient(base, head, f"it rests on {support} rows of its rarest kind, and {min_support} are needed")
+        return explain_insufficient(
+            base, head, f"it rests on {support} rows of its rarest kind, and {min_support} are needed"
+        )
     spread = find_spread(head, base, clusters)
     if isinstance(spread, Undefined):
-        return _insufficient(base, head, spread.reason)
+        return explain_insufficient(base, head, spread.reason)
     if clusters is None and _is_paired_share(base, head):
         found = _compare_shares(base, head, se=spread.se, level=level)
     elif spread.se <= _ROUNDING * abs(head.value - base.value):
         if head.value != base.value or None in bounds:
-            return _insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
+            return explain_insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
         found = _agree(spread, bounds, level=level)
     else:
         found = _student(head.value - base.value, spread, level=level)
     own = own_interval(head, level=level, clusters=clusters, bounds=bounds, min_support=min_support)
-    return _join(base, head, found, own, level=level)
+    return join_estimate(base, head, found, own, level=level)
 
 
 def identical(
@@ -121,9 +123,9 @@ def identical(
     bounds: Bounds = (None, None),
 ) -> Estimate:
     """The estimate for a candidate whose every answer is the baseline's: no difference, and no doubt."""
-    found = _Inference(se=0.0, low=0.0, high=0.0, p_lower=1.0, p_higher=1.0, df=math.inf, method="identical")
+    found = Inference(se=0.0, low=0.0, high=0.0, p_lower=1.0, p_higher=1.0, df=math.inf, method="identical")
     own = own_interval(one, level=level, clusters=clusters, bounds=bounds)
-    return _join(one, one, found, own, level=level)
+    return join_estimate(one, one, found, own, level=level)
 
 
 def own_interval(
@@ -161,33 +163,33 @@ def _is_paired_share(base: Influence, head: Influence) -> bool:
     return base.hits is not None and head.hits is not None and is_same(base.strata, head.strata)
 
 
-def _compare_shares(base: Influence, head: Influence, *, se: float, level: float) -> _Inference:
+def _compare_shares(base: Influence, head: Influence, *, se: float, level: float) -> Inference:
     if base.hits is None or head.hits is None:
         raise ValueError("the metric is no plain proportion")
     gained = int(np.count_nonzero(head.hits & ~base.hits))
     lost = int(np.count_nonzero(base.hits & ~head.hits))
     low, high = tango_interval(gained, lost, head.support, level=level)
     test = mcnemar(gained, lost)
-    return _Inference(
+    return Inference(
         se=se, low=low, high=high, p_lower=test.lower, p_higher=test.higher, df=math.inf, method="Tango score"
     )
 
 
-def _agree(spread: Spread, bounds: Bounds, *, level: float) -> _Inference:
+def _agree(spread: Spread, bounds: Bounds, *, level: float) -> Inference:
     """For models that no row tells apart: what Tango and McNemar say of no disagreement, on the metric's own scale."""
     square = normal_quantile((1 + level) / 2) ** 2
     reach = ((bounds[1] or 0.0) - (bounds[0] or 0.0)) * square / (spread.df + 1 + square)
-    return _Inference(
+    return Inference(
         se=0.0, low=-reach, high=reach, p_lower=0.5, p_higher=0.5, df=math.inf, method="no disagreement, score"
     )
 
 
-def _student(delta: float, spread: Spread, *, level: float) -> _Inference:
+def _student(delta: float, spread: Spread, *, level: float) -> Inference:
     # Imported here because it costs more than numpy.
     from scipy.special import stdtr
 
     reach = _t_quantile(spread.df, (1 + level) / 2) * spread.se
-    return _Inference(
+    return Inference(
         se=spread.se,
         low=delta - reach,
         high=delta + reach,
@@ -204,7 +206,10 @@ def _t_quantile(df: float, probability: float) -> float:
     return float(stdtrit(df, probability))
 
 
-def _join(base: Influence, head: Influence, found: _Inference, own: tuple[float, float], *, level: float) -> Estimate:
+def join_estimate(
+    base: Influence, head: Influence, found: Inference, own: tuple[float, float], *, level: float
+) -> Estimate:
+    """What a method says of a difference, with both values and the candidate's `own` interval."""
     return Estimate(
         base=base.value,
         head=head.value,
@@ -225,5 +230,6 @@ def _join(base: Influence, head: Influence, found: _Inference, own: tuple[float,
     )
 
 
-def _insufficient(base: Influence, head: Influence, reason: str) -> Insufficient:
+def explain_insufficient(base: Influence, head: Influence, reason: str) -> Insufficient:
+    """No interval for this reason; both values are known."""
     return Insufficient(reason=reason, n=head.psi.size, base=base.value, head=head.value)

@@ -18,6 +18,7 @@ from seatrial.stats.influence import (
     Undefined,
     check_weight,
     count_effective,
+    is_same,
     mean_influence,
     ratio_influence,
 )
@@ -77,17 +78,8 @@ class RegressionSample:
     def answers_like(self, other: Self, measure: Measure) -> bool:
         """Whether truths, predictions and weights are equal; the settings of `measure` are the same for both sides."""
         find_spec(self.task, measure)
-        return (
-            np.array_equal(self.prediction, other.prediction)
-            and np.array_equal(self.truth, other.truth)
-            and _equal_weights(self.weight, other.weight)
-        )
-
-
-def _equal_weights(one: Floats | None, other: Floats | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(one, other)
+        names = ("prediction", "truth", "weight")
+        return all(is_same(getattr(self, name), getattr(other, name)) for name in names)
 
 
 def _mse(sample: RegressionSample) -> Influence | Undefined:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seatrial.stats.influence import Floats, Influence, Undefined, count_effective, ratio_influence
+from seatrial.stats.influence import Floats, Influence, Undefined, count_effective, is_same, ratio_influence
 from seatrial.stats.names import DEFAULT_CUTOFF, Measure, Task
 from seatrial.stats.sample import Units, find_spec
 from seatrial.stats.units import Grouping, Ints, rows_of, spread
@@ -106,12 +106,8 @@ class RankingSample:
     def answers_like(self, other: Self, measure: Measure) -> bool:
         """Whether each query has the same documents with the same scores and relevances, and all weights are equal."""
         find_spec(self.task, measure)
-        if self.weight is None or other.weight is None:
-            same_weight = self.weight is other.weight
-        else:
-            same_weight = np.array_equal(self.weight, other.weight)
-        pairs = ((self.start, other.start), (self.document, other.document), (self.relevance, other.relevance))
-        return same_weight and np.array_equal(self.score, other.score) and all(np.array_equal(*pair) for pair in pairs)
+        names = ("start", "document", "relevance", "score", "weight")
+        return all(is_same(getattr(self, name), getattr(other, name)) for name in names)
 
 
 def _find_rows(start: Ints, units: Units) -> tuple[Units, Ints]:

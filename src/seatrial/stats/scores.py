@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seatrial.stats.influence import Floats, Influence, Undefined, check_weight, mean_influence, share_influence
+from seatrial.stats.influence import (
+    Floats,
+    Influence,
+    Undefined,
+    check_weight,
+    is_same,
+    mean_influence,
+    share_influence,
+)
 from seatrial.stats.names import Measure, Task
 from seatrial.stats.sample import Units, find_spec
 from seatrial.stats.units import Grouping
@@ -91,12 +99,8 @@ class ScoreSample:
     def answers_like(self, other: Self, measure: Measure) -> bool:
         """Whether means, numbers and scatter of the draws, and weights are equal unit by unit."""
         find_spec(self.task, measure)
-        if self.weight is None or other.weight is None:
-            same_weight = self.weight is other.weight
-        else:
-            same_weight = np.array_equal(self.weight, other.weight)
-        pairs = ((self.mean, other.mean), (self.draws, other.draws), (self.scatter, other.scatter))
-        return same_weight and all(np.array_equal(one, two) for one, two in pairs)
+        names = ("mean", "draws", "scatter", "weight")
+        return all(is_same(getattr(self, name), getattr(other, name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

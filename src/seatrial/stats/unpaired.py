@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from seatrial.stats.estimates import sort_slices
 from seatrial.stats.influence import Influence, Undefined
 from seatrial.stats.names import Measure
-from seatrial.stats.paired import MIN_SUPPORT, Bounds, Estimate, Insufficient, own_interval
+from seatrial.stats.paired import (
+    MIN_SUPPORT,
+    Bounds,
+    Estimate,
+    Inference,
+    Insufficient,
+    explain_insufficient,
+    join_estimate,
+    own_interval,
+)
 from seatrial.stats.proportions import normal_quantile, wilson_interval
 from seatrial.stats.sample import Sample, find_spec
 from seatrial.stats.spread import Clusters, Spread, find_spread
@@ -97,11 +106,11 @@ def unpaired_interval(
     support = min(base.support, head.support)
     if support < max(min_support, 2):
         reason = f"it rests on {support} rows of its rarest kind, and {min_support} are needed"
-        return _insufficient(base, head, reason)
+        return explain_insufficient(base, head, reason)
     spreads = [find_spread(one, clusters=each) for one, each in zip((base, head), clusters, strict=True)]
     for side, spread in zip(("baseline", "candidate"), spreads, strict=True):
         if isinstance(spread, Undefined):
-            return _insufficient(base, head, f"{side}: {spread.reason}")
+            return explain_insufficient(base, head, f"{side}: {spread.reason}")
     known = [spread for spread in spreads if isinstance(spread, Spread)]
     shares = [_count(one) for one in (base, head) if one.hits is not None and clusters == (None, None)]
     if len(shares) == 2:
@@ -109,26 +118,9 @@ def unpaired_interval(
     elif any(spread.se for spread in known):
         found = _welch(head.value - base.value, known, level=level)
     else:
-        return _insufficient(base, head, _NO_SPREAD)
+        return explain_insufficient(base, head, _NO_SPREAD)
     own = own_interval(head, level=level, clusters=clusters[1], bounds=bounds, min_support=min_support)
-    return Estimate(
-        base=base.value,
-        head=head.value,
-        delta=head.value - base.value,
-        se=found.se,
-        low=found.low,
-        high=found.high,
-        p_lower=found.p_lower,
-        p_higher=found.p_higher,
-        head_low=own[0],
-        head_high=own[1],
-        level=level,
-        df=found.df,
-        n=head.psi.size,
-        support=support,
-        method=found.method,
-        caution="; ".join(dict.fromkeys(side.caution for side in (base, head) if side.caution)),
-    )
+    return join_estimate(base, head, found, own, level=level)
 
 
 def newcombe_interval(before: tuple[int, int], after: tuple[int, int], *, level: float = 0.95) -> tuple[float, float]:
@@ -143,17 +135,6 @@ def newcombe_interval(before: tuple[int, int], after: tuple[int, int], *, level:
     return low, delta + math.hypot(high_1 - share_1, share_0 - low_0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Inference:
-    se: float
-    low: float
-    high: float
-    p_lower: float
-    p_higher: float
-    df: float
-    method: str
-
-
 def _estimate(base: Side, head: Side, measure: Measure, *, level: float) -> Estimate | Insufficient:
     before, after = base.sample.measure(measure), head.sample.measure(measure)
     spec = find_spec(head.sample.task, measure)
@@ -166,7 +147,7 @@ def _estimate(base: Side, head: Side, measure: Measure, *, level: float) -> Esti
     return Insufficient(reason="; ".join(reasons), n=head.sample.size, base=values[0], head=values[1])
 
 
-def _welch(delta: float, spreads: Sequence[Spread], *, level: float) -> _Inference:
+def _welch(delta: float, spreads: Sequence[Spread], *, level: float) -> Inference:
     # Imported here because it costs more than numpy.
     from scipy.special import stdtr, stdtrit
 
@@ -175,7 +156,7 @@ def _welch(delta: float, spreads: Sequence[Spread], *, level: float) -> _Inferen
     # In shares of the whole variance, so that very small ones do not vanish as they are squared.
     df = 1 / sum((square / se**2) ** 2 / spread.df for square, spread in zip(squares, spreads, strict=True))
     reach = float(stdtrit(df, (1 + level) / 2)) * se
-    return _Inference(
+    return Inference(
         se=se,
         low=delta - reach,
         high=delta + reach,
@@ -186,7 +167,7 @@ def _welch(delta: float, spreads: Sequence[Spread], *, level: float) -> _Inferen
     )
 
 
-def _compare_shares(before: tuple[int, int], after: tuple[int, int], *, level: float) -> _Inference:
+def _compare_shares(before: tuple[int, int], after: tuple[int, int], *, level: float) -> Inference:
     """Newcombe's interval, and the score test with the pooled share (Pearson's χ² of the 2 × 2 table)."""
     # Imported here because it costs more than numpy.
     from scipy.special import ndtr
@@ -195,7 +176,7 @@ def _compare_shares(before: tuple[int, int], after: tuple[int, int], *, level: f
     pooled = (before[0] + after[0]) / (before[1] + after[1])
     spread = math.sqrt(pooled * (1 - pooled) * (1 / before[1] + 1 / after[1]))
     z = (after[0] / after[1] - before[0] / before[1]) / spread if spread else 0.0
-    return _Inference(
+    return Inference(
         # What a reader plans by: that of a normal distribution with this interval, which is never 0.
         se=(high - low) / 2 / normal_quantile((1 + level) / 2),
         low=low,
@@ -210,7 +191,3 @@ def _compare_shares(before: tuple[int, int], after: tuple[int, int], *, level: f
 def _count(share: Influence) -> tuple[int, int]:
     """The hits of a plain proportion, and the units that it is among."""
     return int(np.count_nonzero(share.hits if share.hits is not None else ())), share.support
-
-
-def _insufficient(base: Influence, head: Influence, reason: str) -> Insufficient:
-    return Insufficient(reason=reason, n=head.psi.size, base=base.value, head=head.value)
