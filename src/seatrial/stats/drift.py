@@ -198,13 +198,25 @@ def _numbers(values: ArrayLike) -> Floats:
 
 
 def _find_edges(values: Floats, bins: int) -> Floats:
-    """Inner edges at the quantiles, each a value of the baseline's; a value belongs to the bin that it ends.
+    """Inner edges at the quantiles, halfway to the next value that the baseline has; a value on one is below it.
 
-    A value so frequent that quantiles coincide is a bin by itself, so that what was constant is seen to move down too.
+    Were they the values themselves, a column of few values that is only scaled anew would leave all of its bins. A
+    value so frequent that quantiles coincide is a bin by itself, so that what was constant is seen to move down too.
     """
-    inner = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
+    known = np.sort(values)
+    inner = known[(np.arange(1, bins) * known.size - 1) // bins]
     edges, times = np.unique(inner, return_counts=True)
-    return np.union1d(edges, np.nextafter(edges[times > 1], -np.inf))
+    above = known[np.minimum(np.searchsorted(known, edges, side="right"), known.size - 1)]
+    frequent = edges[times > 1]
+    below = known[np.maximum(np.searchsorted(known, frequent, side="left") - 1, 0)]
+    lower = np.minimum(_halve(below, frequent), np.nextafter(frequent, -np.inf))
+    return np.union1d(_halve(edges, above), lower)
+
+
+def _halve(low: Floats, high: Floats) -> Floats:
+    """Halfway between finite values; the lower one where that is as near as it gets."""
+    middle = low / 2 + high / 2
+    return np.where(np.isfinite(middle) & (middle < high), np.maximum(middle, low), low)
 
 
 def _scale_distance(base: Floats, head: Floats) -> tuple[float | None, float | None]:
