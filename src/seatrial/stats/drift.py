@@ -204,19 +204,17 @@ def _find_edges(values: Floats, bins: int) -> Floats:
     value so frequent that quantiles coincide is a bin by itself, so that what was constant is seen to move down too.
     """
     known = np.sort(values)
-    inner = known[(np.arange(1, bins) * known.size - 1) // bins]
-    edges, times = np.unique(inner, return_counts=True)
+    edges, times = np.unique(known[(np.arange(1, bins) * known.size - 1) // bins], return_counts=True)
+    below = known[np.maximum(np.searchsorted(known, edges, side="left") - 1, 0)]
     above = known[np.minimum(np.searchsorted(known, edges, side="right"), known.size - 1)]
-    frequent = edges[times > 1]
-    below = known[np.maximum(np.searchsorted(known, frequent, side="left") - 1, 0)]
-    lower = np.minimum(_halve(below, frequent), np.nextafter(frequent, -np.inf))
-    return np.union1d(_halve(edges, above), lower)
-
-
-def _halve(low: Floats, high: Floats) -> Floats:
-    """Halfway between finite values; the lower one where that is as near as it gets."""
-    middle = low / 2 + high / 2
-    return np.where(np.isfinite(middle) & (middle < high), np.maximum(middle, low), low)
+    # The smallest and the largest have a neighbour on one side alone: as much room is left on the other.
+    with np.errstate(invalid="ignore"):
+        upper = edges / 2 + np.where(above > edges, above, edges + (edges - below)) / 2
+        lower = edges / 2 + np.where(below < edges, below, edges - (above - edges)) / 2
+    # Between infinite values, and beside a constant, there is no room.
+    upper = np.where(np.isfinite(upper) & (upper >= edges), upper, edges)
+    lower = np.where(np.isfinite(lower) & (lower < edges), lower, np.nextafter(edges, -np.inf))
+    return np.union1d(upper, lower[times > 1])
 
 
 def _scale_distance(base: Floats, head: Floats) -> tuple[float | None, float | None]:

@@ -56,9 +56,12 @@ def test_numbers_move_in_units_of_their_spread() -> None:
 def test_a_column_of_few_values_that_is_scaled_anew_has_hardly_moved() -> None:
     """A feature that is normalised by a mean and a scale of the training part shifts with every row of that."""
     values = np.random.default_rng(5).poisson(3.0, ROWS).astype(np.float32)
-    base, head = open_table(a=(values - 3) / 1.73, b=values), open_table(a=(values - 3.001) / 1.731, b=values + 1)
+    rare = np.where(values > 6, values, 0)
+    base = open_table(a=(values - 3) / 1.73, b=values, c=rare)
+    head = open_table(a=(values - 3.001) / 1.731, b=values + 1, c=rare - 0.01)
     found = by_name(base, head)
     assert (found["a"].psi or 0) < 0.001
+    assert (found["c"].psi or 0) < 0.001
     assert (found["b"].psi or 0) > 0.2
 
 
