@@ -350,15 +350,23 @@ def ci(
 @click.option(
     "--override", default="", metavar="REASON", help="Deliver in spite of the verdict; the reason is recorded."
 )
+@fetch_option
 @config_option
 @click.pass_obj
 def deploy(
-    directory: Path, artifact: str, root: Path, base: str | None, dry_run: bool, override: str, config_path: Path | None
+    directory: Path,
+    artifact: str,
+    root: Path,
+    base: str | None,
+    dry_run: bool,
+    override: str,
+    fetch: bool,
+    config_path: Path | None,
 ) -> None:
     """Deliver a model of the current commit, if the gates let it.
 
     ARTIFACT is a name under `artifacts:` in dvc.yaml. The commit is judged again; the model's bytes come from
-    DVC's cache, are checked against dvc.lock, answer their golden requests, and only then go live.
+    DVC's cache or its remote, are checked against dvc.lock, answer their golden requests, and only then go live.
     """
     from seatrial.commands.delivery import plan_delivery
     from seatrial.commands.deploy import apply, describe_deployment, describe_plan
@@ -371,6 +379,7 @@ def deploy(
         config_path=config_path,
         override=override,
         git_dir=_named_git_dir(),
+        fetching=_tell_progress if fetch else None,
     )
     for line in describe_plan(plan):
         click.echo(line, err=not dry_run)

@@ -240,6 +240,56 @@ def test_predictions_are_fetched_for_intervals(scratch: Scratch) -> None:
     assert len(cached(scratch)) == 2
 
 
+def test_a_deployment_fetches_what_it_is_judged_by_and_the_model(scratch: Scratch, tmp_path: Path) -> None:
+    """The merged commit's metrics and its model come to a runner that has neither; without a fetch both are told."""
+    scratch.write({"dvc.yaml": f"{PIPELINE}artifacts:\n  auc: {{path: model.onnx, type: model}}\n"})
+    scratch.write({".gitignore": f"{IGNORED}/model.onnx\n", "model.onnx": "weights"})
+    dvc(scratch.directory, "add", "-q", "model.onnx")
+    dvc(scratch.directory, "push", "-q", "model.onnx")
+    scratch.commit({})
+    scratch.commit({})
+    (scratch.directory / "model.onnx").unlink()
+    forget(scratch)
+    command = ("deploy", "auc", "--to", str(tmp_path / "models"), "--dry-run")
+    without = run_seatrial(scratch.directory, *command, "--no-fetch")
+    assert without.code != 0
+    assert "m.json" in without.err
+    assert "its bytes are not on this machine" in without.err
+    answer = run_seatrial(scratch.directory, *command)
+    assert answer.code == 0, answer.err
+    assert "fetching 4 files that are not in the local cache" in answer.err
+    assert "fetching model.onnx, which is not in the local cache: dvc fetch" in answer.err
+    assert "(onnx, 1 files, 7 bytes)" in answer.out
+    assert cached(scratch) == [b"weights", b'{"auc": 0.3}', b'{"f1": 0.3}', b'{"n": 7}']
+    assert "fetching" not in run_seatrial(scratch.directory, *command).err
+
+
+def test_a_model_that_does_not_come_is_told_with_its_reason(scratch: Scratch, tmp_path: Path) -> None:
+    """What is judged is at hand, the model is nowhere: nothing is deployed, and why is said."""
+    scratch.write({"dvc.yaml": "metrics: [own.json]\nartifacts:\n  big: {path: big.bin, type: model}\n"})
+    scratch.commit({"own.json": '{"auc": 0.5}'})
+    scratch.commit({})
+    shutil.rmtree(tmp_path / "shelf")
+    answer = run_seatrial(scratch.directory, "deploy", "big", "--to", str(tmp_path / "models"))
+    assert answer.code != 0
+    assert "big.bin: `dvc fetch` did not find it at the remote" in answer.err
+    assert "is not in DVC's cache" in answer.err
+    assert not (tmp_path / "models").exists()
+
+
+def test_dvc_gets_no_token_of_the_forge(scratch: Scratch, tmp_path: Path) -> None:
+    """What `dvc` starts is named by the project's settings: it gets the remotes' credentials, and no forge's token."""
+    wrapper, seen = tmp_path / "bin" / "dvc", tmp_path / "seen"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f"#!/bin/sh\nenv >{seen}\n")
+    wrapper.chmod(0o755)
+    tokens = ("SEATRIAL_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN", "ACTIONS_RUNTIME_TOKEN")
+    env = {"PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}", "AWS_SECRET_ACCESS_KEY": "of-the-remote"}
+    compare(scratch, env={**env, **dict.fromkeys(tokens, "of-the-forge")})
+    assert "of-the-remote" in seen.read_text()
+    assert "of-the-forge" not in seen.read_text()
+
+
 @pytest.mark.parametrize("fork", [False, True])
 def test_a_strangers_settings_are_not_run(scratch: Scratch, tmp_path: Path, fork: bool) -> None:
     """A job fetches, but not in the pull request of a fork: what `dvc` runs and whom it asks is in its settings."""

@@ -24,6 +24,7 @@ from seatrial.git import Repository
 from seatrial.sources.cache import open_cache
 from seatrial.sources.dvcfiles import Project, list_entries
 from seatrial.sources.remedies import group_by_project
+from seatrial.sources.reproduction import without_tokens
 from seatrial.sources.snapshot import locate_out, open_revision
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _PATHS = (
     "cert_path",
     "key_path",
 )
-_FOREIGN = ("SEATRIAL_TOKEN", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -212,7 +213,7 @@ def _run(command: list[str], directory: Path, seconds: float) -> tuple[int | Non
     """
     import tempfile
 
-    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    env = {name: value for name, value in without_tokens(os.environ).items() if name not in _FOREIGN}
     env |= {"DVC_SITE_CACHE_DIR": str(directory / "site"), "DVC_NO_ANALYTICS": "1"}
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,6 +38,8 @@ _TOKENS = frozenset(
 
 def find_dvc() -> str:
     """The `dvc` on PATH; UsageError where there is none."""
+    import shutil  # a comparison has no use for it
+
     found = shutil.which("dvc")
     if found is None:
         raise UsageError(
