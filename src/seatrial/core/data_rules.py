@@ -162,7 +162,7 @@ def _count_rows(rule: RowRule, table: TableDiff) -> _Judged:
     told = f"{rows.count:,} of {total:,}"
     if rule.count is Count.FLIPPED and table.relabelled:
         told += f", most of them {table.relabelled[0][0]}" if len(table.relabelled) > 1 else ""
-    return _Judged(breach(rule.severity), told, f"look at {'; '.join(rows.examples[:3])}")
+    return _Judged(breach(rule.severity), told, f"look at the rows {'; '.join(rows.examples[:3])}")
 
 
 def _choose_rows(count: Count, table: TableDiff) -> tuple[Rows, int]:

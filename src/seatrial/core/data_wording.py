@@ -9,7 +9,8 @@ from seatrial.core.document import Align, Block, Code, Column, Folded, Line, Par
 from seatrial.core.numbers import MINUS
 from seatrial.core.phrases import count, join_names
 
-_MOST_COLUMNS = 20
+_MOST_COLUMNS = 10
+_SMALLEST = 0.0005
 
 
 def fold_tables(tables: tuple[TableDiff, ...]) -> list[Block]:
@@ -47,7 +48,9 @@ def _tell_rows(table: TableDiff) -> str:
     came, went = table.added.count, table.removed.count
     signed = [f"+{came:,}"] * bool(came) + [f"{MINUS}{went:,}"] * bool(went)
     parts = [f"{' '.join(signed)} rows"] if signed else []
-    parts += [f"{count(table.changed.count, 'row')} changed"] if table.changed.count else []
+    whole = table.changed.count == table.n_common
+    told = "every row changed" if whole else f"{count(table.changed.count, 'row')} changed"
+    parts += [told] if table.changed.count else []
     parts += [f"{count(table.flips.count, 'label')} flipped"] if table.flips.count else []
     schema = table.schema
     differing = len(schema.added) + len(schema.removed) + len(schema.retyped)
@@ -127,7 +130,7 @@ def _table_columns(table: TableDiff) -> Iterable[Block]:
     """The columns whose values differ, in most rows first."""
     common = table.n_common or 1
     rows: tuple[tuple[Line, ...], ...] = tuple(
-        ((Code(one.column),), (Text(f"{one.rows:,}"),), (Text(f"{one.rows / common * 100:.2g} %"),))
+        ((Code(one.column),), (Text(f"{one.rows:,}"),), (Text(_spell_share(one.rows / common)),))
         for one in table.columns[:_MOST_COLUMNS]
     )
     columns = (
@@ -160,17 +163,30 @@ def _table_drift(table: TableDiff, drift: Drift) -> Iterable[Block]:
 def _row_drift(column: ColumnDrift) -> tuple[Line, ...]:
     numbers = (column.psi, column.limit, column.jensen_shannon, column.wasserstein)
     before, now = column.missing_before, column.missing_now
-    gone = f"{before:.1%} → {now:.1%}" if before != now else f"{now:.1%}" if now else ""
+    gone = f"{_spell_share(before)} → {_spell_share(now)}" if before != now else _spell_share(now) if now else ""
     novel = f"{count(column.novel, 'row')} in new categories" if column.novel else ""
     moved = "moved" if _is_beyond(column) else ""
     return (
         (Code(column.column),),
-        *((Text("–" if number is None else f"{number:.3f}"),) for number in numbers),
-        (Text(gone.replace("%", " %")),),
+        *((Text(_spell_effect(number)),) for number in numbers),
+        (Text(gone),),
         (Text(column.reason or ", ".join(word for word in (moved, novel) if word)),),
     )
 
 
+def _spell_share(share: float) -> str:
+    """A share of rows; what is not all and not none is never told as if it were."""
+    if 0 < share < _SMALLEST:
+        return "< 0.1 %"
+    return "> 99.9 %" if 1 - _SMALLEST < share < 1 else f"{share * 100:.3g} %"
+
+
+def _spell_effect(effect: float | None) -> str:
+    if effect is None:
+        return "–"
+    return "< 0.001" if 0 < effect < _SMALLEST else f"{effect:.3f}"
+
+
 def _tell_rest(total: int) -> Iterable[Block]:
     if total > _MOST_COLUMNS:
-        yield Paragraph(line=(Text(f"{total - _MOST_COLUMNS:,} more columns have less."),))
+        yield Paragraph(line=(Text(f"{total - _MOST_COLUMNS:,} more columns are not listed here."),))

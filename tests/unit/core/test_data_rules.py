@@ -76,7 +76,7 @@ def test_a_breach_names_rows_to_look_at() -> None:
     finding = judge(rows(Count.FLIPPED, "0"))
     assert finding.reason == "4 of 980, most of them 0 → 1"
     assert (finding.hint, finding.place, str(finding.id)) == (
-        "look at 5 (0 → 1)",
+        "look at the rows 5 (0 → 1)",
         PLACE,
         "train:labels flipped in train",
     )
