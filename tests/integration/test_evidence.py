@@ -234,7 +234,7 @@ class TestTasks:
         assert found["by_metric"]["ndcg@5"]["n"] == queries
         assert {each["slice"]: each["n"] for each in found["slices"]} == {"lang=de": 50, "lang=en": 50, "lang=fr": 50}
         assert answer.code == 1
-        assert findings(answer)["ndcg@5 slices"]["reason"].startswith("worse in 3 of 3")
+        assert findings(answer)["ndcg@5 slices"]["reason"].startswith("3 of 3 slices worse")
 
     def test_scores_with_repeated_draws(self, project: Project) -> None:
         """Several answers to one prompt are one unit, whatever their number."""

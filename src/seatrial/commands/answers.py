@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +17,9 @@ from seatrial.errors import CompareError
 from seatrial.git import Repository
 
 if TYPE_CHECKING:
+    from seatrial.sources.cache import CachedOut
     from seatrial.sources.predictions import Predictions
+    from seatrial.sources.streams import Origin, Spilled
 
 
 class SidedError(Exception):
@@ -28,16 +33,24 @@ class SidedError(Exception):
 class Answers(Struct, frozen=True, kw_only=True):
     """One side of an evaluation: its predictions, and the values that the metrics file tells of them."""
 
-    predictions: Predictions
+    predictions: Predictions | Spilled
     threshold: float
     values: Mapping[str, Value]
 
     @classmethod
-    def read(cls, repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Answers:
-        """Read one side; SidedError where it can't be had."""
+    def read(
+        cls,
+        repository: Repository,
+        evaluation: Evaluation,
+        snapshot: Snapshot,
+        side: Side,
+        spilling: Spilling | None = None,
+    ) -> Answers:
+        """Read one side, or take it apart where there is a place for that; SidedError where it can't be had."""
         try:
+            origin = find_origin(repository, evaluation, snapshot)
             return cls(
-                predictions=_read_predictions(repository, evaluation, snapshot),
+                predictions=spilling.spill(origin, side) if spilling else _read(origin),
                 threshold=_read_threshold(evaluation, snapshot),
                 values=_read_values(snapshot, evaluation.metrics_file),
             )
@@ -76,23 +89,87 @@ def _read_values(side: Snapshot, path: str | None) -> dict[str, Value]:
     return {key[0]: value for key, value in found.values.items() if len(key) == 1} if found else {}
 
 
-def _read_predictions(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Predictions:
-    from seatrial.sources.predictions import Cuts, read_predictions
+def find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Origin:
+    """Where the predictions of a side are, and what is needed of them; CompareError where they are not."""
+    from seatrial.sources.predictions import Cuts
     from seatrial.sources.snapshot import locate_out, read_text
+    from seatrial.sources.streams import Origin
 
     path = evaluation.predictions
     slicing = evaluation.slicing
     by = (*(slicing.columns if slicing else ()), *(gap.by for gap in evaluation.gaps))
     cuts = Cuts(columns=tuple(dict.fromkeys(by)), where=slicing.where if slicing else ())
     out = locate_out(repository, side.revision, path)
-    place = out.files[0].location if out and out.files else None
     # An output that DVC does not cache is tracked by git, as is a file that is no output at all.
-    source = place or read_text(repository, side.revision, path)
-    if source is not None:
-        return read_predictions(source, path=path, task=evaluation.task, columns=evaluation.columns, cuts=cuts)
-    if out is None:
+    source = (_list_files(out) if out else None) or read_text(repository, side.revision, path)
+    if source is None and out is None:
         raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
-    raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch --all-commits {path})")
+    if source is None:
+        raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch --all-commits {path})")
+    suffix = _find_suffix(out) if isinstance(source, tuple) and out else ""
+    # A directory has the format of its files.
+    path = path if path.lower().endswith(suffix) else f"{path}/*{suffix}"
+    return Origin(source=source, path=path, task=evaluation.task, columns=evaluation.columns, cuts=cuts)
+
+
+class Spilling(Struct, frozen=True, kw_only=True):
+    """Where sides are taken apart, and into how many parts."""
+
+    directory: Path
+    parts: int
+
+    def spill(self, origin: Origin, side: Side) -> Spilled:
+        """Take one side apart."""
+        from seatrial.sources.streams import spill
+
+        return spill(origin, self.directory / f"{side.value}.parquet", self.parts)
+
+
+@contextmanager
+def open_spilling(
+    repository: Repository, evaluation: Evaluation, sides: Sequence[Snapshot]
+) -> Iterator[Spilling | None]:
+    """A place for parts while a comparison lasts, if a side is too large to be held and can be summed in parts."""
+    from seatrial.commands.summing import can_be_summed
+    from seatrial.sources.streams import choose_parts
+
+    origins = []
+    for side in sides:
+        with suppress(CompareError):  # told when it is read
+            origins.append(find_origin(repository, evaluation, side))
+    if not can_be_summed(evaluation) or not any(origin.is_large for origin in origins):
+        yield None
+        return
+    with TemporaryDirectory(prefix="seatrial-") as directory:
+        yield Spilling(directory=Path(directory), parts=choose_parts(origin.count_rows() for origin in origins))
+
+
+def _list_files(out: CachedOut) -> Path | tuple[Path, ...] | None:
+    """The output's file, or the tables of its directory; None where one is missing."""
+    if len(out.files) == 1 and not out.files[0].path:
+        return out.files[0].location
+    tables = [file for file in out.files if _is_table(file.path)]
+    found = tuple(file.location for file in tables if file.location is not None)
+    return found if found and len(found) == len(tables) else None
+
+
+def _find_suffix(out: CachedOut) -> str:
+    """The one suffix that all tables of a directory have; CompareError if they have several."""
+    suffixes = sorted({PurePosixPath(file.path).suffix.lower() for file in out.files if _is_table(file.path)})
+    if len(suffixes) > 1:
+        raise CompareError(f"{out.path} holds files of several formats: {', '.join(suffixes)}")
+    return suffixes[0]
+
+
+def _is_table(path: str) -> bool:
+    """Whether a file of a directory counts: not the markers that others leave beside tables (_SUCCESS, .crc)."""
+    return not PurePosixPath(path).name.startswith((".", "_"))
+
+
+def _read(origin: Origin) -> Predictions:
+    from seatrial.sources.predictions import read_predictions
+
+    return read_predictions(origin.source, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts)
 
 
 def _read_threshold(evaluation: Evaluation, side: Snapshot) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seatrial.commands.answers import Answers, SidedError, has_predictions, is_untouched
+from seatrial.commands.answers import Answers, SidedError, has_predictions, is_untouched, open_spilling
 from seatrial.config import Config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
@@ -54,15 +54,17 @@ def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | Non
     try:
         from seatrial.commands.weighing import Weighing
 
-        # The candidate first: what is wrong on both sides is the candidate's to mend.
-        after = Answers.read(repository, evaluation, head, Side.HEAD)
         # A baseline that never had predictions is a first measurement; what it has and can't be read is not.
         lacks = base is not None and not has_predictions(repository, evaluation, base)
-        before = Answers.read(repository, evaluation, base, Side.BASE) if base and not lacks else None
-        weighing = Weighing(evaluation=evaluation, before=before, after=after)
-        result = _count_uses(repository, evaluation, base, weighing.weigh())
-        notes = (f"{evaluation.predictions}: the baseline has none",) if lacks else weighing.describe(result)
-        return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=notes)
+        other = None if lacks else base
+        with open_spilling(repository, evaluation, [head, other] if other else [head]) as spilling:
+            # The candidate first: what is wrong on both sides is the candidate's to mend.
+            after = Answers.read(repository, evaluation, head, Side.HEAD, spilling)
+            before = Answers.read(repository, evaluation, other, Side.BASE, spilling) if other else None
+            weighing = Weighing(evaluation=evaluation, before=before, after=after)
+            result = _count_uses(repository, evaluation, base, weighing.weigh())
+            notes = (f"{evaluation.predictions}: the baseline has none",) if lacks else weighing.describe(result)
+            return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=notes)
     except ModuleNotFoundError as error:
         if error.name not in _OF_THE_EXTRA:
             raise

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from seatrial.commands.answers import Answers
 from seatrial.commands.matching import Match, PairedMatch, UnpairedMatch
 from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
+from seatrial.commands.summing import LocalParts, SummedMatch
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Gap
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
-from seatrial.sources.predictions import Pairs, pair_predictions
+from seatrial.sources.predictions import Overlap, Pairs, Predictions, miss_pairs, pair_predictions
 from seatrial.sources.samples import build_samples
+from seatrial.sources.streams import Spilled
 from seatrial.stats.estimates import measure_one
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
@@ -34,7 +37,7 @@ class Weighing:
     def weigh(self) -> EvaluationResult:
         """Everything that the predictions say; of a first measurement, what they say of the candidate alone."""
         evaluation, before, after = self.evaluation, self.before, self.after
-        pairs = self._pairs
+        pairs = self._overlap
         match = self._match
         slices, untested, cohorts = self._cut(match)
         return EvaluationResult(
@@ -56,26 +59,51 @@ class Weighing:
         )
 
     @cached_property
-    def _pairs(self) -> Pairs | None:
-        """The rows that both sides hold, none of which an unpaired comparison needs."""
+    def _summed(self) -> SummedMatch | None:
+        """The match of two sides that are too large to be held."""
+        before, after = self.before, self.after
+        base = before.predictions if before else None
+        if not isinstance(after.predictions, Spilled) or isinstance(base, Predictions):
+            return None
+        thresholds = (before.threshold if before else after.threshold, after.threshold)
+        engine = LocalParts(base=base, head=after.predictions)
+        return SummedMatch(engine=engine, evaluation=self.evaluation, measures=self._measures, thresholds=thresholds)
+
+    @cached_property
+    def _overlap(self) -> Overlap | None:
+        """What both evaluation sets hold: something, unless they may be compared unpaired."""
         if self.before is None:
             return None
-        needed = self.evaluation.pairing is not Pairing.UNPAIRED
-        return pair_predictions(self.before.predictions, self.after.predictions, needed=needed)
+        found = self._summed.overlap if self._summed else self._pairs
+        if found and not found.size and self.evaluation.pairing is not Pairing.UNPAIRED:
+            raise miss_pairs(self.evaluation.predictions)
+        return found
+
+    @cached_property
+    def _pairs(self) -> Pairs | None:
+        before, after = self.before.predictions if self.before else None, self.after.predictions
+        if not isinstance(before, Predictions) or not isinstance(after, Predictions):
+            return None
+        return pair_predictions(before, after, needed=self.evaluation.pairing is not Pairing.UNPAIRED)
 
     @property
     def _unpaired(self) -> bool:
         """Whether the sides are two independent samples: the policy allows it, and they hold different keys."""
-        return self.evaluation.pairing is Pairing.UNPAIRED and self._pairs is not None and not self._pairs.same_keys
+        overlap = self._overlap
+        return self.evaluation.pairing is Pairing.UNPAIRED and overlap is not None and not overlap.same_keys
 
-    @property
+    @cached_property
     def _match(self) -> Match:
-        after = self.after
-        if self.before is None or self._pairs is None:
+        after, before = self.after, self.before
+        if self._summed:
+            return self._summed
+        if not isinstance(after.predictions, Predictions):
+            raise TypeError("one side is held and the other is not")
+        if before is None or self._pairs is None or not isinstance(before.predictions, Predictions):
             return PairedMatch.alone(after.predictions, after.threshold)
-        thresholds = (self.before.threshold, after.threshold)
+        thresholds = (before.threshold, after.threshold)
         if self._unpaired:
-            return UnpairedMatch.of((self.before.predictions, after.predictions), thresholds)
+            return UnpairedMatch.of((before.predictions, after.predictions), thresholds)
         return PairedMatch.of(self._pairs, thresholds)
 
     def list_intervals(self, result: EvaluationResult) -> dict[MetricId, Interval]:
@@ -102,10 +130,17 @@ class Weighing:
             if side is None:
                 continue
             told = [measure for measure in self._measures if is_finite(side.values.get(str(measure)))]
-            (sample,) = build_samples((side.predictions,), (side.threshold,))
-            computed = measure_one(sample, told)
+            computed = self._measure_alone(side, told)
             doubtful |= {measure for measure in told if not _agrees(side.values[str(measure)], computed[measure])}
         return frozenset(doubtful)
+
+    def _measure_alone(self, side: Answers, measures: list[Measure]) -> Mapping[Measure, object]:
+        """The values of one side; of one that is too large to be held, those on the rows that both sides have."""
+        if isinstance(side.predictions, Predictions):
+            (sample,) = build_samples((side.predictions,), (side.threshold,))
+            return measure_one(sample, measures)
+        answers = self._match.estimate(measures)
+        return {measure: one.base if side is self.before else one.head for measure, one in answers.items()}
 
     def _identify(self, measure: Measure) -> MetricId:
         """The metric's address in its metrics file, or within the evaluation where that does not tell it."""
@@ -154,7 +189,7 @@ class Weighing:
         identity = MetricId(file=self.evaluation.name, key=(f"gap of {metric}",), slice=f"by {by}")
         return state_gap(identity, metric, by, found.gap, found.names, found.small, paired=match.has_baseline)
 
-    def _describe_mismatch(self, pairs: Pairs) -> str:
+    def _describe_mismatch(self, pairs: Overlap) -> str:
         if self.evaluation.pairing is not Pairing.REQUIRE or not self.evaluation.rules or pairs.same_evaluation_set:
             return ""
         parts = []

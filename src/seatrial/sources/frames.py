@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -124,6 +124,17 @@ def show_keys(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
     """The first few keys, as a report names them."""
     first = rows.select(keys).bottom_k(_SHOWN, by=list(keys)).sort(keys)
     return tuple(", ".join(show_value(value) for value in row) for row in first.iter_rows())
+
+
+def first_keys(shown: Iterable[str]) -> tuple[str, ...]:
+    """The first few of several parts' first keys, as `show_keys` would show them of the whole."""
+    return tuple(sorted(shown, key=_order)[:_SHOWN])
+
+
+def _order(key: str) -> list[tuple[int, int, str]]:
+    """Whole numbers by their value, text by its letters."""
+    parts = key.split(", ")
+    return [(0, int(part), "") if part.removeprefix("-").isdecimal() else (1, 0, part) for part in parts]
 
 
 def show_value(value: object) -> str:

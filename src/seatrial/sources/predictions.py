@@ -119,6 +119,14 @@ def read_predictions(
     return check_rows(raw, path=path, task=task, columns=columns, cuts=cut)
 
 
+def miss_pairs(path: str) -> CompareError:
+    """The error for two sides that share no key."""
+    return CompareError(
+        f"{path}: no row of the candidate has a key of the baseline",
+        hint="both sides need one evaluation set with lasting keys; a row number is none if rows move",
+    )
+
+
 def miss_rows(path: str) -> CompareError:
     """The error for a file without rows."""
     return CompareError(f"{path} has no rows", hint="was the evaluation run on an empty set?")
@@ -158,10 +166,7 @@ def pair_predictions(base: Predictions, head: Predictions, *, needed: bool = Tru
     renamed = before.select(*keys, *(pl.col(name).alias(f"{name}{_BASE}") for name in (*truth, *answers)))
     rows = after.join(renamed, on=keys, how="inner").sort(keys)
     if rows.is_empty() and needed:
-        raise CompareError(
-            f"{head.path}: no row of the candidate has a key of the baseline",
-            hint="both sides need one evaluation set with lasting keys; a row number is none if rows move",
-        )
+        raise miss_pairs(head.path)
     if head.task is Task.MULTICLASS and rows.height:
         _refuse_other_classes(rows[f"{LABEL}{_BASE}"], rows[LABEL], head.path)
     shared = rows.select(after.columns)

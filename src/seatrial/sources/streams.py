@@ -1,0 +1,151 @@
+"""Predictions that do not fit into memory, taken apart so that each part of both sides can be paired by itself.
+
+A file is read once, in a stream, and written to a temporary one that holds the needed columns and the number of each
+row's part. That is a hash of its unit (of its query, or of its key), so that what belongs together is in one part on
+both sides. Then part after part is read, checked and paired as if it were everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+from msgspec import Struct
+
+from seatrial.config.evaluations import Columns
+from seatrial.sources.frames import Source, explain_damage, find_key_type, first_keys
+from seatrial.sources.predictions import (
+    Cuts,
+    Overlap,
+    Pairs,
+    Predictions,
+    check_rows,
+    miss_rows,
+    pair_predictions,
+    select_columns,
+)
+from seatrial.stats.names import Task
+
+# Beyond these, a file is taken apart: rows of Parquet and Arrow, which tell them at once, bytes of the other formats.
+MOST_ROWS = 5_000_000
+MOST_BYTES = 500_000_000
+# So many rows of a side are in memory at once.
+ROWS_OF_PART = 1_000_000
+_PART = ":part"
+_BETWEEN = "\x1f"
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where one side's predictions are, and what is needed of them."""
+
+    source: Source
+    path: str
+    task: Task
+    columns: Columns
+    cuts: Cuts
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is better not to hold it; what is no table is left for the reader to refuse."""
+        if isinstance(self.source, bytes):
+            return False
+        files = (self.source,) if isinstance(self.source, Path) else self.source
+        if PurePosixPath(self.path).suffix.lower() not in {".parquet", ".arrow", ".feather"}:
+            return sum(file.stat().st_size for file in files if file.is_file()) > MOST_BYTES
+        return self.count_rows() > MOST_ROWS
+
+    def count_rows(self) -> int:
+        """The number of rows, as the file tells it; 0 where it can't."""
+        from seatrial.errors import CompareError
+        from seatrial.sources.frames import scan_table
+
+        try:
+            with explain_damage(self.path):
+                return int(scan_table(self.source, self.path).select(pl.len()).collect().item())
+        except CompareError:
+            return 0
+
+
+class Spilled(Struct, frozen=True, kw_only=True):
+    """One side, taken apart into `parts`; `file` is temporary, `size` its number of rows."""
+
+    origin: Origin
+    file: Path
+    parts: int
+    size: int
+
+    @property
+    def path(self) -> str:
+        """The file's name in the project."""
+        return self.origin.path
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+        return self.origin.task
+
+    def read(self, part: int) -> Predictions:
+        """The rows of one part; CompareError for one that can't be used."""
+        origin = self.origin
+        with explain_damage(origin.path):
+            table = pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
+            raw = table.filter(pl.col(_PART) == part).drop(_PART).collect()
+        return check_rows(
+            raw, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts, among=self.size
+        )
+
+    def average(self, column: str) -> float:
+        """The mean of a column of numbers, 0 where it holds none."""
+        with explain_damage(self.origin.path):
+            table = pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
+            found = table.select(pl.col(column).cast(pl.Float64, strict=False).mean()).collect().item()
+        return float(found) if found is not None and math.isfinite(found) else 0.0
+
+
+def choose_parts(rows: Iterable[int]) -> int:
+    """Into how many parts sides of so many rows are taken."""
+    return max(1, -(-max(rows, default=0) // ROWS_OF_PART))
+
+
+def spill(origin: Origin, file: Path, parts: int) -> Spilled:
+    """Write the needed columns to `file`, with the number of each row's part; errors as in `read_predictions`."""
+    with explain_damage(origin.path):
+        rows = number_parts(select_columns(origin.source, origin.path, origin.columns, origin.cuts), origin, parts)
+        rows.sink_parquet(file, compression="lz4", row_group_size=250_000)
+        size = int(pl.scan_parquet([file], glob=False).select(pl.len()).collect().item())
+    if size == 0:
+        raise miss_rows(origin.path)
+    return Spilled(origin=origin, file=file, parts=parts, size=size)
+
+
+def number_parts(rows: pl.LazyFrame, origin: Origin, parts: int) -> pl.LazyFrame:
+    """The rows with the number of each one's part, which is the same for the same unit whatever type names it."""
+    columns = origin.columns
+    kinds = rows.collect_schema()
+    for name in columns.key:
+        find_key_type(name, kinds[name], origin.path)
+    unit = (columns.query,) if columns.query else columns.key
+    named = pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in unit], separator=_BETWEEN)
+    return rows.with_columns((named.hash(seed=0) % parts).cast(pl.UInt32).alias(_PART))
+
+
+def pair_part(base: Predictions, head: Predictions) -> Pairs:
+    """What both sides hold of one part, which may be nothing."""
+    return pair_predictions(base, head, needed=False)
+
+
+def join_overlaps(parts: Sequence[Overlap]) -> Overlap:
+    """What two evaluation sets have in common, from their parts; the digest is of the parts' digests, in order."""
+    digests = "".join(part.digest for part in parts)
+    return Overlap(
+        n_base=sum(part.n_base for part in parts),
+        n_head=sum(part.n_head for part in parts),
+        n_common=sum(part.n_common for part in parts),
+        labels_changed=sum(part.labels_changed for part in parts),
+        digest=parts[0].digest if len(parts) == 1 else hashlib.sha256(digests.encode()).hexdigest(),
+        only_base=first_keys(key for part in parts for key in part.only_base),
+        only_head=first_keys(key for part in parts for key in part.only_head),
+    )
