@@ -77,6 +77,9 @@ _NAMES = {
 }
 
 
+_SMALLEST = 0.0005  # below, three decimals are none
+
+
 class _Judged(Struct, frozen=True):
     outcome: Outcome
     reason: str
@@ -249,7 +252,7 @@ def _weigh_drift(rule: DriftRule, drift: Drift) -> _Judged:
         return _Judged(Outcome.INCONCLUSIVE, "no column can be compared")
     beyond = [column for column in known if (column.psi or 0.0) > (find_limit(column, rule.most) or 0.0)]
     first = (beyond or known)[0]
-    told = f"{first.column} most, {first.psi:.3f}"
+    told = f"{first.column} most, {f'{first.psi:.3f}' if (first.psi or 0.0) >= _SMALLEST else '< 0.001'}"
     if not beyond:
         return _Judged(Outcome.PASSED, told)
     told = f"{len(beyond):,} of {len(known):,} columns: {told}" if len(known) > 1 else told
