@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import subprocess
 import threading
@@ -58,6 +59,23 @@ class GitError(Exception):
     def __init__(self, arguments: tuple[str, ...], message: str) -> None:
         super().__init__(f"git {arguments[0] if arguments else ''}: {message}")
         self.message = message
+
+
+class FileStep(Struct, frozen=True):
+    """A file that a commit changed: its blob before and after, None where it was no file then (a link is none)."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class LineCommit(Struct, frozen=True, kw_only=True):
+    """A commit of a branch's own line; `time` is when it was committed, in seconds of Unix."""
+
+    sha: str
+    time: int
+    subject: str
+    steps: tuple[FileStep, ...]
 
 
 class Repository(Struct, frozen=True):
@@ -133,6 +151,11 @@ class Repository(Struct, frozen=True):
         known = set(self._references())
         return next((name for name in candidates if name and name in known), None)
 
+    def remote_url(self) -> str | None:
+        """The address of the remote that history comes from; it may hold a password. None where there is no remote."""
+        name = "".join(self._remote())
+        return self._try("remote", "get-url", "--", name) if name else None
+
     # -- history
 
     def merge_base(self, first: str, second: str) -> str | None:
@@ -155,6 +178,25 @@ class Repository(Struct, frozen=True):
         given = (sha, "--", *(f":(top,literal){path}" for path in paths))
         told = self._checked("log", "--first-parent", "--format=%H", f"--max-count={most}", "--end-of-options", *given)
         return tuple(told.split())
+
+    def read_line(self, sha: str, *, most: int | None = None) -> Iterator[LineCommit]:
+        """A branch's own line of commits, newest first: what each changed against its first parent, from one process.
+
+        In a shallow clone the line ends where the clone does.
+        """
+        options = ("-m", "--root", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-show-signature")
+        told = self._checked(
+            *("log", "--first-parent", *options, "--no-notes", "--no-color", "--encoding=UTF-8", "--format=%H %ct %s"),
+            *((f"--max-count={most}",) if most is not None else ()),
+            *("--end-of-options", sha, "--"),
+        )
+        return _parse_line(told)
+
+    def read_ancestors(self, sha: str, *, most: int) -> tuple[LineCommit, ...]:
+        """Up to `most` commits of a branch's own line, newest first, without what they changed; starts no process."""
+        asked = [f"{sha}~{back}" for back in range(most)]
+        found = [(oid, content) for _, kind, oid, content in _open_objects(self).ask(asked, None) if kind == "commit"]
+        return tuple(_parse_commit(oid, content or b"") for oid, content in found)
 
     def count_between(self, old: str, new: str) -> int:
         """How many commits `new` has that `old` has not."""
@@ -405,6 +447,53 @@ class Repository(Struct, frozen=True):
         except GitError as error:
             return error.message.split("\n")[0]
         return ""
+
+
+def _parse_line(told: str) -> Iterator[LineCommit]:
+    """The commits of `git log --raw -z`: a head `SHA TIME SUBJECT`, then pairs of `:MODES BLOBS STATE` and a path."""
+    head = ""
+    steps: list[FileStep] = []
+    parts = iter(told.split("\0"))
+    for part in parts:
+        entry = part.removeprefix("\n")
+        if entry.startswith(":"):
+            steps.append(_parse_step(entry, next(parts)))
+            continue
+        if head:
+            yield _make_commit(head, steps)
+        head, steps = entry, []
+    if head:
+        yield _make_commit(head, steps)
+
+
+def _make_commit(head: str, steps: list[FileStep]) -> LineCommit:
+    sha, time, subject = head.split(" ", 2)
+    return LineCommit(sha=sha, time=int(time), subject=subject, steps=tuple(steps))
+
+
+def _parse_step(entry: str, path: str) -> FileStep:
+    mode_before, mode_after, before, after, _ = entry[1:].split(" ")
+    return FileStep(path, _take_file(mode_before, before), _take_file(mode_after, after))
+
+
+def _take_file(mode: str, oid: str) -> str | None:
+    return oid if mode.startswith("100") else None
+
+
+def _parse_commit(sha: str, content: bytes) -> LineCommit:
+    """A commit object: headers, an empty line, the message."""
+    header, _, message = content.partition(b"\n\n")
+    committer = next((line for line in header.split(b"\n") if line.startswith(b"committer ")), b"")
+    stamp = committer.rpartition(b"> ")[2].split(b" ")[0]
+    subject = message.split(b"\n", 1)[0].decode("utf-8", "replace")
+    return LineCommit(sha=sha, time=int(stamp) if stamp.isdigit() else 0, subject=subject, steps=())
+
+
+def read_version() -> tuple[int, ...]:
+    """The version of the git that is run, such as (2, 39, 5); empty where it can't be read."""
+    told = _run(Path.cwd(), "version").split()
+    parts = told[2].split(".") if len(told) > 2 else []
+    return tuple(int(part) for part in itertools.takewhile(str.isdecimal, parts))
 
 
 def _environment() -> dict[str, str]:

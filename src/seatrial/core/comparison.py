@@ -183,7 +183,7 @@ def compare(
         head_blind=next(iter(head.problems), None),
         direction_of=lambda identity: chosen(identity) or guess_direction(identity.key),
         intervals=known,
-        moves=_find_moves(base, head) if base else {},
+        moves=find_moves(base, head) if base else {},
     )
     params = _compare_sets(
         base.params if base else (), head.params, direction_of=lambda _: None, intervals={}, nullable=True
@@ -269,7 +269,7 @@ def _find_lost(path: str, lost: Mapping[str, Problem]) -> Problem | None:
     return next((lost[path[:end]] for end in ends if path[:end] in lost), None)
 
 
-def _find_moves(base: Snapshot, head: Snapshot) -> dict[str, str]:
+def find_moves(base: Snapshot, head: Snapshot) -> dict[str, str]:
     """The candidate's metrics files that have another name in the baseline, with that name.
 
     Only what is beyond doubt: the same keys and values under one name on each side, or the only file that is gone and

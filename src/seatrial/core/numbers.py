@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec import Struct
@@ -86,6 +87,22 @@ def choose_decimals(change: Change) -> int:
     else:
         wanted = least
     return max(0, min(max(least, wanted), _MOST_DECIMALS))
+
+
+def choose_series_decimals(values: Iterable[float]) -> int:
+    """Decimals for a column of values: three significant digits of their spread, and of each of them; at most six."""
+    known = list(values)
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    least = _decimals_for(max(abs(low), abs(high)), digits=3)
+    return min(max(least, _decimals_for(high - low, digits=3)), _MOST_DECIMALS)
+
+
+def spell_step(before: float, after: float, decimals: int) -> str:
+    """The difference of two values of a series, never spelled as 0 unless it is."""
+    if before == after:
+        return "0"
+    whole = isinstance(before, int) and isinstance(after, int)
+    return _spell_signed(Decimal(str(after)) - Decimal(str(before)), 0 if whole else decimals)
 
 
 def _decimals_for(value: float, *, digits: int) -> int:

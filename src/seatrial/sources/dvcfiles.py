@@ -17,7 +17,7 @@ from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
 from seatrial.sources import dvcignore, formats
 from seatrial.sources.dvcignore import read_ignore
 from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, holds_template, is_template
-from seatrial.sources.tree import Tree
+from seatrial.sources.tree import Files
 
 _MAX_ROUNDS = 30_000
 DEFAULT_PARAMS = "params.yaml"
@@ -73,7 +73,7 @@ class Project(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
 
 
-def read_project(tree: Tree) -> Project:
+def read_project(tree: Files) -> Project:
     """What all DVC files of a tree declare."""
     return _Reader(tree).read()
 
@@ -81,7 +81,7 @@ def read_project(tree: Tree) -> Project:
 class _Reader:
     """Collects the declarations of one tree."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Files) -> None:
         self._tree = tree
         self._contents: dict[str, bytes | None] = {}
         self._metrics: dict[str, None] = {}
@@ -449,6 +449,11 @@ def _load_variables(path: str, data: bytes) -> object:
 def is_of_dvc(path: str) -> bool:
     """Whether a file is DVC's own: what lies beside data, but is none."""
     return path.startswith(".dvc/") or "/.dvc/" in path or _is_dvc_file(path)
+
+
+def declares(path: str) -> bool:
+    """Whether a file is one that DVC reads declarations from."""
+    return _is_dvc_file(path)
 
 
 def _is_dvc_file(path: str) -> bool:

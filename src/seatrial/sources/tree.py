@@ -24,7 +24,7 @@ _BLOCK = 1 << 20
 TOO_LONG = bytes(MAX_BYTES + 1)
 
 
-class Tree(Protocol):
+class Files(Protocol):
     """Files by their path from the repository's root, with `/` between the parts."""
 
     def paths(self) -> Collection[str]:
@@ -34,6 +34,10 @@ class Tree(Protocol):
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that are there; `TOO_LONG` stands for what is longer than `MAX_BYTES`."""
         ...
+
+
+class Tree(Files, Protocol):
+    """All that is read of one side."""
 
     def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
         """The fingerprints of those that are there; None where they are more than `limit` bytes, small ones first."""
