@@ -52,7 +52,9 @@ pictures: $(VENV)/.dev ## Draw the documentation's pictures anew from the last d
 	@$(BIN)/python docs/pictures.py
 
 bench: $(VENV)/.all ## seatrial beside its peers, one run each
+	@$(BIN)/python -m pip install -q --group bench
 	@$(BIN)/python benchmarks/compare_vs_dvc.py
+	@$(BIN)/python benchmarks/stats_vs_peers.py --quick
 
 clean: ## Remove the environment and everything that was generated
 	rm -rf .venv site dist demo-out tests/e2e/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
