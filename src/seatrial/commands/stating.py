@@ -35,6 +35,7 @@ def state_evidence(
         change=change,
         n=answer.n,
         own=(answer.head_low, answer.head_high),
+        se=answer.se if paired else None,
         detectable=minimum_detectable_effect(answer.se, level=answer.level) if paired else None,
         p_worse=(answer.p_lower if direction is Direction.HIGHER else answer.p_higher) if paired else None,
         caution=answer.caution,
@@ -72,13 +73,16 @@ def state_gap(
     )
 
 
-def state_repeated(identity: MetricId, answer: RepeatedEstimate, interval: Interval, direction: Direction) -> Evidence:
-    """What repeated trainings say, as the policy and the report take it."""
+def state_repeated(identity: MetricId, answer: RepeatedEstimate, direction: Direction, *, unit: str) -> Evidence:
+    """What repeated trainings say, as the policy and the report take it; `unit` as in `Evidence`."""
+    interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
     return Evidence(
         change=state_change(identity, answer.base, answer.head, direction, interval=interval),
         n=answer.n,
+        se=answer.se,
         detectable=minimum_detectable_effect(answer.se, level=answer.level),
         p_worse=answer.p_lower if direction is Direction.HIGHER else answer.p_higher,
+        unit=unit,
     )
 
 

@@ -24,18 +24,22 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """One metric of one evaluation, over all samples or over one slice.
 
     `change` holds the values, the direction and the interval of the difference, if there is one; `reason` says why
-    there is none. `own` is the candidate's own interval. `detectable` is the smallest true change that so many samples
-    would show; `p_worse` the one-sided p-value of "the candidate is worse", and `p_adjusted` the same after the
-    correction for the number of slices. `shrunken` is the difference, drawn together as far as its noise demands.
+    there is none. `own` is the candidate's own interval, `se` the standard error of the difference. `detectable` is the
+    smallest true change that so many samples would show; `p_worse` the one-sided p-value of "the candidate is worse",
+    and `p_adjusted` the same after the correction for the number of slices. `shrunken` is the difference, drawn
+    together as far as its noise demands.
+    `unit` is what `n` counts where more of them make the difference surer, and empty where they would not.
     """
 
     change: Change
     n: int
     own: tuple[float, float] | None = None
+    se: float | None = None
     detectable: float | None = None
     p_worse: float | None = None
     p_adjusted: float | None = None
     shrunken: float | None = None
+    unit: str = "sample"
     reason: str = ""
     caution: str = ""
 
@@ -62,11 +66,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return p_value is not None and p_value <= q
 
     def samples_for(self, distance: float) -> int | None:
-        """How many samples would tell a true change that lies this far from the limit; None where that is no advice.
+        """How many units would tell a true change that lies this far from the limit; None where that is no advice.
 
         The standard error falls with √n: n · (detectable / distance)².
         """
-        if not self.detectable or not distance:
+        if not self.detectable or not distance or not self.unit:
             return None
         ratio = (self.detectable / distance) ** 2
         return math.ceil(self.n * ratio) if ratio < _NEVER else None

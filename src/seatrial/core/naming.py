@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from seatrial.core.metrics import MetricId
+
+
+def matches_name(name: str, pattern: str) -> bool:
+    """Whether `*` (any text) and `?` (any character) make a pattern the name; brackets stand for themselves."""
+    return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def label_metrics(ids: Iterable[MetricId]) -> Mapping[MetricId, str]:

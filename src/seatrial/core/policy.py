@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from seatrial.core.comparison import Change, Comparison, Side
-from seatrial.core.evidence_rules import AnyEvidenceRule, judge_evidence
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
+from seatrial.core.naming import matches_name
 from seatrial.core.verdict import Finding, Margin, Outcome, Severity, Status, Verdict, breach
 from seatrial.errors import ExitCode
 
 if TYPE_CHECKING:
     from seatrial.core.data_rules import AnyTableRule
+    from seatrial.core.evidence_rules import AnyEvidenceRule
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         """Whether this rule speaks of a metric."""
         file, separator, key = self.pattern.rpartition(":")
         spelled = (identity.dotted, ".".join(identity.key))
-        return (not separator or fnmatchcase(identity.file, file)) and any(fnmatchcase(name, key) for name in spelled)
+        return (not separator or matches_name(identity.file, file)) and any(matches_name(name, key) for name in spelled)
 
     @property
     def gates(self) -> bool:
@@ -64,20 +64,29 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class Waiver(Struct, frozen=True, kw_only=True):
-    """A gate that may fail up to and including a day; `gate` is its metric's name, in which `*` and `?` match."""
+    """A gate that may fail up to and including a day; `gate` is its metric's name, in which `*` and `?` match.
+
+    A limit is waived, or that the baseline leaves it open; never that the candidate has no number to judge.
+    """
 
     gate: str
     reason: str
     until: date
     place: str
 
+    def names(self, identity: MetricId) -> bool:
+        """Whether this waiver speaks of a gate: by its file or evaluation and its key, or by the key alone."""
+        return any(matches_name(name, self.gate) for name in (str(identity), identity.dotted))
+
     def covers(self, finding: Finding) -> bool:
-        """Whether this waiver speaks of a finding that would hinder the merge."""
-        names = (str(finding.id), finding.id.dotted)
-        return finding.outcome in _HINDRANCES and any(self.gate == n or fnmatchcase(n, self.gate) for n in names)
+        """Whether this waiver speaks of a finding that would hinder the merge and may be excused."""
+        numberless = finding.check in _NUMBERLESS or (finding.change is not None and finding.change.head is None)
+        absent = numberless and finding.outcome is not Outcome.INCONCLUSIVE
+        return finding.outcome in _HINDRANCES and not absent and self.names(finding.id)
 
 
 _HINDRANCES = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WARNED})
+_NUMBERLESS = frozenset({"present", "readable"})
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -121,12 +130,18 @@ def evaluate(
     # A rule that only warns does not soften what the policy says of broken values.
     named = {finding.id for finding in by_rule if _HARDEST_FIRST.index(finding.severity) <= _hardness(policy)}
     health = [*_check_health(policy, comparison, named=named), *_check_lost(policy, comparison, by_rule)]
-    shown = judge_evidence(policy.evidence, comparison.evaluations)
+    shown = _judge_evidence(policy, comparison) if policy.evidence or comparison.evaluations else ()
     of_data = _judge_tables(policy, comparison) if policy.tables else ()
     found = (*by_rule, *shown, *of_data, *health, *_check_stale(policy, comparison), *beside)
     findings = tuple(_waive(finding, policy.waivers, today) for finding in found)
     status = _conclude(findings, policy)
     return Verdict(status=status, findings=findings, exit_code=_EXIT_CODES[status])
+
+
+def _judge_evidence(policy: Policy, comparison: Comparison) -> list[Finding]:
+    from seatrial.core.evidence_judging import judge_evidence
+
+    return judge_evidence(policy.evidence, comparison.evaluations)
 
 
 def _judge_tables(policy: Policy, comparison: Comparison) -> list[Finding]:
@@ -161,7 +176,7 @@ def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
 
 def _waive(finding: Finding, waivers: tuple[Waiver, ...], today: date | None) -> Finding:
     """A finding as its waiver leaves it; one whose waiver has ended says so."""
-    waiver = next((waiver for waiver in waivers if waiver.covers(finding)), None)
+    waiver = max((waiver for waiver in waivers if waiver.covers(finding)), key=lambda one: one.until, default=None)
     if waiver is None or today is None:
         return finding
     if today > waiver.until:

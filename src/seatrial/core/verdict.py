@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 
@@ -98,7 +99,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         grouped: dict[tuple[MetricId, str], list[Finding]] = {}
         for finding in self.findings:
             grouped.setdefault((finding.id, finding.place), []).append(finding)
-        gates = [Gate(findings=tuple(sorted(group, key=_rank))) for group in grouped.values()]
+        gates = [Gate(findings=tuple(sorted(group, key=_rank_within))) for group in grouped.values()]
         return tuple(sorted(gates, key=lambda gate: _rank(gate.worst)))
 
 
@@ -113,8 +114,32 @@ WORST_FIRST = (
 )
 
 
+# Of the answers of one rule, which all are of one severity, a breach comes first however mild that makes it.
+BREACH_FIRST = (
+    Outcome.FAILED,
+    Outcome.WARNED,
+    Outcome.NOTED,
+    Outcome.WAIVED,
+    Outcome.INCONCLUSIVE,
+    Outcome.NOT_JUDGED,
+    Outcome.PASSED,
+)
+
+
 def _rank(finding: Finding) -> int:
     return WORST_FIRST.index(finding.outcome)
+
+
+def _rank_within(finding: Finding) -> int:
+    return BREACH_FIRST.index(finding.outcome)
+
+
+_HARDEST_FIRST = (Severity.FAIL, Severity.WARN, Severity.INFO)
+
+
+def pick_hardest(severities: Iterable[Severity]) -> Severity:
+    """The severity of several that does most."""
+    return min(severities, key=_HARDEST_FIRST.index)
 
 
 def breach(severity: Severity) -> Outcome:

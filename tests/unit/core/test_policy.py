@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seatrial.core.comparison import compare
-from seatrial.core.metrics import StaleStage, State
-from seatrial.core.policy import Policy, Rule, evaluate
+from seatrial.core.metrics import MetricId, StaleStage, State
+from seatrial.core.policy import Policy, Rule, Waiver, evaluate
 from seatrial.core.verdict import Margin, Outcome, Severity, Status, Verdict
 from seatrial.errors import ExitCode
 from tests.unit.core.snapshots import compare_values, file, range_of, snapshot
@@ -179,3 +180,80 @@ def test_an_edited_metric_is_named() -> None:
     head = replace(snapshot(file("m.json", {"a": 2})), stale=stale)
     (finding,) = evaluate(Policy(), compare(range_of(), snapshot(file("m.json", {"a": 1})), head)).findings
     assert finding.reason == "m.json is not what its stage made"
+
+
+TODAY = date(2026, 11, 23)
+
+
+def waiver(gate: str, until: date = TODAY) -> Waiver:
+    return Waiver(gate=gate, reason="being mended", until=until, place="seatrial.yaml:30")
+
+
+def waived(*waivers: Waiver, values: dict[str, Any] | None = None, today: date | None = TODAY) -> Verdict:
+    """Recall fell by 0.2 where 0.1 is allowed; f1 is below its floor."""
+    rules = (rule(max_decrease=absolute("0.1")), rule("f1", at_least=Decimal("0.5")))
+    comparison = compare_values({"recall": 0.8, "f1": 0.6}, {"recall": 0.6, "f1": 0.4} if values is None else values)
+    return evaluate(Policy(rules=rules, waivers=waivers), comparison, today=today)
+
+
+def outcomes(verdict: Verdict) -> dict[str, Outcome]:
+    return {finding.id.dotted: finding.outcome for finding in verdict.findings}
+
+
+def test_a_waiver_excuses_the_gate_that_it_names_and_no_other() -> None:
+    """By the key, or by file and key."""
+    for name in ("recall", "metrics.json:recall", "rec*", "*:recall"):
+        assert outcomes(waived(waiver(name))) == {"recall": Outcome.WAIVED, "f1": Outcome.FAILED}
+    assert outcomes(waived(waiver("Recall"), waiver("recal"), waiver("other.json:recall"), waiver("call"))) == {
+        "recall": Outcome.FAILED,
+        "f1": Outcome.FAILED,
+    }
+    verdict = waived(waiver("recall"), waiver("f1"))
+    assert (verdict.status, verdict.exit_code) == (Status.PASSED, ExitCode.PASSED)
+    assert verdict.findings[0].reason == "waived until 2026-11-23: being mended (fell too far)"
+
+
+def test_brackets_in_a_waiver_stand_for_themselves() -> None:
+    """`recall [slices]` is no pattern that would excuse a metric called `recall s`."""
+    assert not waiver("recall [slices]").names(MetricId(file="m.json", key=("recall s",)))
+    assert waiver("recall [slices]").names(MetricId(file="delays", key=("recall",), slice="slices"))
+    assert waiver("delays:* [slices]").names(MetricId(file="delays", key=("recall",), slice="slices"))
+    assert not waiver("recall").names(MetricId(file="delays", key=("recall",), slice="slices"))
+
+
+@pytest.mark.parametrize(
+    ("today", "outcome"), [(date(2026, 11, 23), Outcome.WAIVED), (date(2026, 11, 24), Outcome.FAILED)]
+)
+def test_a_waiver_holds_on_its_last_day(today: date, outcome: Outcome) -> None:
+    """The day after, the gate counts again and says why."""
+    (found, _) = waived(waiver("recall"), today=today).findings
+    assert found.outcome is outcome
+    assert found.hint == ("" if outcome is Outcome.WAIVED else "its waiver ended on 2026-11-23; mend it, or renew that")
+
+
+def test_a_renewed_waiver_holds_though_the_old_one_stands_above_it() -> None:
+    """The one that ends last counts."""
+    old, new = waiver("recall", date(2026, 1, 1)), waiver("rec*", date(2026, 12, 31))
+    for order in ((old, new), (new, old)):
+        assert outcomes(waived(*order))["recall"] is Outcome.WAIVED
+
+
+def test_nothing_is_waived_where_nobody_knows_the_day() -> None:
+    """A waiver without a clock holds for ever."""
+    assert outcomes(waived(waiver("*"), today=None))["recall"] is Outcome.FAILED
+
+
+@pytest.mark.parametrize("value", [float("nan"), None, "0.9"])
+def test_a_missing_number_is_not_waived(value: object) -> None:
+    """What is excused is a limit that is broken, not a metric that is."""
+    verdict = waived(waiver("*"), values={"recall": value, "f1": 0.6})
+    assert outcomes(verdict)["recall"] is Outcome.FAILED
+    assert outcomes(waived(waiver("*"), values={"f1": 0.6}))["recall"] is Outcome.FAILED
+
+
+def test_what_passes_needs_no_waiver() -> None:
+    """It is told as passed."""
+    assert outcomes(waived(waiver("*"), values={"recall": 0.8, "f1": 0.6})) == {
+        "recall": Outcome.PASSED,
+        "f1": Outcome.PASSED,
+    }
