@@ -18,7 +18,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -28,7 +28,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawing import BLUE, GREY, ORANGE, RED, Panel, Scale, draw_picture, write
-from gate_rates import GateRates, SliceRates, draw_gates, draw_slices, simulate_gates, simulate_slices, tell_gates
+from gate_rates import (
+    GateRates,
+    SliceRates,
+    draw_gates,
+    draw_slices,
+    draw_words,
+    simulate_gates,
+    simulate_slices,
+    tell_gates,
+)
 from populations import POPULATIONS, Population
 
 from seatrial.stats.estimates import estimate
@@ -84,11 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     sets = options.sets // 10 if options.quick else options.sets
     started = time.perf_counter()
-    cells = _simulate(sets, options.workers)
-    _tell(f"gates, {2 * sets} changes of each kind ...")
-    gates, slices = simulate_gates(2 * sets), simulate_slices(2 * sets)
+    with ProcessPoolExecutor(options.workers) as pool:
+        cells = _simulate(pool, sets)
+        _tell(f"gates, {sets:,} changes of each kind ...")
+        gates, slices = simulate_gates(pool, sets), simulate_slices(pool, sets)
     _tell("")
-    text = "\n".join([*_tell_coverage(cells, sets), *tell_gates(gates, slices, 2 * sets)])
+    text = "\n".join([*_tell_coverage(cells, sets), *tell_gates(gates, slices, sets)])
     print(text)
     if options.table:
         options.table.write_text(_PREFACE + text + "\n", encoding="utf-8")
@@ -103,7 +113,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a tenth of them")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes [2]")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the tables into a Markdown page")
-    parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="write coverage.svg, gates.svg, slices.svg")
+    parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="write the pictures")
     return parser.parse_args(arguments)
 
 
@@ -122,15 +132,14 @@ def _list_tasks() -> Iterator[Task]:
             yield from (Task(population=name, n=n, ignoring=True) for n in sizes)
 
 
-def _simulate(sets: int, workers: int) -> tuple[Cell, ...]:
+def _simulate(pool: Executor, sets: int) -> tuple[Cell, ...]:
     tasks = list(_list_tasks())
     found: dict[Task, tuple[Cell, ...]] = {}
-    with ProcessPoolExecutor(workers) as pool:
-        futures = {pool.submit(measure_coverage, task, sets): task for task in tasks}
-        for done, future in enumerate(as_completed(futures), start=1):
-            task = futures[future]
-            found[task] = future.result()
-            _tell(f"[{done}/{len(tasks)}] {task.title}, n = {task.n:,}")
+    futures = {pool.submit(measure_coverage, task, sets): task for task in tasks}
+    for done, future in enumerate(as_completed(futures), start=1):
+        task = futures[future]
+        found[task] = future.result()
+        _tell(f"[{done}/{len(tasks)}] {task.title}, n = {task.n:,}")
     return tuple(cell for task in tasks for cell in found[task])
 
 
@@ -216,6 +225,7 @@ def _write_plots(folder: Path, cells: Sequence[Cell], gates: Sequence[GateRates]
         ("coverage.svg", _draw_coverage(cells)),
         ("gates.svg", draw_gates(gates)),
         ("slices.svg", draw_slices(slices)),
+        ("verdicts.svg", draw_words()),
     ):
         (folder / name).write_text(picture, encoding="utf-8")
 

@@ -6,19 +6,21 @@ The metric is accuracy, of two models that differ in a few per cent of the rows;
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import repeat
 
 import numpy as np
 from drawing import BLUE, GREEN, GREY, ORANGE, RED, Panel, Scale, bar, draw_picture, write
 from numpy.typing import NDArray
 
-from seatrial.commands.stating import adjust_slices, state_evidence
+from seatrial.commands.stating import adjust_slices, state_change, state_evidence
 from seatrial.core.evidence import EvaluationResult, Evidence
 from seatrial.core.evidence_judging import judge_evidence
 from seatrial.core.evidence_rules import Correction, EvidenceRule
-from seatrial.core.metrics import Direction, MetricId
-from seatrial.core.verdict import Margin, Outcome
+from seatrial.core.metrics import Direction, Interval, MetricId
+from seatrial.core.verdict import Finding, Margin, Outcome
 from seatrial.stats.binary import BinarySample
 from seatrial.stats.estimates import estimate, estimate_slices
 from seatrial.stats.names import Measure
@@ -60,9 +62,10 @@ class SliceRates:
     named: Mapping[str, float]
 
 
-def simulate_gates(changes: int) -> tuple[GateRates, ...]:
+def simulate_gates(pool: Executor, changes: int) -> tuple[GateRates, ...]:
     """Judge so many changes of each kind."""
-    return tuple(_simulate_gate(n, change, changes) for n in _TEST_SETS for change in _CHANGES)
+    kinds = [(n, change) for n in _TEST_SETS for change in _CHANGES]
+    return tuple(pool.map(_simulate_gate, *zip(*kinds, strict=True), repeat(changes)))
 
 
 def _simulate_gate(n: int, change: float, changes: int) -> GateRates:
@@ -84,9 +87,9 @@ def _simulate_gate(n: int, change: float, changes: int) -> GateRates:
     return GateRates(n=n, change=change, stopped=shares, proven=proven / changes)
 
 
-def simulate_slices(changes: int) -> tuple[SliceRates, ...]:
+def simulate_slices(pool: Executor, changes: int) -> tuple[SliceRates, ...]:
     """Judge so many changes that cost the first of the slices each drop."""
-    return tuple(_simulate_slices(drop, changes) for drop in _DROPS)
+    return tuple(pool.map(_simulate_slices, _DROPS, repeat(changes)))
 
 
 def _simulate_slices(drop: float, changes: int) -> SliceRates:
@@ -167,8 +170,12 @@ def _rule(check: str, margin: float, *, sliced: bool = False) -> EvidenceRule:
 
 
 def _judge(rule: EvidenceRule, result: EvaluationResult) -> Outcome:
+    return _find(rule, result).outcome
+
+
+def _find(rule: EvidenceRule, result: EvaluationResult) -> Finding:
     (finding,) = judge_evidence([rule], [result])
-    return finding.outcome
+    return finding
 
 
 def tell_gates(gates: Sequence[GateRates], slices: Sequence[SliceRates], changes: int) -> list[str]:
@@ -256,3 +263,46 @@ def draw_slices(slices: Sequence[SliceRates]) -> str:
             parts += [bar(left, top, 180, 20, "#f1f1f1"), bar(left, top, 180 * share, 20, colour)]
             parts.append(write(left + 188, top + 15, _percent(share), anchor="start", colour=GREY))
     return draw_picture("40 slices of 200 rows: false alarms and finds", 790, 50 + len(harmless.stopped) * 34, parts)
+
+
+# Intervals of a difference, from the best for the candidate to the worst.
+_EXAMPLES = (
+    (0.004, 0.016),
+    (-0.004, 0.007),
+    (0.0, 0.0),
+    (-0.008, -0.002),
+    (-0.014, 0.005),
+    (-0.017, -0.003),
+    (-0.027, -0.013),
+)
+_JUDGED = {Outcome.PASSED: GREEN, Outcome.INCONCLUSIVE: ORANGE, Outcome.FAILED: RED}
+
+
+def draw_words() -> str:
+    """What two kinds of gates say of intervals that lie differently to 0 and to the margin δ, in their own words."""
+    x = Scale(low=-0.03, high=0.02, ticks={-0.03: "", -0.02: "", -0.01: "−δ", 0.0: "0", 0.01: "+δ", 0.02: ""})
+    y = Scale(low=-0.5, high=len(_EXAMPLES) - 0.5, ticks={})
+    panel = Panel(left=20, top=34, width=330, height=38 * len(_EXAMPLES), x=x, y=y)
+    parts = panel.frame("95 % interval of the change; right is better", x_title="candidate − baseline")
+    columns = {"no_worse_than": 370, "not_harmed": 590}
+    parts += [write(left, 26, f"{check}: δ", anchor="start", bold=True) for check, left in columns.items()]
+    for row, ends in enumerate(_EXAMPLES):
+        at = len(_EXAMPLES) - 1 - row
+        parts += [panel.draw([(end, at) for end in ends], BLUE, width=3), *panel.dots([(sum(ends) / 2, at)], BLUE)]
+        for check, left in columns.items():
+            finding = _find(_rule(check, _MARGIN), _exemplify(*ends))
+            words = (
+                f"{finding.outcome.value}: {finding.reason}"
+                if finding.outcome.value != finding.reason
+                else finding.reason
+            )
+            parts.append(write(left, panel.place(0, at)[1] + 4, words, anchor="start", colour=_JUDGED[finding.outcome]))
+    return draw_picture("What an interval makes of a gate", 830, 60 + 38 * len(_EXAMPLES) + 20, parts)
+
+
+def _exemplify(low: float, high: float) -> EvaluationResult:
+    """The evidence of one interval of a difference."""
+    identity, middle = MetricId(file="test", key=("accuracy",)), (low + high) / 2
+    interval = Interval(low=low, high=high, level=0.95, n=1_000, method="")
+    change = state_change(identity, _RIGHT, _RIGHT + middle, Direction.HIGHER, interval=interval)
+    return EvaluationResult(name="test", overall=(Evidence(change=change, n=1_000),))
