@@ -1,0 +1,378 @@
+"""A repository's own CI files: what they run already, and what has to be written for seatrial to run.
+
+Text is added to an existing file, never a value dumped anew: comments and order stay as people wrote them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from seatrial import __version__
+from seatrial.ci.job import System
+from seatrial.errors import UsageError
+
+GITHUB_DIRECTORY = ".github/workflows"
+GITHUB_FILE = f"{GITHUB_DIRECTORY}/seatrial.yml"
+GITLAB_FILE = ".gitlab-ci.yml"
+_ACTION = "seatrial/seatrial"
+_TEMPLATE = f"https://raw.githubusercontent.com/seatrial/seatrial/v{__version__}/.gitlab-ci-template.yml"
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_USED = re.compile(
+    rf"^(?!\s*#).*(uses:\s*[\"']?{_ACTION}@|{_ACTION}/[^\s\"']*/\.gitlab-ci-template\.yml)", re.MULTILINE
+)
+# The variables that DVC's remotes read, to be filled in by people.
+_SECRETS: Mapping[str, tuple[str, ...]] = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "azure": ("AZURE_STORAGE_CONNECTION_STRING",),
+    "gdrive": ("GDRIVE_CREDENTIALS_DATA",),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
+}
+
+
+class Wiring(Struct, frozen=True, kw_only=True):
+    """What a job of seatrial has to know of the project.
+
+    `directory` is the DVC project's (empty: the root), `install` the arguments of `pip install` (empty: the job needs
+    none), `remote` the scheme of DVC's default remote (empty: none is needed).
+    """
+
+    branch: str
+    directory: str = ""
+    reproduce: str = "no"
+    install: str = ""
+    remote: str = ""
+
+
+class Replaced(Struct, frozen=True, kw_only=True):
+    """A line of an existing CI file that seatrial stands in for, and by what."""
+
+    line: int
+    text: str
+    by: str
+
+
+def guess_system(url: str) -> System | None:
+    """The CI system of the forge that a remote's address is of, as far as its host tells."""
+    host = read_host(url)
+    if host == "github.com" or host.endswith(".ghe.com") or "github" in host.split("."):
+        return System.GITHUB
+    return System.GITLAB if "gitlab" in re.split(r"[.-]", host) else None
+
+
+def read_host(url: str) -> str:
+    """The host of a remote's address, `git@host:path` included; empty where it is a path."""
+    scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]{2,}):(?!//).*", url)
+    try:
+        return (scp[1] if scp else urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def uses_seatrial(text: str) -> bool:
+    """Whether a CI file runs seatrial already."""
+    return bool(_USED.search(text))
+
+
+# -- what is there already
+
+_REPLACED: tuple[tuple[str, str], ...] = (
+    (r"iterative/setup-cml|\bcml-?(?:send-comment|pr-comment)|\bcml comment\b", "the comment that `seatrial ci` keeps"),
+    (r"\bcml (?:publish|asset)\b|\bcml-publish\b", "the report's own page, an artifact of the job"),
+    (r"\bcml check\b", "the check that `seatrial ci` concludes"),
+    (r"\bdvc (?:metrics|params|plots) (?:diff|show)\b", "the comparison with the right baseline, in the report"),
+    (r"\bgit fetch\b.*\b(?:main|master|prune)\b", "the baseline that seatrial finds itself"),
+    (
+        r"\bcml (?:runner|pr)\b|\bcml-runner\b|\bcml-pr\b",
+        "nothing: keep this, seatrial starts no machines and opens no change",
+    ),
+)
+
+
+def find_replaced(text: str) -> tuple[Replaced, ...]:
+    """The lines of a CI file that use CML or DVC's diffs; empty where neither is there."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("#"):
+            continue
+        by = next((by for pattern, by in _REPLACED if re.search(pattern, line)), None)
+        if by:
+            found.append(Replaced(line=number, text=line.strip(), by=by))
+    telling = re.search(r"\bcml\b|\bdvc (?:metrics|params|plots) (?:diff|show)\b", "\n".join(one.text for one in found))
+    return tuple(found) if telling else ()
+
+
+def runs_pipeline(text: str) -> bool:
+    """Whether a CI file makes the metrics itself."""
+    return bool(re.search(r"^(?!\s*#).*\bdvc (?:repro|exp run)\b", text, re.MULTILINE))
+
+
+# -- GitHub Actions
+
+
+def write_github(wiring: Wiring) -> str:
+    """A whole workflow."""
+    return "".join((_github_head(wiring), _github_setup(wiring), _github_step(wiring), _github_artifact(wiring)))
+
+
+def _github_head(wiring: Wiring) -> str:
+    fills = ", and fills the cache that pull requests start from" if wiring.install else ""
+    return f"""\
+name: model report
+
+on:
+  pull_request:
+  # On the default branch the run judges what was merged{fills}.
+  push:
+    branches: [{_quote(wiring.branch)}]
+
+permissions: {{}}
+
+concurrency:
+  group: ${{{{ github.workflow }}}}-${{{{ github.event.pull_request.number || github.sha }}}}
+  cancel-in-progress: true
+
+jobs:
+  measure:
+    name: measure
+    runs-on: ubuntu-latest
+    permissions:
+      contents: read # check out
+      pull-requests: write # the comment
+      checks: write # the check on the pull request's head
+    steps:
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+        with:
+          fetch-depth: 0 # the commit that is compared with has to be there
+          persist-credentials: false
+
+      - uses: actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0
+        with:
+          python-version: "3.12"
+"""
+
+
+def _github_setup(wiring: Wiring) -> str:
+    if not wiring.install:
+        return ""
+    return f"""
+      # DVC's cache outlives the run: what was pulled or computed once is there the next time.
+      - uses: actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5
+        with:
+          path: {_quote(_below(wiring, ".dvc/cache"))}
+          key: dvc-${{{{ runner.os }}}}-${{{{ hashFiles('**/dvc.lock', '**/*.dvc') }}}}
+          restore-keys: dvc-${{{{ runner.os }}}}-
+
+      - name: Install what DVC needs
+        run: {_quote_command(f"python -m pip install {wiring.install}")}
+"""
+
+
+def _github_step(wiring: Wiring) -> str:
+    directory = [f"          working-directory: {_quote(wiring.directory)}"] if wiring.directory else []
+    names = _SECRETS.get(wiring.remote, ())
+    secrets = ["        # DVC's remote; a pull request from a fork is not given them.", "        # env:"]
+    secrets += [f"        #   {name}: ${{{{ secrets.{name} }}}}" for name in names]
+    lines = [
+        "",
+        f"      # {_REASONS[wiring.reproduce]}",
+        f"      - uses: {_ACTION}@v{__version__}",
+        "        id: seatrial",
+        *(secrets if names else []),
+        "        with:",
+        f'          reproduce: "{wiring.reproduce}" # "no", "verify" or "yes"',
+        *directory,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_REASONS = {
+    "no": 'The metrics that are committed are judged. Where CI is to make them, say "yes" and install what that needs.',
+    "yes": "CI makes the metrics, and judges what comes out.",
+}
+
+
+def _github_artifact(wiring: Wiring) -> str:
+    return f"""
+      - name: Keep the report
+        if: ${{{{ !cancelled() }}}}
+        uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0
+        with:
+          name: model-report
+          path: {_quote(_below(wiring, "seatrial-report/"))}
+"""
+
+
+# -- GitLab CI
+
+
+def write_gitlab(wiring: Wiring) -> str:
+    """A whole .gitlab-ci.yml, for a repository that has none."""
+    return f"""\
+include:
+{_write_include(wiring, "  ", "test")}
+# A merge-request pipeline where there is a merge request, a branch pipeline elsewhere, never both.
+workflow:
+  auto_cancel:
+    on_new_commit: interruptible
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+    - if: $CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS
+      when: never
+    - if: $CI_COMMIT_BRANCH
+
+{_write_job(wiring)}"""
+
+
+def add_to_gitlab(text: str, wiring: Wiring) -> str:
+    """An existing .gitlab-ci.yml with the include and the job added; UsageError where that needs a person.
+
+    Nothing of what is there changes, but for an `include:` that was no list and becomes one.
+    """
+    import yaml
+
+    try:
+        documents = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+    except yaml.YAMLError as error:
+        raise UsageError(f"{GITLAB_FILE} is not YAML: {' '.join(str(error).split())}", hint="mend it first") from None
+    top = documents[-1] if documents else None
+    if top is not None and (not isinstance(top, yaml.MappingNode) or top.flow_style):
+        raise _ask_to_paste(wiring, "is not a mapping of lines")
+    entries = {key.value: (key, value) for key, value in top.value} if top is not None else {}
+    if entries.keys() & {"seatrial", ".seatrial"}:
+        raise _ask_to_paste(wiring, "has a job `seatrial` of its own")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines()
+    stage = _choose_stage(entries.get("stages", (None, None))[1])
+    job = _write_job(wiring).splitlines()
+    if "include" in entries:
+        lines = _extend_include(lines, *entries["include"], wiring, stage)
+        added = ["", *job]
+    else:
+        added = ["", "include:", *_write_include(wiring, "  ", stage).splitlines(), "", *job]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if lines and lines[-1].strip() == "...":
+        raise _ask_to_paste(wiring, "ends its document by `...`")
+    return newline.join([*lines, *(added if lines else added[1:])]) + newline
+
+
+def _choose_stage(stages: object) -> str:
+    """`test`, where the pipeline has that stage, else its last one."""
+    import yaml
+
+    if not isinstance(stages, yaml.SequenceNode):
+        return "test"
+    names = [node.value for node in stages.value if isinstance(node, yaml.ScalarNode)]
+    return "test" if "test" in names or not names else names[-1]
+
+
+def _extend_include(lines: list[str], key: object, value: object, wiring: Wiring, stage: str) -> list[str]:
+    """The lines with one more entry in an `include:`, whatever form that has."""
+    import yaml
+
+    assert isinstance(key, yaml.Node)
+    assert isinstance(value, yaml.Node)
+    start, end = value.start_mark, value.end_mark
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        indent = " " * start.column
+        last = _last_line(value)
+        return [*lines[: last + 1], *_write_include(wiring, indent, stage).splitlines(), *lines[last + 1 :]]
+    if isinstance(value, yaml.MappingNode) and not value.flow_style:
+        last = _last_line(value)
+        inner = lines[start.line : last + 1]
+        moved = [
+            f"{' ' * start.column}- {inner[0].lstrip()}",
+            *(f"  {line}" if line.strip() else line for line in inner[1:]),
+        ]
+        added = _write_include(wiring, " " * start.column, stage).splitlines()
+        return [*lines[: start.line], *moved, *added, *lines[last + 1 :]]
+    whole = start.line == end.line == key.start_mark.line
+    rest = lines[end.line][end.column :].strip()
+    if (
+        not whole
+        or isinstance(value, yaml.SequenceNode)
+        or (rest and not rest.startswith("#"))
+        or start.index == end.index
+    ):
+        raise _ask_to_paste(wiring, f"has an `include:` (line {start.line + 1}) of a form that is left to you")
+    line = lines[start.line]
+    entry = f"  - {line[start.column : end.column]}{line[end.column :]}"
+    added = _write_include(wiring, "  ", stage).splitlines()
+    return [*lines[: start.line], line[: start.column].rstrip(), entry, *added, *lines[end.line + 1 :]]
+
+
+def _last_line(node: object) -> int:
+    """The last line of a node's own text: a block's end mark stands behind the comments that follow it."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+        return _last_line(node.value[-1][1])
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+        return _last_line(node.value[-1])
+    assert isinstance(node, yaml.Node)
+    if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
+        return int(node.end_mark.line) - 1
+    return int(node.end_mark.line)
+
+
+def _ask_to_paste(wiring: Wiring, reason: str) -> UsageError:
+    include = _write_include(wiring, "  ", "test").rstrip()
+    return UsageError(f"{GITLAB_FILE} {reason}", hint=f"add this by hand:\ninclude:\n{include}\n{_write_job(wiring)}")
+
+
+def _write_include(wiring: Wiring, indent: str, stage: str) -> str:
+    inputs = {
+        "reproduce": f'"{wiring.reproduce}" # "no", "verify" or "yes"',
+        "working-directory": _quote(wiring.directory) if wiring.directory else "",
+        "stage": _quote(stage) if stage != "test" else "",
+    }
+    lines = [
+        f"- remote: {_TEMPLATE}",
+        "  inputs:",
+        *(f"    {name}: {value}" for name, value in inputs.items() if value),
+    ]
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _write_job(wiring: Wiring) -> str:
+    """The job; its comments say what it judges."""
+    lines = ["seatrial:", "  extends: .seatrial", f"  # {_REASONS[wiring.reproduce]}"]
+    if wiring.install:
+        names = _SECRETS.get(wiring.remote, ())
+        lines += [
+            "  # DVC's cache outlives the job: what was pulled or computed once is there the next time.",
+            "  cache:",
+            "    key: dvc-cache",
+            "    paths:",
+            f"      - {_quote(_below(wiring, '.dvc/cache/'))}",
+            "  before_script:",
+            *([f"    # DVC's remote reads the masked CI/CD variables {' and '.join(names)}."] if names else []),
+            f"    - {_quote_command(f'python -m pip install --quiet {wiring.install}')}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _below(wiring: Wiring, path: str) -> str:
+    return f"{wiring.directory}/{path}" if wiring.directory else path
+
+
+def _quote(text: str) -> str:
+    """A text as a scalar of YAML on one line."""
+    plain = re.fullmatch(r"\.?[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in _WORDS
+    return text if plain else _escape(text)
+
+
+def _quote_command(text: str) -> str:
+    """The same for a command, which is mostly plain."""
+    return _escape(text) if ": " in text or " #" in text or not text.isascii() else text
+
+
+def _escape(text: str) -> str:
+    import json
+
+    return json.dumps(text)
