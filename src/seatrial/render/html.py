@@ -48,10 +48,10 @@ _SHORT = 36  # characters that stay on one line in a cell
 def render(report: Report, options: RenderOptions) -> str:
     """The document as a complete page; light or dark as the reader's system is, and fit for print."""
     document = report.document
-    style, script = _read_asset("report.css"), _read_asset("report.js")
-    return _template().render(
+    style, script = read_asset("report.css"), read_asset("report.js")
+    return open_template("report.html.j2").render(
         page_title=f"{SIGNS[document.mark].character} {_plain(document.title)}",
-        policy=_policy(style, script),
+        policy=write_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         mark=document.mark.value,
@@ -64,7 +64,8 @@ def render(report: Report, options: RenderOptions) -> str:
 
 
 @cache
-def _template() -> Template:
+def open_template(name: str) -> Template:
+    """One of our pages, in which every string is escaped."""
     environment = Environment(
         loader=PackageLoader("seatrial.render", _TEMPLATES),
         autoescape=True,
@@ -73,15 +74,17 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 @cache
-def _read_asset(name: str) -> str:
+def read_asset(name: str) -> str:
+    """A style or a script of ours."""
     return resources.files("seatrial.render").joinpath(_TEMPLATES).joinpath(name).read_text(encoding="utf-8").strip()
 
 
-def _policy(style: str, script: str) -> str:
+def write_policy(style: str, script: str) -> str:
+    """What a page may load and run: this style and this script, and nothing from anywhere."""
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -92,14 +95,14 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _split(document: Document) -> dict[str, list[_View]]:
+def _split(document: Document) -> dict[str, list[View]]:
     """The words beside the verdict, the body, and the small print at the foot."""
     lead = list(takewhile(lambda block: isinstance(block, Paragraph), document.blocks))
     rest = document.blocks[len(lead) :]
     return {
-        "lead": [_view(block) for block in lead],
-        "body": [_view(block) for block in rest if not isinstance(block, Footnote)],
-        "notes": [_view(block) for block in rest if isinstance(block, Footnote)],
+        "lead": [view_block(block) for block in lead],
+        "body": [view_block(block) for block in rest if not isinstance(block, Footnote)],
+        "notes": [view_block(block) for block in rest if isinstance(block, Footnote)],
     }
 
 
@@ -128,30 +131,31 @@ class _Row(Struct, frozen=True, kw_only=True):
     cells: tuple[_Cell, ...]
 
 
-class _View(Struct, frozen=True, kw_only=True):
+class View(Struct, frozen=True, kw_only=True):
     """A block for the template: its kind, and of the rest what that kind has."""
 
     kind: str
     content: Markup = _NOTHING
     titles: tuple[_Cell, ...] = ()
     rows: tuple[_Row, ...] = ()
-    blocks: tuple[_View, ...] = ()
+    blocks: tuple[View, ...] = ()
     source: str = ""
 
 
-def _view(block: Block) -> _View:
+def view_block(block: Block) -> View:
+    """A block for the template."""
     match block:
         case Paragraph(line=line):
-            return _View(kind="paragraph", content=_write_line(line))
+            return View(kind="paragraph", content=_write_line(line))
         case Footnote(line=line):
-            return _View(kind="footnote", content=_write_line(line))
+            return View(kind="footnote", content=_write_line(line))
         case Table():
             return _view_table(block)
         case Diagram(title=title, source=source):
             lines = "\n".join(readable(line) if line.strip() else "" for line in source.splitlines())
-            return _View(kind="diagram", content=_write_line((Text(title),)), source=lines)
+            return View(kind="diagram", content=_write_line((Text(title),)), source=lines)
         case Folded(summary=summary, blocks=blocks):
-            return _View(kind="folded", content=_write_line(summary), blocks=tuple(_view(b) for b in blocks))
+            return View(kind="folded", content=_write_line(summary), blocks=tuple(view_block(b) for b in blocks))
 
 
 def _is_short(text: str, align: Align) -> bool:
@@ -160,7 +164,7 @@ def _is_short(text: str, align: Align) -> bool:
     return len(text) <= _SHORT and not parted
 
 
-def _view_table(table: Table) -> _View:
+def _view_table(table: Table) -> View:
     labels = [_plain(column.title) for column in table.columns]
     header = next((at for at, label in enumerate(labels) if label), 0)
 
@@ -176,7 +180,7 @@ def _view_table(table: Table) -> _View:
             for at, (line, label, column) in enumerate(zip(lines, labels, table.columns, strict=True))
         )
 
-    return _View(
+    return View(
         kind="table",
         titles=cells(tuple(column.title for column in table.columns)),
         rows=tuple(_Row(mark=_row_mark(row), cells=cells(row)) for row in table.rows),

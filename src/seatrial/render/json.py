@@ -29,13 +29,14 @@ def render(report: Report, options: RenderOptions) -> str:
 def dump(facts: ReportFacts) -> str:
     """The facts as text that `parse` gives back unchanged (code points that UTF-8 can't hold become U+FFFD)."""
     # A report of a million values is large: no more copies of it than there must be.
-    encoded = msgspec.json.format(_encode(facts), indent=2)
+    encoded = msgspec.json.format(encode(facts), indent=2)
     text = encoded.decode()
     text += "\n"
     return text
 
 
-def _encode(facts: ReportFacts) -> bytes:
+def encode(facts: Struct) -> bytes:
+    """Facts of any kind as strict JSON in one line; ValueError where one of their numbers is not finite."""
     if _is_finite(facts):  # msgspec would write null for what is not
         with contextlib.suppress(UnicodeEncodeError):
             return msgspec.json.encode(facts)
@@ -113,20 +114,27 @@ def _find_extra(raw: object, known: object, place: str) -> str | None:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the JSON report, made from the classes in `seatrial.core.facts`."""
-    (_,), definitions = msgspec.json.schema_components([ReportFacts], ref_template="#/$defs/{name}")
+    return describe(ReportFacts, SCHEMA_ID, "seatrial report", SCHEMA_VERSION)
+
+
+def describe(kind: type[Struct], schema_id: str, title: str, version: int) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of facts of one kind, which have a `schema_version`."""
+    (_,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for definition in definitions.values():
         definition["additionalProperties"] = False
         if "description" in definition:
             definition["description"] = " ".join(definition["description"].split())
-    top = definitions.pop(ReportFacts.__name__)
-    top["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    return {
+    top = definitions.pop(kind.__name__)
+    top["properties"]["schema_version"] = {"const": version}
+    whole: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
+        "$id": schema_id,
         **top,
-        "title": "seatrial report",
+        "title": title,
         "$defs": dict(sorted(definitions.items())),
     }
+    # As JSON has it: a default that is a tuple is a list there.
+    return msgspec.json.decode(msgspec.json.encode(whole), type=dict[str, Any])
 
 
 def dump_schema() -> str:

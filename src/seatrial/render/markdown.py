@@ -56,7 +56,12 @@ class Place(Enum):
 
 def render(report: Report, options: RenderOptions) -> str:
     """The document within `options.budget` bytes; verdict, first paragraphs and `Table.keep` rows come first."""
-    parts = _Writer(options).write_document(report.document)
+    return render_document(report.document, options)
+
+
+def render_document(document: Document, options: RenderOptions) -> str:
+    """Any document in the same way."""
+    parts = _Writer(options).write_document(document)
     if options.budget is None:
         return _compose(parts, _Room(), options)
     return _fit(parts, options.budget, options)
