@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,21 @@ def test_a_table_that_is_not_in_the_cache_says_how_to_get_it(scratch: Scratch) -
     answer = compare(scratch)
     assert answer.code == 3
     assert "dvc fetch --all-commits data/train.csv" in answer.out
+
+
+def test_tables_that_are_elsewhere_are_fetched(scratch: Scratch, tmp_path: Path) -> None:
+    """Though no metric differs: the data does."""
+    dvc(scratch.directory, "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    commit(scratch, train=draw(0, 499))
+    for revision in ("main", "feature"):
+        scratch.git("checkout", "--quiet", revision)
+        dvc(scratch.directory, "checkout")
+        dvc(scratch.directory, "push")
+    shutil.rmtree(scratch.directory / ".dvc" / "cache")
+    answer = run_seatrial(scratch.directory, "compare", "main", "feature", "--format", "json")
+    assert (table(answer, "train")["state"], table(answer, "train")["removed"]["count"]) == ("compared", 1)
+    assert table(answer, "train")["leaks"][0]["shared"] == 0
+    assert answer.code == 0
 
 
 def test_a_directory_is_no_table(scratch: Scratch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,10 @@ from seatrial.core.metrics import MetricSet, Snapshot, State
 from seatrial.core.revision import Revision
 from seatrial.git import Repository
 from seatrial.sources.fetching import MAX_SECONDS, Wanted, fetch_missing, is_elsewhere, list_missing
+from seatrial.sources.snapshot import locate_out
+
+if TYPE_CHECKING:
+    from seatrial.config.tables import DataTable
 
 
 class Sides(Struct, frozen=True, kw_only=True):
@@ -27,13 +32,15 @@ def bring_missing(
     predictions: tuple[str, ...],
     read: Callable[[Revision], Snapshot],
     tell: Callable[[str], None],
+    *,
+    data: tuple[DataTable, ...] = (),
 ) -> Sides:
-    """Fetch metrics, parameters and predictions that are nowhere on this machine, and read the sides again.
+    """Fetch metrics, parameters, predictions and tables that are nowhere here, and read the sides again.
 
     What did not come stays missing, and says why.
     """
     files = [wanted for side in (sides.base, sides.head) if side for wanted in list_missing(side)]
-    tables = _list_tables(repository, sides, predictions)
+    tables = tuple(dict.fromkeys((*_list_tables(repository, sides, predictions), *_list_data(repository, sides, data))))
     if not files and not tables:
         return sides
     tell(f"fetching {len(files) + len(tables)} files that are not in the local cache: dvc fetch")
@@ -52,6 +59,16 @@ def _list_tables(repository: Repository, sides: Sides, predictions: tuple[str, .
     paths = dict.fromkeys(predictions)
     wanted = [Wanted(revision=side.revision, path=path) for path in paths for side in (sides.base, sides.head)]
     return tuple(one for one in wanted if is_elsewhere(repository, one))
+
+
+def _list_data(repository: Repository, sides: Sides, tables: tuple[DataTable, ...]) -> Iterator[Wanted]:
+    """The tables that are compared: none whose digest says that it is the same, unless its keys are looked for."""
+    looked_into = {name for table in tables if table.others or table.against for name in (table.name, *table.related)}
+    for table in tables:
+        wanted = [Wanted(revision=side.revision, path=table.path) for side in (sides.base, sides.head) if side]
+        digests = {out.digest if (out := locate_out(repository, one.revision, one.path)) else "" for one in wanted}
+        if table.name in looked_into or len(digests) > 1 or digests == {""}:
+            yield from (one for one in wanted if is_elsewhere(repository, one))
 
 
 def _say_why(side: Snapshot, reason: str) -> Snapshot:

@@ -94,8 +94,8 @@ def measure(
         from seatrial.commands.fetching import Sides, bring_missing
 
         tables = tuple(evaluation.predictions for evaluation in wanted)
-        data = tuple(table.path for table in config.tables)
-        again = bring_missing(repository, Sides(base=base, head=head), (*tables, *data), read.__wrapped__, fetching)
+        sides = Sides(base=base, head=head)
+        again = bring_missing(repository, sides, tables, read.__wrapped__, fetching, data=config.tables)
         base, head, notes = again.base, again.head, again.notes
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)

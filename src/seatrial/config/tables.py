@@ -36,6 +36,11 @@ class DataTable(Struct, frozen=True, kw_only=True):
     against: str = ""
     rules: tuple[AnyTableRule, ...] = ()
 
+    @property
+    def related(self) -> tuple[str, ...]:
+        """The other tables that this one is held against."""
+        return (*self.others, *([self.against] if self.against else []))
+
 
 def build_tables(document: Document, items: list[Any]) -> tuple[DataTable, ...]:
     """Check every table; their names must differ, and those that they name must be there."""
