@@ -6,8 +6,10 @@ from pathlib import Path
 
 from seatrial.commands.compare import compare_revisions, load_config
 from seatrial.commands.measure import Progress, Selection
+from seatrial.core.comparison import Side
 from seatrial.core.evidence_facts import PlanFacts, ProspectFacts
 from seatrial.core.planning import Prospect, foresee
+from seatrial.errors import CompareError
 from seatrial.git import Repository
 
 
@@ -21,7 +23,10 @@ def plan_gates(
     git_dir: Path | None = None,
     fetching: Progress | None = None,
 ) -> tuple[Prospect, ...]:
-    """Measure two revisions as `compare` does, and say what every demand on their evidence can tell."""
+    """Measure two revisions as `compare` does, and say what every demand on their evidence can tell.
+
+    CompareError where that evidence can't be had.
+    """
     config = load_config(Repository.discover(directory, git_dir), config_path)
     measurement = compare_revisions(
         directory,
@@ -32,6 +37,11 @@ def plan_gates(
         git_dir=git_dir,
         fetching=fetching,
     )
+    for result in measurement.comparison.evaluations:
+        if result.problem:
+            problem = result.problem
+            side = " of the baseline" if result.side is Side.BASE else ""
+            raise CompareError(f"{result.name}{side}: {problem.message}", hint=problem.hint)
     return foresee(config.policy.evidence, measurement.comparison.evaluations, correlation=correlation)
 
 

@@ -16,7 +16,7 @@ def read_limit(document: Document, path: Path, value: float | str | UnsetType) -
     """A limit in the metric's own unit; None where there is none."""
     if value is UNSET:
         return None
-    return read_decimal(document, path, value)
+    return read_decimal(document, path, value, hint="write a number in the metric's own unit: 0.6")
 
 
 def read_margin(document: Document, path: Path, value: float | str | UnsetType) -> Margin | None:
@@ -34,12 +34,21 @@ def read_tolerance(document: Document, path: Path, value: float | str) -> Margin
     return Margin(amount=amount / 100 if relative else amount, relative=relative)
 
 
-def read_decimal(document: Document, path: Path, value: float | str) -> Decimal:
+def read_count(document: Document, path: Path, value: float | str) -> Margin:
+    """A number of rows, or a share of them; 0.02 rows are a share that lacks its sign."""
+    margin = read_tolerance(document, path, value)
+    if not margin.relative and margin.amount != margin.amount.to_integral_value():
+        share = f"{(margin.amount * 100).normalize():f}%"
+        raise document.fault(path, f"`{path[-1]}` is no count: {value}", hint=f"write {share} for a share")
+    return margin
+
+
+def read_decimal(document: Document, path: Path, value: float | str, *, hint: str = "") -> Decimal:
     """A finite number, or a ConfigError that names its line."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
-        hint = "write a number (0.002) or a share of the baseline (1%)"
+        hint = hint or "write a number (0.002) or a share (1%)"
         raise document.fault(path, f"`{path[-1]}` is not a number: {value}", hint=hint) from None
     if not amount.is_finite():
         raise document.fault(path, f"`{path[-1]}` must be a finite number, not {value}")

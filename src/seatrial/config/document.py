@@ -20,8 +20,6 @@ _SIXTIES = re.compile(r"[-+]?[0-9_]+(:[0-9_.]+)+")
 _DEEPEST = 20
 Path = tuple[str | int, ...]
 T = TypeVar("T")
-_AT = re.compile(r" - at `\$(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<name>.*)`")
 
 
 class Document(Struct, frozen=True):
@@ -71,21 +69,11 @@ class Document(Struct, frozen=True):
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            raise self._explain(path, str(error), kind) from error
+            from seatrial.config.faults import explain
 
-    def _explain(self, path: Path, message: str, kind: type) -> ConfigError:
-        from difflib import get_close_matches
-
-        within = _AT.search(message)
-        inner = tuple(part for part in within["path"].strip(".").split(".") if part) if within else ()
-        where = ".".join(str(part) for part in (*path, *inner)) or "the file"
-        words = _AT.sub("", message)
-        if unknown := _UNKNOWN.search(words):
-            known = () if inner else tuple(field.encode_name for field in msgspec.structs.fields(kind))
-            near = get_close_matches(unknown["name"], known, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}" if known else ""
-            return self.fault((*path, *inner, unknown["name"]), f"{where} has no key `{unknown['name']}`", hint=hint)
-        return self.fault((*path, *inner), f"{where}: {words[0].lower()}{words[1:]}")
+            found = explain(str(error), kind)
+            where = ".".join(str(part) for part in (*path, *found.path[: -1 if " key " in found.words else None]))
+            raise self.fault((*path, *found.path), f"{where or 'the file'}{found.words}", hint=found.hint) from error
 
 
 def _choose_loader() -> type[Any]:

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace as replace_struct
 
-from seatrial.config.amounts import read_limit, read_margin, read_tolerance
+from seatrial.config.amounts import read_count, read_limit, read_margin
 from seatrial.config.document import Document, Path
 from seatrial.config.raw import (
     RawBudget,
@@ -156,7 +157,7 @@ def _build(document: Document, path: Path, value: Any) -> Evaluation:
         task=task,
         predictions=raw.predictions,
         columns=_read_columns(raw),
-        threshold=raw.threshold.param if isinstance(raw.threshold, RawThreshold) else float(raw.threshold),
+        threshold=_read_threshold(document, path, raw),
         metrics_file=raw.metrics_file,
         measures=tuple(dict.fromkeys((*shown, *_measures(gates)))),
         pairing=Pairing(raw.same_eval_set),
@@ -171,6 +172,21 @@ def _build(document: Document, path: Path, value: Any) -> Evaluation:
             *reader.limit_reuse((*path, "budget"), budget),
         ),
     )
+
+
+def _starts(names: list[str], columns: tuple[str, ...]) -> bool:
+    """Whether the parts of a slice's name speak of these columns; a value may hold a comma."""
+    return [name for name in names if name in columns][: len(columns)] == list(columns)
+
+
+def _read_threshold(document: Document, path: Path, raw: RawEvaluation) -> float | str:
+    if not isinstance(raw.threshold, RawThreshold):
+        return float(raw.threshold)
+    file, _, key = raw.threshold.param.rpartition(":")
+    if not file or not key:
+        message = f"`param` names no parameter: {raw.threshold.param}"
+        raise document.fault((*path, "threshold", "param"), message, hint="write FILE:KEY, params.yaml:threshold")
+    return raw.threshold.param
 
 
 def _measures(gates: Iterable[tuple[Measure, EvidenceRule]]) -> tuple[Measure, ...]:
@@ -213,17 +229,22 @@ class _Reader(Struct, frozen=True):
         for index, item in enumerate(self._list(path, value)):
             name, settings = self._split((*path, index), item)
             raw = self.document.convert((*path, index, name), settings, RawMeasure)
-            yield self._measure((*path, index), name, raw)
+            yield self._measure((*path, index, name), (*path, index, name), name, raw)
 
     def read_gates(
-        self, path: Path, value: Any, *, sliced: bool = False, q: float = 0.05
+        self, path: Path, value: Any, *, cut: RawSlices | None = None
     ) -> Iterator[tuple[Measure, EvidenceRule]]:
+        """The gates of a list, those of every slice where the set is cut."""
         for index, item in enumerate(self._list(path, value)):
             name, demands = self._split((*path, index), item)
             here = (*path, index, name)
             raw = self.document.convert(here, demands, RawGate)
-            measure = self._measure((*path, index), name, raw)
-            yield measure, self._gate(here, measure, raw, sliced=sliced, q=q)
+            measure = self._measure(here, here, name, raw)
+            rule = self._gate(here, measure, raw)
+            yield (
+                measure,
+                replace_struct(rule, sliced=True, q=cut.q, correction=Correction(cut.correction)) if cut else rule,
+            )
 
     def read_slices(
         self, path: Path, value: Any, shown: tuple[Measure, ...]
@@ -232,9 +253,12 @@ class _Reader(Struct, frozen=True):
             return None, ()
         plain = {key: each for key, each in value.items() if key != "gates"} if isinstance(value, dict) else value
         raw = self.document.convert(path, plain, RawSlices)
-        gates = tuple(self.read_gates((*path, "gates"), value.get("gates"), sliced=True, q=raw.q))
+        gates = tuple(self.read_gates((*path, "gates"), value.get("gates"), cut=raw))
         if not raw.by and not raw.where:
             raise self.document.fault(path, "slices: nothing is cut", hint="add `by:` columns, or `where:` conditions")
+        if not gates and not shown and not raw.required:
+            raise self.document.fault(path, "slices: nothing is measured", hint="add `gates:`, or `metrics:` above")
+        self._check_required((*path, "required"), raw)
         slicing = Slicing(
             by=tuple((by,) if isinstance(by, str) else by for by in raw.by),
             where=tuple(raw.where.items()),
@@ -246,16 +270,36 @@ class _Reader(Struct, frozen=True):
         )
         return slicing, tuple(rule for _, rule in gates)
 
+    def _check_required(self, path: Path, raw: RawSlices) -> None:
+        """A required slice must be one that is cut: a typing error would be told as rows that are gone."""
+        cuts = [(by,) if isinstance(by, str) else by for by in raw.by]
+        for index, name in enumerate(raw.required):
+            parts = [part.partition("=")[0] for part in name.split(", ")]
+            if name in raw.where or any(_starts(parts, columns) for columns in cuts):
+                continue
+            from difflib import get_close_matches
+
+            known = [*raw.where, *(", ".join(f"{column}=…" for column in columns) for columns in cuts)]
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"slices that are cut: {', '.join(known)}"
+            raise self.document.fault((*path, index), f"slices.required: no slice is called {name!r}", hint=hint)
+
     def read_gaps(self, path: Path, value: Any) -> tuple[tuple[Grouping, ...], tuple[GapRule, ...]]:
         found: list[Grouping] = []
         rules = []
         for index, item in enumerate(self._list(path, value)):
             here = (*path, index)
             raw = self.document.convert(here, item, RawGap)
-            measure = self._measure((*here, "metric"), raw.metric, raw)
+            measure = self._measure((*here, "metric"), here, raw.metric, raw)
             if raw.max_gap is UNSET and raw.max_gap_increase is UNSET:
                 raise self.document.fault(here, "gaps: demands nothing", hint="add max_gap or max_gap_increase")
-            found.append(Grouping(measure=measure, by=raw.by, min_n=raw.min_n))
+            if raw.max_gap is UNSET and raw.bound != "point":
+                raise self.document.fault((*here, "bound"), "gaps: only max_gap has a bound", hint="add max_gap")
+            grouping = Grouping(measure=measure, by=raw.by, min_n=raw.min_n)
+            if any((one.measure, one.by) == (measure, raw.by) and one != grouping for one in found):
+                message = f"gaps: {measure} by {raw.by} stands twice, with another min_n"
+                raise self.document.fault((*here, "min_n"), message, hint="keep one min_n for both")
+            found.append(grouping)
             rules.append(
                 GapRule(
                     evaluation=self.name,
@@ -276,7 +320,7 @@ class _Reader(Struct, frozen=True):
         if self.task not in {Task.BINARY, Task.MULTICLASS}:
             raise self.document.fault(path, f"flips: a {self.task.value} evaluation takes no decisions")
         raw = self.document.convert(path, value, RawFlips)
-        margin = read_tolerance(self.document, (*path, "max_newly_wrong"), raw.max_newly_wrong)
+        margin = read_count(self.document, (*path, "max_newly_wrong"), raw.max_newly_wrong)
         severity = Severity(raw.severity)
         return (FlipRule(evaluation=self.name, place=self._place(path), max_newly_wrong=margin, severity=severity),)
 
@@ -289,7 +333,7 @@ class _Reader(Struct, frozen=True):
         place, severity = self._place(path), Severity(raw.severity)
         return (BudgetRule(evaluation=self.name, place=place, data=raw.data, most=raw.max, severity=severity),)
 
-    def _gate(self, path: Path, measure: Measure, raw: RawGate, *, sliced: bool, q: float) -> EvidenceRule:
+    def _gate(self, path: Path, measure: Measure, raw: RawGate) -> EvidenceRule:
         document = self.document
         rule = EvidenceRule(
             evaluation=self.name,
@@ -303,13 +347,13 @@ class _Reader(Struct, frozen=True):
             at_least=read_limit(document, (*path, "at_least"), raw.at_least),
             at_most=read_limit(document, (*path, "at_most"), raw.at_most),
             bound=Bound.POINT if raw.bound == "point" else Bound.CONFIDENT,
-            sliced=sliced,
-            q=q,
             severity=Severity(raw.severity),
         )
         if not rule.margins and not rule.bounds:
             names = "no_worse_than, not_harmed, better_by, at_most_better_by, at_least, at_most"
             raise document.fault(path, f"{measure}: demands nothing", hint=f"add one of {names}")
+        if raw.bound != "point" and not rule.bounds:
+            raise document.fault((*path, "bound"), f"{measure}: only at_least and at_most have a bound")
         wrong = {"lower": rule.at_most, "upper": rule.at_least}.get(raw.bound)
         if wrong is not None:
             fitting = "upper" if raw.bound == "lower" else "lower"
@@ -317,13 +361,14 @@ class _Reader(Struct, frozen=True):
             raise document.fault((*path, "bound"), message, hint=f"use bound: {fitting}")
         return rule
 
-    def _measure(self, path: Path, name: str, raw: RawMeasure) -> Measure:
+    def _measure(self, path: Path, settings: Path, name: str, raw: RawMeasure) -> Measure:
+        """A metric of this task; `path` is where its name stands, `settings` what its settings stand below."""
         spec = self._spec(path, name)
         given = {field: getattr(raw, field) for field in ("at", "k", "beta", "quantile")}
         for field, value in given.items():
             if value is not None and field not in spec.settings:
                 takes = f"it takes {', '.join(spec.settings)}" if spec.settings else "it takes no settings"
-                raise self.document.fault((*path, name, field), f"{name} has no setting `{field}`", hint=takes)
+                raise self.document.fault((*settings, field), f"{name} has no setting `{field}`", hint=takes)
         usual = {field: each for field, each in _DEFAULTS.get(name, {}).items() if field in spec.settings}
         return replace(
             Measure(name=name, **usual), **{field: each for field, each in given.items() if each is not None}
@@ -352,7 +397,8 @@ class _Reader(Struct, frozen=True):
         if value is None:
             return []
         if not isinstance(value, list):
-            raise self.document.fault(path, f"`{path[-1]}` must be a list")
+            hint = "write each of its entries on a line of its own that starts with `- `"
+            raise self.document.fault(path, f"`{path[-1]}` must be a list", hint=hint)
         return value
 
     def _place(self, path: Path) -> str:

@@ -236,8 +236,8 @@ class RawTable(Struct, forbid_unknown_fields=True):
 class RawWaiver(Struct, forbid_unknown_fields=True):
     """A gate that may fail for a while, and why."""
 
-    gate: Annotated[str, Meta(description="The gate's metric as the report names it; * and ? match.")]
-    reason: Annotated[str, Meta(description="Why; it is printed in every report.", min_length=1)]
+    gate: Annotated[str, Meta(description="KEY, FILE:KEY or EVALUATION:KEY of the gate's metric; * and ? match.")]
+    reason: Annotated[str, Meta(description="Why, as every report prints it.", min_length=1)]
     until: Annotated[str, Meta(description="The last day on which it holds: 2026-12-31.", pattern=r"^\d{4}-\d\d-\d\d$")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -89,6 +89,9 @@ def _build_repeat(document: Document, path: Path, pattern: str, raw: RawRule) ->
                 "name a `test:` of repeated values (nadeau-bengio, welch, history), or use max_decrease, max_increase"
             )
             raise document.fault(path, message, hint=hint)
+        if raw.test_train_ratio is not UNSET:
+            message = f"metrics.{pattern}: `test_train_ratio` is for a test"
+            raise document.fault((*path, "test_train_ratio"), message, hint="add test: nadeau-bengio")
         return None
     if not wants_proof:
         raise document.fault((*path, "test"), f"metrics.{pattern}: nothing is tested", hint="add no_worse_than")
@@ -103,6 +106,9 @@ def _build_repeat(document: Document, path: Path, pattern: str, raw: RawRule) ->
         raise document.fault(path, message, hint="add direction: higher, or lower")
     ratio = None if raw.test_train_ratio is UNSET else _read_ratio(document, path, raw.test_train_ratio)
     test = RepeatTest(raw.test)
+    if test is not RepeatTest.NADEAU_BENGIO and ratio is not None:
+        message = f"metrics.{pattern}: {test.value} takes no `test_train_ratio`"
+        raise document.fault((*path, "test_train_ratio"), message, hint="that is for folds: test: nadeau-bengio")
     if test is RepeatTest.NADEAU_BENGIO and ratio is None:
         message = f"metrics.{pattern}: this test needs `test_train_ratio`"
         raise document.fault(path, message, hint="of 10 folds it is 1/9")
@@ -114,7 +120,7 @@ def _read_ratio(document: Document, path: Path, value: float | str) -> float:
     above, slash, below = str(value).partition("/")
     try:
         ratio = float(Decimal(above.strip()) / (Decimal(below.strip()) if slash else 1))
-    except (InvalidOperation, ZeroDivisionError):
+    except ArithmeticError:
         ratio = 0.0
     if not 0 < ratio < float("inf"):
         raise document.fault((*path, "test_train_ratio"), f"`test_train_ratio` is no ratio: {value}", hint="write 1/9")

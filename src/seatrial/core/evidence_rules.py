@@ -29,7 +29,7 @@ class Correction(str, Enum):
 class EvidenceRule(Struct, frozen=True, kw_only=True):
     """What one evaluation demands of one metric; `sliced` rules speak of every slice.
 
-    `q` is the rate of false alarms that slices are held to.
+    `q` is the rate of false alarms that slices are held to, `correction` how their number is allowed for.
     """
 
     evaluation: str
@@ -45,6 +45,7 @@ class EvidenceRule(Struct, frozen=True, kw_only=True):
     bound: Bound = Bound.POINT
     sliced: bool = False
     q: float = 0.05
+    correction: Correction = Correction.BENJAMINI_HOCHBERG
     severity: Severity = Severity.FAIL
 
     @property
