@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 
-from seatrial.core.comparison import Change
 from seatrial.core.document import Align, Block, Code, Column, Folded, Line, Paragraph, Table, Text
 from seatrial.core.evidence import EvaluationResult, Evidence, Flips, Gap
-from seatrial.core.metrics import MetricId
+from seatrial.core.metrics import Direction, MetricId
 from seatrial.core.numbers import spell_change
-from seatrial.core.phrases import arrow, cell_delta, count, word_effect
+from seatrial.core.phrases import arrow, cell_delta, count, list_names, word_effect
 
 _MOST_SLICES = 20
 
@@ -78,20 +78,20 @@ def _cells(evidence: Evidence, precision: int | None) -> tuple[Line, ...]:
 def _word(evidence: Evidence, result: EvaluationResult) -> Line:
     if evidence.reason:
         return (Text(evidence.reason),)
-    if evidence.p_adjusted is None or evidence.is_worse(result.q) or not _looks_worse(evidence.change):
+    if evidence.p_adjusted is None:
         return (Text(word_effect(evidence.change)),)
-    return (Text("worse alone, not among so many slices"),)
-
-
-def _looks_worse(change: Change) -> bool:
-    return word_effect(change) == "worse"
+    if evidence.is_worse(result.q):
+        return (Text("worse"),)
+    told = word_effect(evidence.change)
+    return (Text("worse, but not among so many" if told == "worse" else told),)
 
 
 def _fold_slices(result: EvaluationResult, metric: str, slices: list[Evidence], precision: int | None) -> Folded:
     """Those proven worse first, then the largest effects that noise alone does not explain."""
     proven = [each for each in slices if each.is_worse(result.q)]
     ranked = sorted(proven, key=_harm, reverse=True)
-    ranked += sorted((each for each in slices if each not in proven), key=_size, reverse=True)
+    others = [each for each in slices if not each.is_worse(result.q)]
+    ranked += sorted(others, key=_size if any(each.change.interval for each in others) else _badness, reverse=True)
     shown = ranked[:_MOST_SLICES]
     rows = tuple(((Code(each.change.id.slice),), *_cells(each, precision), _word(each, result)) for each in shown)
     table = Table(columns=(Column(title=(Text("slice"),)), *_COLUMNS), rows=rows)
@@ -110,19 +110,31 @@ def _size(evidence: Evidence) -> float:
     return abs(evidence.shrunken or 0.0)
 
 
+def _badness(evidence: Evidence) -> float:
+    """How low the candidate's value is, or how high where lower is better; for a first measurement."""
+    value = evidence.change.head
+    if not isinstance(value, (int, float)):
+        return -math.inf
+    return float(value) if evidence.change.direction is Direction.LOWER else -float(value)
+
+
 def _tally(proven: list[Evidence], slices: list[Evidence], precision: int | None) -> str:
+    told = sum(each.change.interval is not None for each in slices)
+    if not told:
+        compared = any(each.change.base is not None for each in slices)
+        return f"{count(len(slices), 'slice')}, {'none can be judged' if compared else 'nothing to compare with yet'}"
     if not proven:
-        return f"none of {len(slices):,} proven worse"
+        return f"none of {told:,} proven worse"
     worst = max(proven, key=_harm).change
     delta = spell_change(worst, precision=precision).delta
-    return f"{len(proven):,} of {len(slices):,} worse (worst {worst.id.slice} {delta})"
+    return f"{len(proven):,} of {told:,} worse (worst {worst.id.slice} {delta})"
 
 
 def _tell_rest(result: EvaluationResult, hidden: int) -> str:
     parts = [f"{count(hidden, 'more slice')} with smaller effects"] if hidden else []
     if result.untested:
-        parts.append(f"{count(result.untested, 'slice')} of fewer than {result.min_n:,} samples, not tested")
-    return "; ".join(parts)
+        parts.append(f"{count(result.untested, 'slice')} with fewer than {result.min_n:,} samples, not tested")
+    return f"And {'; '.join(parts)}." if parts else ""
 
 
 def _fold_gaps(result: EvaluationResult, precision: int | None) -> list[Block]:
@@ -141,7 +153,8 @@ def _fold_gaps(result: EvaluationResult, precision: int | None) -> list[Block]:
 
 def _row_gap(gap: Gap, precision: int | None) -> tuple[Line, ...]:
     spelled = spell_change(gap.change, precision=precision)
-    between = f"{gap.groups:,} groups of {gap.by}"
+    few = f", {gap.left_out:,} too small" if gap.left_out else ""
+    between = f"{count(gap.groups, 'group')} of {gap.by}{few}"
     ends = gap.reason or f"{gap.worst}, {gap.best}"
     return (
         (Code(gap.metric),),
@@ -161,16 +174,16 @@ def _fold_flips(flips: Flips) -> list[Block]:
         ((Text("newly right"),), (Text(f"{flips.newly_right:,}"),), _list_keys(flips.right_examples)),
     )
     columns = (
-        Column(title=()),
+        Column(title=(Text("decision"),)),
         Column(title=(Text("samples"),), align=Align.RIGHT),
         Column(title=(Text("for example"),)),
     )
     summary = (
-        f"Behaviour: {flips.newly_wrong:,} samples newly wrong, {flips.newly_right:,} newly right "
+        f"Behaviour: {count(flips.newly_wrong, 'sample')} newly wrong, {flips.newly_right:,} newly right "
         f"({flips.churn * 100:.1f} % of {flips.n:,})"
     )
     return [Folded(summary=(Text(summary),), blocks=(Table(columns=columns, rows=rows),))]
 
 
 def _list_keys(keys: tuple[str, ...]) -> Line:
-    return (Text(" · ".join(keys)),)
+    return list_names(keys) if keys else (Text("–"),)

@@ -54,7 +54,10 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
 
 
 class FindingFacts(Struct, frozen=True, kw_only=True):
-    """One gate's answer: which rule, where it stands, what it demands, and whether the candidate meets it."""
+    """One gate's answer: which rule, where it stands, what it demands, and whether the candidate meets it.
+
+    `slice` is `slices` for one that speaks of all of them, and the slice's name where it is about one.
+    """
 
     file: str
     key: tuple[str, ...]
@@ -65,6 +68,7 @@ class FindingFacts(Struct, frozen=True, kw_only=True):
     reason: str
     rule: str
     hint: str = ""
+    slice: str = ""
 
 
 class FileFacts(Struct, frozen=True, kw_only=True):

@@ -137,6 +137,7 @@ def _state_finding(finding: Finding) -> FindingFacts:
         reason=finding.reason,
         rule=finding.place,
         hint=finding.hint,
+        slice=finding.id.slice,
     )
 
 

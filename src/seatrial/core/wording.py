@@ -76,8 +76,9 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
     if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
     waived = outcomes.count(Outcome.WAIVED)
-    tail = f", {waived} waived" if waived else ""
-    return f"Ready to merge: {count(judged - waived, 'gate')} passed{tail}"
+    told = {"waived": waived, "noted": outcomes.count(Outcome.NOTED), "not judged": undecided}
+    tail = "".join(f", {number} {word}" for word, number in told.items() if number)
+    return f"Ready to merge: {count(outcomes.count(Outcome.PASSED), 'gate')} passed{tail}"
 
 
 def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> Document:
@@ -123,6 +124,8 @@ def _tell_reason(
     worst = gates[0].worst
     label = worst.change.id.dotted if worst.check == "slices" and worst.change else labels[worst.id]
     told = _tell_deciding(worst, label, telling)
+    if worst.outcome is Outcome.WAIVED:
+        return [Paragraph(line=(Strong(told), Text(f": {worst.reason}.")))]
     return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
 
 
@@ -134,7 +137,7 @@ def _tell_deciding(worst: Finding, label: str, telling: Telling) -> str:
     spelled = spell_change(change, precision=telling.precision)
     if change.delta:
         return f"{label} {_tell_change(spelled, change)}, limit {worst.limit}"
-    if worst.check in {"at_least", "at_most"}:
+    if change.head is not None:
         return f"{label} {spelled.head}, limit {worst.limit}"
     return f"{label}: {worst.reason}"
 

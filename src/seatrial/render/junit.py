@@ -36,7 +36,8 @@ def render(report: Report, options: RenderOptions) -> str:
 
 def _write_finding(finding: FindingFacts) -> ET.Element:
     # The file is the class, so that viewers group by it; the limit is in the name, since a metric may have several.
-    name = readable(f"{'.'.join(finding.key)} {finding.check} ({finding.limit})", 300).strip()
+    part = f" [{finding.slice}]" if finding.slice else ""
+    name = readable(f"{'.'.join(finding.key)}{part} {finding.check} ({finding.limit})", 300).strip()
     case = ET.Element("testcase", {"classname": readable(finding.file, 300) or _SUITE, "name": name, "time": "0"})
     message = readable(f"{name}: {finding.reason or finding.outcome}", 1_000)
     tag, kind = _result(finding.outcome)
@@ -64,6 +65,7 @@ def _result(outcome: str) -> tuple[str | None, str]:
         "warned": ("failure", "warning"),
         "inconclusive": ("error", "inconclusive"),
         "not-judged": ("skipped", "not-judged"),
+        "waived": ("skipped", "waived"),
     }
     return results.get(outcome, ("error", readable(outcome, 60) or "unknown"))
 
