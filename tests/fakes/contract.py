@@ -140,6 +140,10 @@ def gitlab_contract() -> Contract:
     note["delete"]["responses"] = {"204": {"description": "No Content"}, "4XX": {"description": "Error"}}
     status = document["paths"]["/api/v4/projects/{id}/statuses/{sha}"]["post"]["responses"]
     status["201"] = status.pop("200")
+    for kind in ("Project", "Group"):
+        access = document["components"]["schemas"][f"APIEntities{kind}Access"]
+        access["nullable"] = True
+        access["properties"] = {name: {"type": "integer"} for name in access["properties"]}
     # OAuth tokens come as bearer tokens, which "http" describes; openapi-core knows no scheme of type oauth2.
     document["security"] = [scheme for scheme in document["security"] if "oauth2" not in scheme]
     document["components"]["securitySchemes"]["job"] = {"type": "apiKey", "name": "JOB-TOKEN", "in": "header"}

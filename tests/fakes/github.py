@@ -126,8 +126,15 @@ class GitHubStandIn(Server):
         return as_json(self._user(identity.login) | counts | unknown | times | {"blog": "", "user_view_type": "public"})
 
     def show_repository(self, request: Request) -> Answer:
-        self._identity(request)
-        return as_json(self._repository() | {"network_count": 0, "subscribers_count": 0})
+        identity = self._identity(request)
+        more: dict[str, Any] = {"network_count": 0, "subscribers_count": 0}
+        if identity.kind != "personal":
+            return as_json(self._repository() | more)
+        # Of a person's classic token GitHub tells what it may do.
+        pushes = "statuses" in identity.may
+        more["permissions"] = {"admin": False, "maintain": False, "push": pushes, "triage": pushes, "pull": True}
+        scopes = "repo, workflow" if "comments" in identity.may else "read:org"
+        return as_json(self._repository() | more, headers={"X-OAuth-Scopes": scopes})
 
     def show_pull(self, request: Request, number: str) -> Answer:
         self._identity(request)

@@ -78,6 +78,7 @@ class GitLabStandIn(Server):
         return (
             ("GET", rf"/{re.escape(self.repository)}/-/merge_requests/(\d+)", self.show_change),
             ("GET", r"/api/v4/user", self.show_user),
+            ("GET", r"/api/v4/personal_access_tokens/self", self.show_token),
             ("GET", project, self.show_project),
             ("GET", rf"{project}/merge_requests/(\d+)", self.show_merge_request),
             ("GET", rf"{project}/merge_requests/(\d+)/notes", self.list_notes),
@@ -115,8 +116,17 @@ class GitLabStandIn(Server):
             raise RefusedError(401, "401 Unauthorized")
         return as_json(self._user(identity.login) | {"bot": identity.kind == "bot"})
 
+    def show_token(self, request: Request) -> Answer:
+        identity = self._identity(request)
+        if identity.kind == "job":
+            raise RefusedError(401, "401 Unauthorized")
+        scopes = ["api"] if "comments" in identity.may else ["read_api"]
+        named = {"id": 2, "name": "seatrial", "user_id": sum(identity.login.encode())}
+        return as_json(named | {"scopes": scopes, "active": True, "revoked": False})
+
     def show_project(self, request: Request, project: str) -> Answer:
-        self._project(request, project)
+        identity = self._project(request, project)
+        level = 30 if "statuses" in identity.may else 20
         name = self.repository.rpartition("/")[2]
         return as_json(
             {
@@ -127,6 +137,10 @@ class GitLabStandIn(Server):
                 "default_branch": "main",
                 "web_url": f"{self.web_url}/{self.repository}",
                 "visibility": "public",
+                "permissions": {
+                    "project_access": {"access_level": level, "notification_level": 3},
+                    "group_access": None,
+                },
             }
         )
 

@@ -66,6 +66,18 @@ class StartedCheck:
     id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRights:
+    """What a token may do, as far as the forge tells: True, False, or None where only the attempt would tell.
+
+    `detail` names the token's kind, and what decides where the forge does not tell.
+    """
+
+    comments: bool | None
+    checks: bool | None
+    detail: str
+
+
 class Forge(Protocol):
     """What seatrial needs of a forge. Every method raises `DeliveryError`, with a hint, where the forge says no."""
 
@@ -79,6 +91,9 @@ class Forge(Protocol):
 
     def whoami(self) -> str | None:
         """Login of the token's owner, under which it comments; None where the token speaks for nobody."""
+
+    def read_rights(self) -> TokenRights:
+        """What the token may do, asked without changing anything; `DeliveryError` where it is not accepted at all."""
 
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The comments of a change from all pages, oldest first."""

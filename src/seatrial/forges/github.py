@@ -11,7 +11,7 @@ import github
 import requests
 from github.GithubObject import NotSet
 
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import make_retry
 
@@ -61,6 +61,27 @@ class GitHub:
                 if refusal.status == requests.codes.forbidden and "integration" in _reason(refusal):
                     return ACTIONS_BOT
                 raise
+
+    def read_rights(self) -> TokenRights:
+        """What the token may do: GitHub tells it of a person's classic token, of others only whether they are good."""
+        with self._asking(self._deed("look at the repository", "contents: read")):
+            address = f"/repos/{self._access.project}"
+            headers, found = self._github.requester.requestJsonAndCheck("GET", address)
+            if not isinstance(found, dict):
+                raise TypeError("a repository is an object")
+        if not self._is_personal():
+            detail = "the job's own token: `permissions:` of the job decides"
+            return TokenRights(comments=None, checks=None, detail=detail)
+        if "x-oauth-scopes" not in headers:
+            detail = "a fine-grained personal token: its settings decide; it gets a status in the place of a check"
+            return TokenRights(comments=None, checks=None, detail=detail)
+        scopes = {scope.strip() for scope in str(headers["x-oauth-scopes"]).split(",") if scope.strip()}
+        whole = "repo" in scopes or ("public_repo" in scopes and found.get("private") is False)
+        pushes = (found.get("permissions") or {}).get("push") is True
+        detail = f"a personal token with the scopes {', '.join(sorted(scopes)) or '(none)'}"
+        return TokenRights(
+            comments=whole, checks=pushes and (whole or "repo:status" in scopes), detail=f"{detail}; a status, no check"
+        )
 
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The comments of a pull request from all pages, oldest first."""

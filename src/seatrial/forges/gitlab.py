@@ -12,7 +12,7 @@ from gitlab.exceptions import GitlabError, RedirectError
 from requests.adapters import HTTPAdapter
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import make_retry
 
@@ -20,6 +20,7 @@ from seatrial.forges.retries import make_retry
 COMMENT_BUDGET = 1_000_000
 STATUS_DESCRIPTION = 255
 CI_JOB_PREFIX = "glcbt-"
+DEVELOPER = 30  # from this access level on a commit status may be set
 STATES = {
     Conclusion.SUCCESS: "success",
     Conclusion.NEUTRAL: "success",
@@ -59,6 +60,23 @@ class GitLab:
         with self._asking(self._deed("tell whose token it is")):
             user = self._gitlab.http_get("/user", **ONCE)
             return str(user["username"])  # type: ignore[index]  # a response object only where it is no JSON
+
+    def read_rights(self) -> TokenRights:
+        """What the token may do, by its scopes and by the role of its owner in the project."""
+        if self._job:
+            return TokenRights(comments=False, checks=False, detail="CI_JOB_TOKEN, which can't write")
+        with self._asking(self._deed("tell what the token may do")):
+            token = self._gitlab.http_get("/personal_access_tokens/self", **ONCE)
+            scopes = sorted(str(scope) for scope in token["scopes"])  # type: ignore[index]
+        with self._asking(self._deed("find the token's role")):
+            permissions = self._gitlab.projects.get(self._access.project, **ONCE).attributes.get("permissions") or {}
+            level = max((int(one["access_level"]) for one in permissions.values() if one), default=0)
+        writes = "api" in scopes
+        return TokenRights(
+            comments=writes and level > 0,
+            checks=writes and level >= DEVELOPER,
+            detail=f"a token with the scopes {', '.join(scopes) or '(none)'} and access level {level} in the project",
+        )
 
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The notes of a merge request from all pages, oldest first; what GitLab itself noted is left out."""
