@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,7 +17,7 @@ from seatrial.git import Repository
 if TYPE_CHECKING:
     from seatrial.sources.cache import CachedOut
     from seatrial.sources.predictions import Predictions
-    from seatrial.sources.streams import Origin, Spilled
+    from seatrial.sources.streams import Origin
 
 
 class SidedError(Exception):
@@ -31,26 +29,20 @@ class SidedError(Exception):
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """One side of an evaluation: its predictions, and the values that the metrics file tells of them."""
+    """One side of an evaluation: its predictions, if they are held, and what the metrics file tells of them."""
 
-    predictions: Predictions | Spilled
+    predictions: Predictions | None
     threshold: float
     values: Mapping[str, Value]
 
     @classmethod
     def read(
-        cls,
-        repository: Repository,
-        evaluation: Evaluation,
-        snapshot: Snapshot,
-        side: Side,
-        spilling: Spilling | None = None,
+        cls, repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side, *, held: bool = True
     ) -> Answers:
-        """Read one side, or take it apart where there is a place for that; SidedError where it can't be had."""
+        """Read one side, the predictions only if they are to be held; SidedError where it can't be had."""
         try:
-            origin = find_origin(repository, evaluation, snapshot)
             return cls(
-                predictions=spilling.spill(origin, side) if spilling else _read(origin),
+                predictions=_read(find_origin(repository, evaluation, snapshot)) if held else None,
                 threshold=_read_threshold(evaluation, snapshot),
                 values=_read_values(snapshot, evaluation.metrics_file),
             )
@@ -110,38 +102,6 @@ def find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) 
     # A directory has the format of its files.
     path = path if path.lower().endswith(suffix) else f"{path}/*{suffix}"
     return Origin(source=source, path=path, task=evaluation.task, columns=evaluation.columns, cuts=cuts)
-
-
-class Spilling(Struct, frozen=True, kw_only=True):
-    """Where sides are taken apart, and into how many parts."""
-
-    directory: Path
-    parts: int
-
-    def spill(self, origin: Origin, side: Side) -> Spilled:
-        """Take one side apart."""
-        from seatrial.sources.streams import spill
-
-        return spill(origin, self.directory / f"{side.value}.parquet", self.parts)
-
-
-@contextmanager
-def open_spilling(
-    repository: Repository, evaluation: Evaluation, sides: Sequence[Snapshot]
-) -> Iterator[Spilling | None]:
-    """A place for parts while a comparison lasts, if a side is too large to be held and can be summed in parts."""
-    from seatrial.commands.summing import can_be_summed
-    from seatrial.sources.streams import choose_parts
-
-    origins = []
-    for side in sides:
-        with suppress(CompareError):  # told when it is read
-            origins.append(find_origin(repository, evaluation, side))
-    if not can_be_summed(evaluation) or not any(origin.is_large for origin in origins):
-        yield None
-        return
-    with TemporaryDirectory(prefix="seatrial-") as directory:
-        yield Spilling(directory=Path(directory), parts=choose_parts(origin.count_rows() for origin in origins))
 
 
 def _list_files(out: CachedOut) -> Path | tuple[Path, ...] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seatrial.commands.answers import Answers, SidedError, has_predictions, is_untouched, open_spilling
+from seatrial.commands.answers import Answers, SidedError, has_predictions, is_untouched
 from seatrial.config import Config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
@@ -28,9 +28,14 @@ class Gathered(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def gather_evidence(repository: Repository, config: Config, base: Snapshot | None, head: Snapshot) -> Gathered:
-    """Evidence of every evaluation and of repeated measurements; what can't be had is said, never faked."""
-    gathered = [_gather(repository, evaluation, base, head) for evaluation in config.evaluations]
+def gather_evidence(
+    repository: Repository, config: Config, base: Snapshot | None, head: Snapshot, *, engine: str
+) -> Gathered:
+    """Evidence of every evaluation and of repeated measurements; what can't be had is said, never faked.
+
+    `engine` is where predictions are summed, `local` or `ray`.
+    """
+    gathered = [_gather(repository, evaluation, base, head, engine) for evaluation in config.evaluations]
     if config.repeats:
         from seatrial.commands.repeats import compare_repeats
 
@@ -45,23 +50,27 @@ def gather_evidence(repository: Repository, config: Config, base: Snapshot | Non
     )
 
 
-def _gather(repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot) -> Gathered:
+def _gather(
+    repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot, name: str
+) -> Gathered:
     if not evaluation.rules and not evaluation.slicing:
         if base is None or _is_broken(evaluation, base, head):
             return Gathered()  # there is no change to put an interval around, or the file itself is the news
         if is_untouched(repository, evaluation, base, head):
             return Gathered(notes=(f"{evaluation.predictions}: the same on both sides",))
     try:
+        from seatrial.commands.engines import open_engine
         from seatrial.commands.weighing import Weighing
 
         # A baseline that never had predictions is a first measurement; what it has and can't be read is not.
         lacks = base is not None and not has_predictions(repository, evaluation, base)
         other = None if lacks else base
-        with open_spilling(repository, evaluation, [head, other] if other else [head]) as spilling:
+        with open_engine(repository, evaluation, other, head, name) as engine:
+            held = engine is None
             # The candidate first: what is wrong on both sides is the candidate's to mend.
-            after = Answers.read(repository, evaluation, head, Side.HEAD, spilling)
-            before = Answers.read(repository, evaluation, other, Side.BASE, spilling) if other else None
-            weighing = Weighing(evaluation=evaluation, before=before, after=after)
+            after = Answers.read(repository, evaluation, head, Side.HEAD, held=held)
+            before = Answers.read(repository, evaluation, other, Side.BASE, held=held) if other else None
+            weighing = Weighing(evaluation=evaluation, before=before, after=after, engine=engine)
             result = _count_uses(repository, evaluation, base, weighing.weigh())
             notes = (f"{evaluation.predictions}: the baseline has none",) if lacks else weighing.describe(result)
             return Gathered(results=(result,), intervals=weighing.list_intervals(result), notes=notes)

@@ -36,7 +36,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     """Which files count, and how much of them is told.
 
     Without `intervals` no predictions are read; `lean` leaves out what no gate needs. `taken_for` says what the targets
-    are, `metrics` or `params`, whatever they are declared as.
+    are, `metrics` or `params`, whatever they are declared as. `engine` sums predictions, `local` or `ray`.
     """
 
     targets: tuple[str, ...] = ()
@@ -44,6 +44,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     precision: int | None = None
     intervals: bool = True
     lean: bool = False
+    engine: str = "local"
     taken_for: str | None = None
 
 
@@ -100,7 +101,7 @@ def measure(
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
     gathered = (
-        _gather_evidence(repository, replace(config, evaluations=wanted), base, head)
+        _gather_evidence(repository, replace(config, evaluations=wanted), base, head, selection.engine)
         if wanted or config.repeats
         else None
     )
@@ -125,10 +126,12 @@ def measure(
     return Measurement(comparison=comparison, verdict=verdict, report=report)
 
 
-def _gather_evidence(repository: Repository, config: Config, base: Snapshot | None, head: Snapshot) -> Gathered:
+def _gather_evidence(
+    repository: Repository, config: Config, base: Snapshot | None, head: Snapshot, engine: str
+) -> Gathered:
     from seatrial.commands.evidence import gather_evidence
 
-    return gather_evidence(repository, config, base, head)
+    return gather_evidence(repository, config, base, head, engine=engine)
 
 
 def _compare_tables(

@@ -16,16 +16,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from seatrial.commands.answers import SidedError
 from seatrial.commands.matching import Answers, Cut, Grouped
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing, Slicing
-from seatrial.core.comparison import Side
 from seatrial.core.evidence import Flips
-from seatrial.errors import CompareError
 from seatrial.sources.frames import first_keys, show_keys
-from seatrial.sources.predictions import GROUP, Overlap, Pairs, Predictions
+from seatrial.sources.predictions import GROUP, Overlap, Pairs
 from seatrial.sources.samples import Sliced, build_samples, cut_units, find_right, find_units
-from seatrial.sources.streams import Spilled, join_overlaps, pair_part
+from seatrial.sources.streams import join_overlaps
 from seatrial.stats.estimates import sort_slices
 from seatrial.stats.gaps import gap_of_cells
 from seatrial.stats.influence import Floats, Undefined
@@ -75,40 +72,6 @@ class Engine(Protocol):
 
     def average(self, column: str) -> float:
         """The mean of one of the candidate's columns, roughly."""
-
-
-class LocalParts(Struct, frozen=True, kw_only=True):
-    """The parts of this machine's temporary files, one after the other."""
-
-    base: Spilled | None
-    head: Spilled
-
-    @property
-    def has_baseline(self) -> bool:
-        """Whether there are two sides."""
-        return self.base is not None
-
-    def fold(self, task: Callable[[Pairs], T], join: Callable[[T, T], T]) -> T:
-        """The task's answers, joined as they come."""
-        whole = task(self._pair(0))
-        for part in range(1, self.head.parts):
-            whole = join(whole, task(self._pair(part)))
-        return whole
-
-    def average(self, column: str) -> float:
-        """The mean of one of the candidate's columns."""
-        return self.head.average(column)
-
-    def _pair(self, part: int) -> Pairs:
-        after = _read(self.head, part, Side.HEAD)
-        return pair_part(_read(self.base, part, Side.BASE) if self.base else after, after)
-
-
-def _read(spilled: Spilled, part: int, side: Side) -> Predictions:
-    try:
-        return spilled.read(part)
-    except CompareError as error:
-        raise SidedError(side, error) from None
 
 
 class Sums(Struct, frozen=True, kw_only=True, eq=False):

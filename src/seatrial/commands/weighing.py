@@ -10,13 +10,12 @@ from functools import cached_property
 from seatrial.commands.answers import Answers
 from seatrial.commands.matching import Match, PairedMatch, UnpairedMatch
 from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
-from seatrial.commands.summing import LocalParts, SummedMatch
+from seatrial.commands.summing import Engine, SummedMatch
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Gap
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
-from seatrial.sources.predictions import Overlap, Pairs, Predictions, miss_pairs, pair_predictions
+from seatrial.sources.predictions import Overlap, Pairs, miss_pairs, pair_predictions
 from seatrial.sources.samples import build_samples
-from seatrial.sources.streams import Spilled
 from seatrial.stats.estimates import measure_one
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
@@ -33,10 +32,11 @@ class Weighing:
     evaluation: Evaluation
     before: Answers | None
     after: Answers
+    engine: Engine | None = None
 
     def weigh(self) -> EvaluationResult:
         """Everything that the predictions say; of a first measurement, what they say of the candidate alone."""
-        evaluation, before, after = self.evaluation, self.before, self.after
+        evaluation = self.evaluation
         pairs = self._overlap
         match = self._match
         slices, untested, cohorts = self._cut(match)
@@ -48,8 +48,8 @@ class Weighing:
             min_n=evaluation.slicing.min_n if evaluation.slicing else 0,
             q=evaluation.slicing.q if evaluation.slicing else 0.05,
             cohorts=cohorts,
-            n_base=before.predictions.size if before else None,
-            n_head=after.predictions.size,
+            n_base=pairs.n_base if pairs else None,
+            n_head=self._count(),
             n_common=pairs.size if pairs else None,
             labels_changed=pairs.labels_changed if pairs and not self._unpaired else 0,
             digest=pairs.digest if pairs and not self._unpaired else "",
@@ -58,16 +58,21 @@ class Weighing:
             mismatch=self._describe_mismatch(pairs) if pairs else "",
         )
 
+    def _count(self) -> int:
+        """How many rows the candidate has."""
+        if self._summed:
+            return self._summed.overlap.n_head
+        return self.after.predictions.size if self.after.predictions else 0
+
     @cached_property
     def _summed(self) -> SummedMatch | None:
-        """The match of two sides that are too large to be held."""
-        before, after = self.before, self.after
-        base = before.predictions if before else None
-        if not isinstance(after.predictions, Spilled) or isinstance(base, Predictions):
+        """The match of two sides that are not held."""
+        if self.engine is None:
             return None
-        thresholds = (before.threshold if before else after.threshold, after.threshold)
-        engine = LocalParts(base=base, head=after.predictions)
-        return SummedMatch(engine=engine, evaluation=self.evaluation, measures=self._measures, thresholds=thresholds)
+        thresholds = ((self.before or self.after).threshold, self.after.threshold)
+        return SummedMatch(
+            engine=self.engine, evaluation=self.evaluation, measures=self._measures, thresholds=thresholds
+        )
 
     @cached_property
     def _overlap(self) -> Overlap | None:
@@ -82,7 +87,7 @@ class Weighing:
     @cached_property
     def _pairs(self) -> Pairs | None:
         before, after = self.before.predictions if self.before else None, self.after.predictions
-        if not isinstance(before, Predictions) or not isinstance(after, Predictions):
+        if before is None or after is None:
             return None
         return pair_predictions(before, after, needed=self.evaluation.pairing is not Pairing.UNPAIRED)
 
@@ -94,17 +99,17 @@ class Weighing:
 
     @cached_property
     def _match(self) -> Match:
-        after, before = self.after, self.before
+        after, before = self.after.predictions, self.before.predictions if self.before else None
         if self._summed:
             return self._summed
-        if not isinstance(after.predictions, Predictions):
-            raise TypeError("one side is held and the other is not")
-        if before is None or self._pairs is None or not isinstance(before.predictions, Predictions):
-            return PairedMatch.alone(after.predictions, after.threshold)
-        thresholds = (before.threshold, after.threshold)
-        if self._unpaired:
-            return UnpairedMatch.of((before.predictions, after.predictions), thresholds)
-        return PairedMatch.of(self._pairs, thresholds)
+        if after is None:
+            raise ValueError("predictions that are not held need an engine")
+        if self.before is None or before is None or self._pairs is None:
+            return PairedMatch.alone(after, self.after.threshold)
+        thresholds = (self.before.threshold, self.after.threshold)
+        return (
+            UnpairedMatch.of((before, after), thresholds) if self._unpaired else PairedMatch.of(self._pairs, thresholds)
+        )
 
     def list_intervals(self, result: EvaluationResult) -> dict[MetricId, Interval]:
         """The intervals of those metrics that a metrics file tells."""
@@ -135,8 +140,8 @@ class Weighing:
         return frozenset(doubtful)
 
     def _measure_alone(self, side: Answers, measures: list[Measure]) -> Mapping[Measure, object]:
-        """The values of one side; of one that is too large to be held, those on the rows that both sides have."""
-        if isinstance(side.predictions, Predictions):
+        """The values of one side; of one that is not held, those on the rows that both sides have."""
+        if side.predictions is not None:
             (sample,) = build_samples((side.predictions,), (side.threshold,))
             return measure_one(sample, measures)
         answers = self._match.estimate(measures)

@@ -201,7 +201,11 @@ def _list_columns(columns: Columns) -> tuple[str, ...]:
 
 def select_columns(source: Source, path: str, columns: Columns, cuts: Cuts) -> pl.LazyFrame:
     """What is needed of a file, as it stands there; call it, and read from it, within `explain_damage`."""
-    table = scan_table(source, path)
+    return select_from(scan_table(source, path), path, columns, cuts)
+
+
+def select_from(table: pl.LazyFrame, path: str, columns: Columns, cuts: Cuts) -> pl.LazyFrame:
+    """What is needed of some rows of a file."""
     present = table.collect_schema().names()
     names = dict.fromkeys((*_list_columns(columns), *cuts.columns))
     for name in names:

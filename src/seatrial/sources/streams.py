@@ -34,7 +34,8 @@ MOST_ROWS = 5_000_000
 MOST_BYTES = 500_000_000
 # So many rows of a side are in memory at once.
 ROWS_OF_PART = 1_000_000
-_PART = ":part"
+# The column that holds the number of a row's part.
+PART = ":part"
 _BETWEEN = "\x1f"
 
 
@@ -92,7 +93,7 @@ class Spilled(Struct, frozen=True, kw_only=True):
         origin = self.origin
         with explain_damage(origin.path):
             table = pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
-            raw = table.filter(pl.col(_PART) == part).drop(_PART).collect()
+            raw = table.filter(pl.col(PART) == part).drop(PART).collect()
         return check_rows(
             raw, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts, among=self.size
         )
@@ -129,7 +130,7 @@ def number_parts(rows: pl.LazyFrame, origin: Origin, parts: int) -> pl.LazyFrame
         find_key_type(name, kinds[name], origin.path)
     unit = (columns.query,) if columns.query else columns.key
     named = pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in unit], separator=_BETWEEN)
-    return rows.with_columns((named.hash(seed=0) % parts).cast(pl.UInt32).alias(_PART))
+    return rows.with_columns((named.hash(seed=0) % parts).cast(pl.UInt32).alias(PART))
 
 
 def pair_part(base: Predictions, head: Predictions) -> Pairs:

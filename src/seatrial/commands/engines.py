@@ -1,0 +1,105 @@
+"""Who holds the parts of predictions that are not held in memory: this machine's disk, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from msgspec import Struct
+
+from seatrial.commands.answers import SidedError, find_origin
+from seatrial.commands.summing import Engine, can_be_summed
+from seatrial.config.evaluations import Evaluation
+from seatrial.core.comparison import Side
+from seatrial.core.metrics import Snapshot
+from seatrial.errors import CompareError
+from seatrial.git import Repository
+from seatrial.sources.predictions import Pairs, Predictions
+from seatrial.sources.streams import Origin, Spilled, choose_parts, pair_part, spill
+
+T = TypeVar("T")
+LOCAL, RAY = "local", "ray"
+
+
+@contextmanager
+def open_engine(
+    repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot, name: str
+) -> Iterator[Engine | None]:
+    """What sums both sides in parts while a comparison lasts; None where they are better held, or can't be summed.
+
+    SidedError where a side can't be had.
+    """
+    # Looked for before anything else, since a message of the candidate's own is the one to mend.
+    after = find_side(repository, evaluation, head, Side.HEAD)
+    before = find_side(repository, evaluation, base, Side.BASE) if base else None
+    if not can_be_summed(evaluation):
+        yield None
+    elif name == RAY:
+        from seatrial.commands.rays import RayParts
+
+        yield RayParts.open(before, after)
+    elif after.is_large or (before is not None and before.is_large):
+        with TemporaryDirectory(prefix="seatrial-") as directory:
+            yield LocalParts.open(before, after, Path(directory))
+    else:
+        yield None
+
+
+def find_side(repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Origin:
+    """Where one side's predictions are; SidedError where they are not."""
+    try:
+        return find_origin(repository, evaluation, snapshot)
+    except CompareError as error:
+        raise SidedError(side, error) from None
+
+
+class LocalParts(Struct, frozen=True, kw_only=True):
+    """The parts of this machine's temporary files, one after the other."""
+
+    base: Spilled | None
+    head: Spilled
+
+    @classmethod
+    def open(cls, base: Origin | None, head: Origin, directory: Path) -> LocalParts:
+        """Take both sides apart, into files of the directory."""
+        parts = choose_parts(side.count_rows() for side in (base, head) if side)
+        after = _spill(head, directory / "head.parquet", parts, Side.HEAD)
+        before = _spill(base, directory / "base.parquet", parts, Side.BASE) if base else None
+        return cls(base=before, head=after)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether there are two sides."""
+        return self.base is not None
+
+    def fold(self, task: Callable[[Pairs], T], join: Callable[[T, T], T]) -> T:
+        """The task's answers, joined as they come."""
+        whole = task(self._pair(0))
+        for part in range(1, self.head.parts):
+            whole = join(whole, task(self._pair(part)))
+        return whole
+
+    def average(self, column: str) -> float:
+        """The mean of one of the candidate's columns."""
+        return self.head.average(column)
+
+    def _pair(self, part: int) -> Pairs:
+        after = _read(self.head, part, Side.HEAD)
+        return pair_part(_read(self.base, part, Side.BASE) if self.base else after, after)
+
+
+def _spill(origin: Origin, file: Path, parts: int, side: Side) -> Spilled:
+    try:
+        return spill(origin, file, parts)
+    except CompareError as error:
+        raise SidedError(side, error) from None
+
+
+def _read(spilled: Spilled, part: int, side: Side) -> Predictions:
+    try:
+        return spilled.read(part)
+    except CompareError as error:
+        raise SidedError(side, error) from None
