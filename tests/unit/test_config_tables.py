@@ -76,8 +76,8 @@ def test_a_leak_is_looked_for_where_the_policy_says() -> None:
     ("text", "message", "hint"),
     [
         ("tables: {}", "seatrial.yaml:2: `tables` must be a list", ""),
-        ("tables:\n- 3", "seatrial.yaml:3: tables.0: expected `object`", ""),
-        ("tables:\n- {path: a.csv}", "seatrial.yaml:3: tables.0: object missing required field `key`", ""),
+        ("tables:\n- 3", "seatrial.yaml:3: tables.0: expected a mapping", ""),
+        ("tables:\n- {path: a.csv}", "seatrial.yaml:3: tables.0 needs `key`", "identify a row"),
         ("tables:\n- {path: a.csv, key: []}", "seatrial.yaml:3: tables.0: `key` names no column", ""),
         ("tables:\n- {path: a.csv, key: id, lable: y}", "seatrial.yaml:3: tables.0 has no key `lable`", "`label`"),
         (
@@ -99,11 +99,15 @@ def test_a_leak_is_looked_for_where_the_policy_says() -> None:
             "seatrial.yaml:3: tables.0: its key (i, j) can't be held against b's (i)",
             "as many columns",
         ),
-        ("tables:\n- {path: a, key: i, drift: {max_psi: lots}}", "seatrial.yaml:3: tables.0.drift.max_psi:", ""),
+        (
+            "tables:\n- {path: a, key: i, drift: {max_psi: lots}}",
+            "seatrial.yaml:3: `max_psi` is no limit: lots",
+            "auto",
+        ),
         ("tables:\n- {path: a, key: i, drift: {max_psi: -1}}", "seatrial.yaml:3: `max_psi` can't be negative", ""),
         ("tables:\n- {path: a, key: i, drift: {max_ps: 1}}", "seatrial.yaml:3: tables.0.drift has no key", "`max_psi`"),
         ("tables:\n- {path: a, key: i, drift: {against: a}}", "seatrial.yaml:3: tables.0: there is no other", "none"),
-        ("tables:\n- {path: a, key: i, role: tset}", "seatrial.yaml:3: tables.0.role: invalid enum value", ""),
+        ("tables:\n- {path: a, key: i, role: tset}", "seatrial.yaml:3: tables.0.role can't be 'tset'", "train"),
     ],
 )
 def test_a_fault_names_file_line_and_key(text: str, message: str, hint: str) -> None:

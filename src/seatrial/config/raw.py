@@ -196,7 +196,7 @@ class RawDrift(Struct, forbid_unknown_fields=True):
     """A limit on how far the distribution of any column may move."""
 
     max_psi: Annotated[
-        Literal["auto"] | int | float,
+        int | float | str,
         Meta(description="The largest population stability index; auto is 0.1, or what so few rows explain by chance."),
     ] = "auto"
     against: Annotated[

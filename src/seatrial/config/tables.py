@@ -169,6 +169,9 @@ class _Reader(Struct, frozen=True):
         against = self._refer(drift.against, (*here, "against")) if drift.against else ""
         most: Decimal | None = None
         if drift.max_psi != "auto":
+            if isinstance(drift.max_psi, str):
+                hint = "write auto, or a number such as 0.2"
+                raise self.document.fault((*here, "max_psi"), f"`max_psi` is no limit: {drift.max_psi}", hint=hint)
             most = read_decimal(self.document, (*here, "max_psi"), drift.max_psi)
             if most < 0:
                 raise self.document.fault((*here, "max_psi"), f"`max_psi` can't be negative: {drift.max_psi}")
