@@ -83,6 +83,14 @@ fetch_option = click.option(
     show_default=True,
     help="Fetch by `dvc` what is nowhere on this machine.",
 )
+engine_option = click.option(
+    "--engine",
+    envvar="SEATRIAL_ENGINE",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where predictions are summed: on this machine, or on the Ray cluster of RAY_ADDRESS (seatrial[ray]).",
+)
 all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_ALL", help="List unchanged values too.")
 
 
@@ -137,6 +145,7 @@ def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
     "--intervals/--no-intervals", default=True, help="Read the predictions too, where seatrial.yaml names them."
 )
 @fetch_option
+@engine_option
 @click.option("--json", "shape", flag_value="dvc-json", help="The shape of `dvc metrics diff --json`.")
 @click.option("--md", "shape", flag_value="dvc-markdown", help="The table of `dvc metrics diff --md`.")
 @click.option("--params", is_flag=True, help="With --json or --md: parameters, as `dvc params diff` has them.")
@@ -155,6 +164,7 @@ def compare(
     precision: int | None,
     intervals: bool,
     fetch: bool,
+    engine: str,
     shape: str | None,
     params: bool,
     no_path: bool,
@@ -189,6 +199,7 @@ def compare(
             precision=precision,
             intervals=intervals,
             lean=lean,
+            engine=engine,
             taken_for=("params" if params else "metrics") if lean else None,
         ),
         git_dir=_named_git_dir(),
@@ -274,6 +285,7 @@ def plan(
     help="no: judge what is committed. verify: also fail if `dvc repro` makes other metrics. yes: judge what it makes.",
 )
 @fetch_option
+@engine_option
 @click.option(
     "--comment/--no-comment", envvar="SEATRIAL_COMMENT", default=True, show_default=True, help="Post the one comment."
 )
@@ -304,6 +316,7 @@ def ci(
     key: str,
     reproduce: str,
     fetch: bool,
+    engine: str,
     comment: bool,
     check: bool,
     require_delivery: bool,
@@ -328,6 +341,7 @@ def ci(
         report_dir=report_dir,
         show_all=show_all,
         fetch=fetch,
+        engine=engine,
     )
     result = run_ci(directory, os.environ, request, _tell_progress, _named_git_dir())
     _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))

@@ -57,6 +57,7 @@ class CIRequest(Struct, frozen=True, kw_only=True):
     report_dir: Path = Path("seatrial-report")
     show_all: bool = False
     fetch: bool = True
+    engine: str = "local"
 
 
 class CIResult(Struct, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ def _measure_job(
         repository,
         revisions,
         config,
-        Selection(show_all=request.show_all),
+        Selection(show_all=request.show_all, engine=request.engine),
         beside=beside,
         run_url=job.run_url,
         notices=notices,
