@@ -16,6 +16,9 @@ from seatrial.stats.influence import Undefined
 
 # Ten bins of so many rows that did not change have a PSI of about 0.001 at most: more rows would tell nothing more.
 _MOST_ROWS = 1 << 15
+# Of a table of thousands of columns fewer: the limit of each allows for their number.
+_FEWEST_ROWS = 1 << 11
+_MOST_MEASURED = 1 << 22
 _MOST_VALUES = 1 << 24
 # Names, comments: a column with more different values than half of its rows has no categories.
 _REPEATED = 0.5
@@ -29,7 +32,8 @@ def measure_drift(base: OpenTable, head: OpenTable, *, against: str = "") -> Dri
     """
     names = [name for name in head.columns if name in base.kinds and not _is_still(name, head.table.still)]
     types = meet_types(base, head)
-    part = list_parts(base.size, head.size, most=_MOST_ROWS)[0]
+    most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_MEASURED // max(len(names), 1)))
+    part = list_parts(base.size, head.size, most=most)[0]
     sizes = [side.read([pl.len()], types, part).item() for side in (base, head)]
     step = max(1, _MOST_VALUES // max(*sizes, 1))
     found = [

@@ -121,10 +121,18 @@ def test_a_long_table_is_sampled_by_its_keys(monkeypatch: pytest.MonkeyPatch) ->
     base, head = open_table(a=normal()), open_table(a=normal(0.5, 2))
     whole = measure_drift(base, head).columns[0].psi
     monkeypatch.setattr(drifts, "_MOST_ROWS", 1_000)
+    monkeypatch.setattr(drifts, "_FEWEST_ROWS", 1_000)
     part = measure_drift(base, head)
     assert 800 < part.n_before < 1_200
     assert part.columns[0].psi == pytest.approx(whole, rel=0.4)
     assert part == measure_drift(base, head)
+
+
+def test_a_wide_table_is_sampled_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that thousands of columns take no minutes."""
+    monkeypatch.setattr(drifts, "_MOST_MEASURED", 1 << 12)
+    wide = open_table(**{f"c{index}": normal(seed=index) for index in range(4)})
+    assert 1_800 < measure_drift(wide, wide).n_now < 2_200
 
 
 def test_columns_that_may_drift_are_left_out() -> None:
