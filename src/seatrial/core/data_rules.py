@@ -163,8 +163,8 @@ def _count_rows(rule: RowRule, table: TableDiff) -> _Judged:
     if rows.count <= rule.most.resolve(Decimal(total)):
         return _Judged(Outcome.PASSED, f"{rows.count:,} of {total:,}")
     told = f"{rows.count:,} of {total:,}"
-    if rule.count is Count.FLIPPED and table.relabelled:
-        told += f", most of them {table.relabelled[0][0]}" if len(table.relabelled) > 1 else ""
+    if rule.count is Count.FLIPPED and table.relabelled and table.relabelled[0][1] * 2 > rows.count > 1:
+        told += f", most of them {table.relabelled[0][0]}"
     return _Judged(breach(rule.severity), told, f"look at the rows {'; '.join(rows.examples[:3])}")
 
 
