@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.config import build_schema
+from seatrial.render import history
 from seatrial.render.json import schema
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -16,6 +17,7 @@ REFERENCE = Path(__file__).parent / "reference"
 def generate() -> Mapping[Path, str]:
     """Every generated file, with the text that it should have."""
     return {
+        REFERENCE / "history.schema.json": _spell(history.schema()),
         REFERENCE / "report.schema.json": _spell(schema()),
         REFERENCE / "seatrial.schema.json": _spell(build_schema()),
     }

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -46,6 +47,15 @@ Examples:
 
 \b
 Exit codes: 0 planned, 2 usage or configuration, 3 could not compare, 70 a defect of seatrial."""
+_EXAMPLE_HISTORY = """\b
+Examples:
+  seatrial history                         every metric of the default branch, commit by commit
+  seatrial history recall 'latency.*'      the measurements of some of them
+  seatrial history --since 2026-01-01 --format csv --output history.csv
+  seatrial history --site public           pages for GitHub Pages or GitLab Pages
+
+\b
+Exit codes: 0 told, 2 usage or configuration, 3 git can't be read, 70 a defect of seatrial."""
 _EXAMPLE_DEPLOY = """\b
 Examples:
   seatrial deploy flights-delay --to /srv/models --dry-run
@@ -61,6 +71,7 @@ Examples:
 _FORMATS = ("terminal", "markdown", "json", "html", "junit", "dvc-json", "dvc-markdown")
 _GIT_DIR = "seatrial.git_dir"
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
+_HISTORY_SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".csv": "csv"}
 
 
 def _from_directory(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -270,6 +281,64 @@ def plan(
     _print(_disarm(render_document(write_plan(prospects, correlation=correlation), _terminal_options())))
 
 
+@cli.command(epilog=_EXAMPLE_HISTORY)
+@click.argument("metrics", nargs=-1, metavar="[METRIC]...")
+@click.option("--branch", metavar="REV", help="A branch, tag or commit.  [default: the default branch]")
+@click.option("--since", metavar="DATE", help="From the first commit on that day or later: 2026-01-31.")
+@click.option("--most", type=click.IntRange(1), metavar="N", help="The latest N commits.")
+@click.option("--targets", multiple=True, metavar="PATH", help="Only these files or directories (repeat it).")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["terminal", "markdown", "json", "csv"]),
+    help="How it is told.  [default: what the suffix of --output says, else terminal]",
+)
+@click.option("--output", metavar="FILE", help="Write it there; - is standard output.")
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path, file_okay=False),
+    callback=_from_directory,
+    help="Write a static site there: an index, and a page for each metric.",
+)
+@click.option("--all", "every_row", is_flag=True, help="List every measurement, not the latest thirty.")
+@config_option
+@click.pass_obj
+def history(
+    directory: Path,
+    metrics: tuple[str, ...],
+    branch: str | None,
+    since: str | None,
+    most: int | None,
+    targets: tuple[str, ...],
+    shape: str | None,
+    output: str | None,
+    site: Path | None,
+    every_row: bool,
+    config_path: Path | None,
+) -> None:
+    """Tell how the metrics of a branch came to be: their values in every commit of its own line (first parents).
+
+    METRIC is a name or pattern as in seatrial.yaml: FILE:KEY, or KEY in any file, with * and ?. Without one
+    all metrics are told, one line each. What can't be read in a commit is a gap, with its reason.
+    """
+    from seatrial.commands.history import HistoryRequest, read_history, tell_history
+
+    chosen = shape or (_guess_format(output, _HISTORY_SUFFIXES) if output else "terminal")
+    request = HistoryRequest(metrics=metrics, branch=branch, since=since, most=most, targets=targets)
+    found = read_history(directory, request, config_path=config_path, git_dir=_named_git_dir(), tell=_tell_progress)
+    if site is not None:
+        from seatrial.commands.history_site import write_site
+
+        git_dir = _named_git_dir()
+        pages = write_site(found, directory, site, config_path=config_path, git_dir=git_dir, tell=_tell_progress)
+        _tell_progress(f"wrote {pages} pages: {site / 'index.html'}")
+        if not (shape or output):
+            return
+    path = None if output in {None, "-"} else directory / (output or "")
+    text = tell_history(found, chosen, _terminal_options(), named=bool(metrics), every_row=every_row, path=path)
+    _print(_disarm_as(text, chosen))
+
+
 @cli.command(epilog=_EXAMPLE_CI)
 @config_option
 @click.option(
@@ -439,7 +508,7 @@ def _show_delivery(delivery: Delivery) -> None:
 
 def _pair_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tuple[str, str | None]]:
     if not formats and outputs:
-        return [(_guess_format(output), output) for output in outputs]
+        return [(_guess_format(output, _SUFFIXES), output) for output in outputs]
     if not outputs and len(formats) <= 1:
         return [(formats[0] if formats else "terminal", None)]
     if len(formats) != len(outputs):
@@ -450,15 +519,16 @@ def _pair_outputs(formats: tuple[str, ...], outputs: tuple[str, ...]) -> list[tu
     return list(zip(formats, outputs, strict=True))
 
 
-def _guess_format(output: str) -> str:
+def _guess_format(output: str, suffixes: Mapping[str, str]) -> str:
     suffix = Path(output).suffix.lower()
     if output == "-":
         return "terminal"
-    if suffix not in _SUFFIXES:
+    if suffix not in suffixes:
+        formats = dict.fromkeys(suffixes.values())
         raise UsageError(
-            f"--output {output}: the suffix does not tell the format", hint=f"add --format {'|'.join(_FORMATS)}"
+            f"--output {output}: the suffix does not tell the format", hint=f"add --format {'|'.join(formats)}"
         )
-    return _SUFFIXES[suffix]
+    return suffixes[suffix]
 
 
 def _terminal_options() -> RenderOptions:
@@ -509,6 +579,15 @@ def _disarm(text: str) -> str:
     from seatrial.render.logs import disarm_text
 
     return disarm_text(text)
+
+
+def _disarm_as(text: str, shape: str) -> str:
+    """The same for a text in one of the formats that machines read."""
+    if not _runs_in_actions():
+        return text
+    from seatrial.render.logs import disarm
+
+    return disarm(text, shape)
 
 
 def _runs_in_actions() -> bool:

@@ -76,7 +76,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     first: int
     last: int
     file: str
-    value: float | None = None
+    value: int | float | None = None
     state: State | None = None
     reason: str = ""
 

@@ -90,11 +90,11 @@ def choose_decimals(change: Change) -> int:
 
 
 def choose_series_decimals(values: Iterable[float]) -> int:
-    """Decimals for a column of values: three significant digits of their spread, and of each of them; at most six."""
+    """Decimals for a column of values: two significant digits of their spread, three of the largest; at most six."""
     known = list(values)
     low, high = min(known, default=0.0), max(known, default=0.0)
     least = _decimals_for(max(abs(low), abs(high)), digits=3)
-    return min(max(least, _decimals_for(high - low, digits=3)), _MOST_DECIMALS)
+    return min(max(least, _decimals_for(high - low, digits=2)), _MOST_DECIMALS)
 
 
 def spell_step(before: float, after: float, decimals: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from time import monotonic
 
 from msgspec import Struct
 
@@ -22,7 +23,7 @@ _MOST_COMMITS = 1_000
 _LOCK = "dvc.lock"
 _MAX_VALUES = 3_000_000
 _AT_ONCE = 1_000
-_STEP = 2_000  # files between two words of progress
+_SILENCE = 2.0  # seconds between two words of progress
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -99,12 +100,14 @@ class _Budget:
         self._tell = tell
         self._read = 0
         self._values = 0
+        self._told = monotonic()
 
     def take(self, metrics: MetricSet) -> MetricSet:
         """One file more; UsageError where it is too much."""
         self._read += 1
         self._values += len(metrics.values)
-        if self._tell and self._read % _STEP == 0:
+        if self._tell and monotonic() - self._told > _SILENCE:
+            self._told = monotonic()
             self._tell(f"read {self._read:,} of {self._files:,} metrics files")
         if self._values > _MAX_VALUES:
             raise UsageError(
