@@ -18,7 +18,7 @@ from seatrial.core.metrics import Snapshot
 from seatrial.errors import CompareError
 from seatrial.git import Repository
 from seatrial.sources.predictions import Pairs, Predictions
-from seatrial.sources.streams import Origin, Spilled, choose_parts, pair_part, spill
+from seatrial.sources.streams import Origin, Spilled, choose_parts, keep_pairs, pair_part, restore_pairs, spill
 
 T = TypeVar("T")
 LOCAL, RAY = "local", "ray"
@@ -61,6 +61,7 @@ class LocalParts(Struct, frozen=True, kw_only=True):
 
     base: Spilled | None
     head: Spilled
+    directory: Path
 
     @classmethod
     def open(cls, base: Origin | None, head: Origin, directory: Path) -> LocalParts:
@@ -68,7 +69,7 @@ class LocalParts(Struct, frozen=True, kw_only=True):
         parts = choose_parts(side.count_rows() for side in (base, head) if side)
         after = _spill(head, directory / "head.parquet", parts, Side.HEAD)
         before = _spill(base, directory / "base.parquet", parts, Side.BASE) if base else None
-        return cls(base=before, head=after)
+        return cls(base=before, head=after, directory=directory)
 
     @property
     def has_baseline(self) -> bool:
@@ -87,8 +88,14 @@ class LocalParts(Struct, frozen=True, kw_only=True):
         return self.head.average(column)
 
     def _pair(self, part: int) -> Pairs:
+        """One part, checked and joined the first time that it is asked for."""
+        place = self.directory / f"pairs{part}.arrow"
+        if place.exists():
+            return restore_pairs(place, self.head.path, self.head.task)
         after = _read(self.head, part, Side.HEAD)
-        return pair_part(_read(self.base, part, Side.BASE) if self.base else after, after)
+        pairs = pair_part(_read(self.base, part, Side.BASE) if self.base else after, after)
+        keep_pairs(pairs, place)
+        return pairs
 
 
 def _spill(origin: Origin, file: Path, parts: int, side: Side) -> Spilled:

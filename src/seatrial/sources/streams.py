@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from seatrial.sources.predictions import (
     Pairs,
     Predictions,
     check_rows,
+    find_answers,
     miss_rows,
     pair_predictions,
     select_columns,
@@ -37,6 +39,7 @@ ROWS_OF_PART = 1_000_000
 # The column that holds the number of a row's part.
 PART = ":part"
 _BETWEEN = "\x1f"
+_BASE = "\x1fbase"
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -136,6 +139,28 @@ def number_parts(rows: pl.LazyFrame, origin: Origin, parts: int) -> pl.LazyFrame
 def pair_part(base: Predictions, head: Predictions) -> Pairs:
     """What both sides hold of one part, which may be nothing."""
     return pair_predictions(base, head, needed=False)
+
+
+def keep_pairs(pairs: Pairs, place: Path) -> None:
+    """Write pairs, so that they need not be checked and joined again."""
+    answers = find_answers(pairs.head.table)
+    of_base = pairs.base.table.select(pl.col(name).alias(f"{name}{_BASE}") for name in answers)
+    pl.concat([pairs.head.table, of_base], how="horizontal").write_ipc(place)
+    facts = {name: getattr(pairs, name) for name in Overlap.__struct_fields__}
+    place.with_suffix(".json").write_bytes(msgspec.json.encode(facts))
+
+
+def restore_pairs(place: Path, path: str, task: Task) -> Pairs:
+    """The pairs that `keep_pairs` wrote."""
+    rows = pl.read_ipc(place)
+    head = rows.select(name for name in rows.columns if not name.endswith(_BASE))
+    base = head.with_columns(rows[f"{name}{_BASE}"].alias(name) for name in find_answers(head))
+    overlap = msgspec.json.decode(place.with_suffix(".json").read_bytes(), type=Overlap)
+    return Pairs(
+        base=Predictions(path=path, task=task, table=base),
+        head=Predictions(path=path, task=task, table=head),
+        **msgspec.structs.asdict(overlap),
+    )
 
 
 def join_overlaps(parts: Sequence[Overlap]) -> Overlap:

@@ -116,7 +116,7 @@ def prepare(
     pairs = pair_predictions(hold(origins[0]), hold(origins[1]))
     before, after = (spill(origin, place / f"spilled{i}", parts) for i, origin in enumerate(origins))
     summed = SummedMatch(
-        engine=LocalParts(base=before, head=after),
+        engine=LocalParts(base=before, head=after, directory=place),
         evaluation=evaluation,
         measures=evaluation.measures,
         thresholds=(0.5, 0.45),
@@ -220,7 +220,7 @@ def test_the_first_measurement(name: str, tmp_path: Path) -> None:
     """Without a baseline, what is said of the candidate is the same."""
     evaluation = build(POLICIES[name])
     origin = write(answers(1), tmp_path / "p.parquet", evaluation)
-    engine = LocalParts(base=None, head=spill(origin, tmp_path / "spilled", PARTS))
+    engine = LocalParts(base=None, head=spill(origin, tmp_path / "spilled", PARTS), directory=tmp_path)
     summed = SummedMatch(engine=engine, evaluation=evaluation, measures=evaluation.measures, thresholds=(0.5, 0.5))
     held = PairedMatch.alone(hold(origin), 0.5)
     assert not summed.has_baseline
@@ -252,7 +252,9 @@ def test_rows_that_can_t_be_used(change: dict[str, pl.Expr], reason: str, tmp_pa
     ]
 
     def match(base: Spilled, head: Spilled) -> SummedMatch:
-        engine = LocalParts(base=base, head=head)
+        place = tmp_path / f"parts of {base.file.name}"
+        place.mkdir()
+        engine = LocalParts(base=base, head=head, directory=place)
         return SummedMatch(engine=engine, evaluation=evaluation, measures=evaluation.measures, thresholds=(0.5, 0.5))
 
     for sound, broken, side in ((0, 1, Side.HEAD), (1, 0, Side.BASE)):
