@@ -58,7 +58,7 @@ class OpenTable(Struct, frozen=True, kw_only=True, eq=False):
         with explain_damage(table.path):
             rows = scan_table(source, table.path)
             kinds = dict(rows.collect_schema())
-            size = int(rows.select(pl.len()).collect(engine="streaming").item())
+            size = int(rows.select(pl.len()).collect().item())
         named = (name for name in table.columns or () if not any(sign in name for sign in "*?["))
         for name in (*table.key, *([table.label] if table.label else ()), *named):
             if name not in kinds:
@@ -218,7 +218,7 @@ def _diff_part(
     keys, places = after, None
     if not before.equals(after):
         numbered = after.with_row_index(_AT_HEAD)
-        joined = numbered.join(before.with_row_index(_AT_BASE), on=after.columns, how="inner", maintain_order="left")
+        joined = numbered.join(before.with_row_index(_AT_BASE), on=after.columns, how="inner")
         places, keys = joined.select(_AT_BASE, _AT_HEAD), joined.select(after.columns)
         counts.added.add(after.join(keys, on=keys.columns, how="anti"))
         counts.removed.add(before.join(keys, on=keys.columns, how="anti"))
