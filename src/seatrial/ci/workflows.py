@@ -237,7 +237,7 @@ def add_to_gitlab(text: str, wiring: Wiring) -> str:
 
     try:
         documents = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{GITLAB_FILE} is not YAML: {' '.join(str(error).split())}", hint="mend it first") from None
     top = documents[-1] if documents else None
     if top is not None and (not isinstance(top, yaml.MappingNode) or top.flow_style):

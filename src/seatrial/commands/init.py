@@ -32,6 +32,7 @@ from seatrial.config import DEFAULT_NAME, parse_config
 from seatrial.config.document import Document
 from seatrial.config.proposal import Predicted, Proposal, propose_policy
 from seatrial.core.document import Line, Link, Sign
+from seatrial.core.phrases import count
 from seatrial.core.verdict import Outcome
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.git import Repository
@@ -110,7 +111,7 @@ def _tell_found(survey: Survey) -> tuple[str, ...]:
     return (
         f"default branch: {survey.branch}",
         f"DVC: {', '.join(roots) or 'no .dvc directory'}; default remote: {remote}",
-        f"metrics: {values:,} in {len(files):,} {'file' if len(files) == 1 else 'files'}",
+        f"metrics: {count(values, 'value')} in {count(len(files), 'file')}",
         f"tables of predictions: {tables}",
     )
 
@@ -194,7 +195,8 @@ def _rehearse(repository: Repository, proposal: Proposal) -> tuple[Measurement |
 
 
 def _tell_rehearsal(proposal: Proposal, measured: Measurement | None) -> tuple[str, ...]:
-    gated = f"{DEFAULT_NAME}: gates on {proposal.gates} metrics and {proposal.evaluations} tables of predictions"
+    tables = f" and on the predictions of {count(proposal.evaluations, 'table')}" if proposal.evaluations else ""
+    gated = f"{DEFAULT_NAME}: gates on {count(proposal.gates, 'metric')}{tables}"
     if measured is None:
         return (gated,)
     said = [f"{gated}; `seatrial compare` says now: {spell_line(measured.report.document.title)}"]

@@ -57,6 +57,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 def look_around(repository: Repository) -> tuple[Survey, tuple[str, ...]]:
     """The survey of a work tree, and what kept it from being complete; UsageError where there is no DVC project."""
     now = Revision(name=WORK_TREE, sha=None)
+    root = repository.root
     project = read_declarations(repository, now)
     roots = [root for root in project.roots if (repository.root / root / ".dvc").is_dir()]
     if not roots and not project.metrics and not project.stages:
@@ -73,7 +74,7 @@ def look_around(repository: Repository) -> tuple[Survey, tuple[str, ...]]:
         project=project,
         snapshot=snapshot,
         predicted=predicted,
-        ci_files=read_ci_files(repository.root),
+        ci_files={path.relative_to(root).as_posix(): decode(path) for path in list_ci_files(root)},
         branch=_find_branch(repository),
         directory=directory,
         remote=read_default_remote(repository.root / directory),
@@ -103,15 +104,10 @@ def _find_branch(repository: Repository) -> str:
     return repository.branch_name() or "main"
 
 
-def read_ci_files(root: Path) -> dict[str, str]:
-    """The texts of the CI files that are there, by their paths."""
+def list_ci_files(root: Path) -> list[Path]:
+    """The files that tell GitHub Actions and GitLab CI what to run, and that are there."""
     workflows = sorted((root / GITHUB_DIRECTORY).glob("*.y*ml"))
-    texts: dict[str, str] = {}
-    for path in (*workflows, root / GITLAB_FILE):
-        if path.is_file() and path.stat().st_size <= _MAX_BYTES:
-            # Bytes, so that the ends of lines stay what they are.
-            texts[path.relative_to(root).as_posix()] = decode(path)
-    return texts
+    return [path for path in (*workflows, root / GITLAB_FILE) if path.is_file() and path.stat().st_size <= _MAX_BYTES]
 
 
 def decode(path: Path) -> str:

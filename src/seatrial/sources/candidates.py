@@ -6,8 +6,8 @@ A guess is checked by the reader that will use it; what is not certain comes wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 from msgspec import Struct
@@ -16,10 +16,11 @@ from seatrial.config.evaluations import Columns
 from seatrial.core.revision import Revision
 from seatrial.errors import CompareError
 from seatrial.git import Repository
-from seatrial.sources.cache import CachedFile
+from seatrial.sources.cache import Cache, open_cache
 from seatrial.sources.frames import explain_damage, scan_table
 from seatrial.sources.predictions import Predictions, read_predictions
-from seatrial.sources.snapshot import locate_out, read_declarations
+from seatrial.sources.snapshot import open_revision
+from seatrial.sources.tree import Tree, WorkTree
 from seatrial.stats.names import Task
 
 _SUFFIXES = frozenset({".parquet", ".csv", ".jsonl", ".ndjson", ".arrow", ".feather"})
@@ -60,39 +61,47 @@ class Candidate(Struct, frozen=True, kw_only=True, eq=False):
 
 def find_candidates(repository: Repository, revision: Revision) -> tuple[Candidate, ...]:
     """The prediction-like tables among a revision's outputs whose bytes are here, by their paths."""
-    found = [_examine(path, file) for path, file in _list_tables(repository, revision)]
+    found = [_examine(path, place) for path, place in _list_tables(repository, revision)]
     return tuple(one for one in found if one is not None)
 
 
-def _list_tables(repository: Repository, revision: Revision) -> list[tuple[str, CachedFile]]:
+def _list_tables(repository: Repository, revision: Revision) -> list[tuple[str, Path]]:
     """Tables that are outputs or lie in one, those first whose names sound like predictions."""
-    tables: dict[str, CachedFile] = {}
-    for path in read_declarations(repository, revision).outs:
-        try:
-            out = locate_out(repository, revision, path)
-        except CompareError:
-            continue  # a damaged directory of the cache is told where it counts
-        for file in out.files if out else ():
-            name = f"{path}/{file.path}" if file.path else path
-            if PurePosixPath(name).suffix.lower() in _SUFFIXES and _fits(file):
-                tables[name] = file
+    tree, project = open_revision(repository, revision)
+    cache = open_cache(repository.root, project.roots)
+    tables = {
+        name: place
+        for path, record in project.outs.items()
+        for name, place in _list_files(tree, cache, path, record.digest)
+        if PurePosixPath(name).suffix.lower() in _SUFFIXES and place.stat().st_size <= _MAX_BYTES
+    }
     telling = sorted(tables, key=lambda name: (not _TELLING.search(name), name))
     return sorted((name, tables[name]) for name in telling[:_MOST_FILES])
 
 
-def _fits(file: CachedFile) -> bool:
-    return file.location is not None and file.location.stat().st_size <= _MAX_BYTES
+def _list_files(tree: Tree, cache: Cache, path: str, digest: str) -> Iterator[tuple[str, Path]]:
+    """An output's files and where they are: in the work tree, else in DVC's cache."""
+    if isinstance(tree, WorkTree) and tree.locate(path):
+        places = ((name, tree.locate(name)) for name in tree.expand(path))
+        yield from ((name, place) for name, place in places if place and place.is_file())
+        return
+    try:
+        out = cache.expand(path, digest) if digest else None
+    except CompareError:
+        return  # a damaged directory of the cache is told where it counts
+    for file in out.files if out else ():
+        if file.location:
+            yield (f"{path}/{file.path}" if file.path else path), file.location
 
 
-def _examine(path: str, file: CachedFile) -> Candidate | None:
-    assert file.location is not None
+def _examine(path: str, place: Path) -> Candidate | None:
     try:
         with explain_damage(path):
-            table = scan_table(file.location, path)
+            table = scan_table(place, path)
             roles = _Roles.find(table.collect_schema().names())
             if not (roles.score or roles.prediction):
                 return None
-            return _guess(path, file, table.collect(), roles)
+            return _guess(path, place, table.collect(), roles)
     except CompareError:
         return None  # not a table, whatever its name says
 
@@ -123,7 +132,7 @@ def _first(columns: Sequence[str], known: Sequence[str]) -> str | None:
     return next((spelled[name] for name in known if name in spelled), None)
 
 
-def _guess(path: str, file: CachedFile, table: pl.DataFrame, roles: _Roles) -> Candidate | None:
+def _guess(path: str, place: Path, table: pl.DataFrame, roles: _Roles) -> Candidate | None:
     doubts: list[str] = []
     label = roles.label
     if label is None:
@@ -142,7 +151,7 @@ def _guess(path: str, file: CachedFile, table: pl.DataFrame, roles: _Roles) -> C
     predictions = None
     if key:
         try:
-            predictions = read_predictions(file.location or b"", path=path, task=task, columns=columns)
+            predictions = read_predictions(place, path=path, task=task, columns=columns)
         except CompareError as error:
             doubts.append(error.message)
     return Candidate(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seatrial.errors import CompareError, UsageError
 
+_PATIENCE = 60  # seconds for DVC to start on a slow disk
 # Those that seatrial itself may read, and those that a forge gives to every job.
 _TOKENS = frozenset(
     {
@@ -47,6 +48,27 @@ def find_dvc() -> str:
             hint="install the DVC of your project before this step, or choose --reproduce no",
         )
     return found
+
+
+def read_dvc_version() -> str | None:
+    """What `dvc --version` prints, or why it fails; None where there is no `dvc` on PATH."""
+    import shutil
+
+    if shutil.which("dvc") is None:
+        return None
+    try:
+        done = subprocess.run(
+            ["dvc", "--version"],
+            env=without_tokens(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"it did not answer: {error}"
+    lines = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it prints nothing"
 
 
 def reproduce(root: Path) -> None:

@@ -1,0 +1,197 @@
+"""What the doctor says of CI: the files that run seatrial, and in a job what its token may do and what is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial import ci
+from seatrial.ci.job import CIJob, System
+from seatrial.ci.workflows import GITLAB_FILE, uses_seatrial
+from seatrial.core.checkup import Check, fail, fail_by, ok, skip, warn
+from seatrial.errors import SeatrialError, UsageError
+from seatrial.forges import FORGES, ForgeAccess, TokenRights
+from seatrial.git import Repository
+
+_ACTION = "seatrial/seatrial@"
+_WANTED = {"pull-requests": "the comment", "checks": "the check"}
+_CHECKOUT = "- uses: actions/checkout@v7\n  with: {fetch-depth: 0}"
+_GITLAB_TOKEN = (
+    "Settings → Access tokens: a project access token, scope api, role Developer; store it as the masked CI/CD\n"  # noqa: S105
+    "variable SEATRIAL_TOKEN, unprotected if merge requests of unprotected branches are to use it"
+)
+_GITHUB_TOKEN = "env:\n  GITHUB_TOKEN: ${{ github.token }}"  # noqa: S105 - where it comes from, not what it is
+
+
+def check_ci(repository: Repository, env: Mapping[str, str], *, offline: bool) -> tuple[CIJob | None, list[Check]]:
+    """The CI files, and the job that this runs in, if it does; a forge is asked only where there is a token."""
+    files = list(_check_files(repository.root))
+    try:
+        job = ci.detect(env, checked_out=repository.head_sha())
+    except SeatrialError as error:
+        return None, [*files, fail_by("CI job", error)]
+    if job is None:
+        return None, [*files, ok("CI job", "none: this is a machine of your own")]
+    rights, told = _check_token(job, offline=offline)
+    return job, [*files, ok("CI job", _describe(job)), told, _foresee(job, rights)]
+
+
+# -- the files
+
+
+def _check_files(root: Path) -> Iterator[Check]:
+    texts = _read_files(root)
+    running = {path: text for path, text in texts.items() if isinstance(text, str) and uses_seatrial(text)}
+    yield from (fail_by("CI file", text) for text in texts.values() if isinstance(text, UsageError))
+    if not running:
+        yield warn("CI file", "no workflow and no .gitlab-ci.yml runs seatrial", "seatrial init")
+    for path, text in running.items():
+        found = list(_check_workflow(path, text)) if path != GITLAB_FILE else []
+        yield from found or [ok("CI file", f"{path} runs seatrial")]
+
+
+def _read_files(root: Path) -> dict[str, str | UsageError]:
+    from seatrial.commands.survey import decode, list_ci_files
+
+    def read(path: Path) -> str | UsageError:
+        try:
+            return decode(path)
+        except UsageError as error:
+            return error
+
+    return {path.relative_to(root).as_posix(): read(path) for path in list_ci_files(root)}
+
+
+def _check_workflow(path: str, text: str) -> Iterator[Check]:
+    """What a workflow lacks for its job to find the baseline, and to report."""
+    import yaml
+
+    try:
+        workflow = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - text only: `on` is no boolean, nothing is built
+    except (yaml.YAMLError, RecursionError) as error:
+        yield fail("CI file", f"{path} is not YAML: {' '.join(str(error).split())}", "mend it")
+        return
+    workflow = workflow if isinstance(workflow, dict) else {}
+    events = workflow.get("on") or ()
+    if "pull_request_target" in events:
+        message = (
+            f"{path} runs on pull_request_target, which checks out the target branch, and holds a token that writes"
+        )
+        yield fail("CI file", message, "on:\n  pull_request:")
+    elif "pull_request" not in events:
+        yield warn("CI file", f"{path} does not run on pull requests", "on:\n  pull_request:")
+    for job in _list_jobs(workflow):
+        yield from _check_job(path, job, job.get("permissions", workflow.get("permissions")))
+
+
+def _list_jobs(workflow: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    jobs = workflow.get("jobs")
+    for job in jobs.values() if isinstance(jobs, dict) else ():
+        if isinstance(job, dict) and any(_uses(step).startswith(_ACTION) for step in _list_steps(job)):
+            yield job
+
+
+def _list_steps(job: Mapping[str, Any]) -> list[Any]:
+    steps = job.get("steps")
+    return steps if isinstance(steps, list) else []
+
+
+def _uses(step: object) -> str:
+    return str(step.get("uses", "")) if isinstance(step, dict) else ""
+
+
+def _check_job(path: str, job: Mapping[str, Any], permissions: object) -> Iterator[Check]:
+    checkouts = [step for step in _list_steps(job) if _uses(step).startswith("actions/checkout@")]
+    settings = [step.get("with") for step in checkouts]
+    depths = [str(given.get("fetch-depth", "1")) for given in settings if isinstance(given, dict)]
+    if "0" not in depths:
+        yield warn(
+            "CI file", f"{path} checks out a part of the history: the baseline has to be fetched then", _CHECKOUT
+        )
+    if permissions is None:
+        message = f"{path} names no permissions: those of the repository's settings decide what is posted"
+        yield warn("CI file", message, _spell_permissions(_WANTED))
+    lacking = [] if permissions is None or permissions == "write-all" else _list_lacking(permissions)
+    if lacking:
+        told = " and ".join(_WANTED[name] for name in lacking)
+        yield warn("CI file", f"{path} lets the job not write {told}", _spell_permissions(_WANTED))
+
+
+def _list_lacking(permissions: object) -> list[str]:
+    granted = permissions if isinstance(permissions, dict) else {}
+    return [name for name in _WANTED if granted.get(name) != "write"]
+
+
+def _spell_permissions(names: Mapping[str, str]) -> str:
+    wanted = "".join(f"\n  {name}: write # {what}" for name, what in names.items())
+    return f"permissions:\n  contents: read{wanted}"
+
+
+# -- the job
+
+
+def _describe(job: CIJob) -> str:
+    system = {System.GITHUB: "GitHub Actions", System.GITLAB: "GitLab CI"}[job.system]
+    word = {System.GITHUB: "pull request", System.GITLAB: "merge request"}[job.system]
+    subject = f"{word} {job.change}" if job.change else f"{job.event} of {job.head_name}"
+    origin = " from a fork" if job.from_fork else ""
+    return f"{system}, {subject}{origin}; baseline: {job.baseline.reason}"
+
+
+def _check_token(job: CIJob, *, offline: bool) -> tuple[TokenRights | None, Check]:
+    """What the job's token may do, as far as the forge tells; the token itself is never shown."""
+    if not job.token:
+        remedy = _GITLAB_TOKEN if job.system is System.GITLAB else _GITHUB_TOKEN
+        said = f"there is none in {job.token_variable}: nothing is posted"
+        return None, ok("token", f"{said}, as is usual for a fork") if job.from_fork else warn("token", said, remedy)
+    if offline:
+        return None, skip("token", f"{job.token_variable} is set; --offline: the forge was not asked what it may do")
+    try:
+        rights = FORGES[job.system.value](_access(job)).read_rights()
+    except ImportError as error:
+        return None, skip("token", f"the forge was not asked: {error.name} is not installed")
+    except SeatrialError as error:
+        return None, fail_by("token", error)
+    return rights, _judge_rights(job, rights)
+
+
+def _access(job: CIJob) -> ForgeAccess:
+    assert job.token is not None
+    return ForgeAccess(
+        api_url=job.api_url,
+        web_url=job.web_url,
+        project=job.project,
+        token=job.token,
+        token_variable=job.token_variable,
+        ca_file=job.ca_file,
+        pipeline_id=job.pipeline_id,
+    )
+
+
+def _judge_rights(job: CIJob, rights: TokenRights) -> Check:
+    told = f"{job.token_variable} is accepted: {rights.detail}"
+    refused = [name for name, may in (("comment", rights.comments), ("check", rights.checks)) if may is False]
+    if not refused:
+        return ok("token", told)
+    remedy = _GITLAB_TOKEN if job.system is System.GITLAB else _spell_permissions(_WANTED)
+    return warn("token", f"{told}; it may not write the {' and the '.join(refused)}", remedy)
+
+
+def _foresee(job: CIJob, rights: TokenRights | None) -> Check:
+    """What will reach its place if `seatrial ci` runs here."""
+    always = ["the report's files", *(["the job summary"] if job.summary_file else []), "the exit code"]
+    without = job.from_fork and (job.system is System.GITHUB or not job.token)
+    posts: list[str] = []
+    perhaps: list[str] = []
+    if job.token and not without:
+        for name, may in (
+            ("the check", rights.checks if rights else None),
+            *((("the comment", rights.comments if rights else None),) if job.change else ()),
+        ):
+            if may is not False:
+                (posts if may else perhaps).append(name)
+    told = ", ".join([*always, *posts])
+    doubt = f"; if the token may: {' and '.join(perhaps)}" if perhaps else ""
+    fork = "; a fork's token posts nothing" if without else ""
+    return ok("delivery", f"{told}{doubt}{fork}")
