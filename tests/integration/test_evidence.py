@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import polars as pl
 import pytest
 from sklearn import metrics as oracle
 
+from seatrial.sources import streams
 from tests.integration.repositories import Answer, Scratch, run_seatrial
 
 PROJECT = "stages:\n  train:\n    cmd: train\n    metrics:\n    - metrics.json: {cache: false}\n"
@@ -678,3 +681,107 @@ class TestBadInput:
         found = findings(answer)["readable"]
         assert told in found["reason"]
         assert found["reason"].endswith("in 2 of 4 rows, first at q=1, d=1")
+
+
+class TestLargeFiles:
+    """Predictions that are not held in memory, and such that lie in many files."""
+
+    POLICY = (
+        f"{BINARY}  metrics: [log_loss, brier]\n{SAFE}  flips: {{max_newly_wrong: 50%}}\n"
+        "  slices: {by: [carrier], min_n: 100, gates: [{accuracy: {not_harmed: 0.1}}]}\n"
+        "  gaps: [{metric: recall, by: carrier, max_gap: 0.9}]\n"
+    )
+
+    def test_the_same_report(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        """But for the last digits, and for the digest of an evaluation set that nobody sorted."""
+        outs = PROJECT.replace("    metrics:", "    outs: [p.parquet]\n    metrics:")
+        files = {
+            "dvc.yaml": outs,
+            "metrics.json": '{"steps": 3}',
+            "seatrial.yaml": f"version: 1\nevaluations:\n- name: e\n  predictions: p.parquet\n{self.POLICY}",
+            ".gitignore": "/p.parquet\n/.dvc/cache\n",
+        }
+        base = keep(project.scratch, {"p.parquet": parquet(flights(0.2))})
+        project.scratch.commit(files | {"dvc.lock": lock("p.parquet", base)})
+        project.scratch.write({"p.parquet": parquet(flights(0.25, 2).reverse())})
+
+        def measure() -> dict[str, Any]:
+            from seatrial.commands.compare import compare_revisions
+            from seatrial.commands.measure import Selection
+            from seatrial.render import RENDERERS, RenderOptions
+
+            done = compare_revisions(
+                project.scratch.directory, base=None, head=None, config_path=None, selection=Selection()
+            )
+            (found,) = json.loads(RENDERERS["json"](done.report, RenderOptions()))["evaluations"]
+            assert len(found.pop("digest")) == 64
+            return dict(found)
+
+        held = measure()
+        monkeypatch.setattr(streams, "MOST_ROWS", 100)
+        monkeypatch.setattr(streams, "ROWS_OF_PART", 150)
+        summed = measure()
+        assert held["n_common"] == ROWS
+        check_alike(summed, held)
+
+    def test_a_directory_of_files(self, project: Project) -> None:
+        """Together they are the evaluation set, as DVC holds them, whatever else lies beside them."""
+        outs = PROJECT.replace("    metrics:", "    outs: [preds]\n    metrics:")
+        files = {
+            "dvc.yaml": outs,
+            "metrics.json": '{"steps": 3}',
+            "seatrial.yaml": f"version: 1\nevaluations:\n- name: e\n  predictions: preds\n{BINARY}{SAFE}",
+            ".gitignore": "/preds\n/.dvc/cache\n",
+        }
+        base = keep(project.scratch, scatter(flights(0.2)))
+        project.scratch.commit(files | {"dvc.lock": lock("preds", base)})
+        project.scratch.write({f"preds/{name}": content for name, content in scatter(flights(0.25, 2)).items()})
+        answer = run_seatrial(project.scratch.directory, "compare", "--format", "json")
+        found = evaluation(answer)
+        assert (answer.code, found["n_base"], found["n_head"], found["n_common"]) == (0, ROWS, ROWS, ROWS)
+        project.scratch.write({"preds/other.csv": "id,y,p\n"})
+        mixed = run_seatrial(project.scratch.directory, "compare", "--format", "json")
+        assert findings(mixed)["readable"]["reason"] == "holds files of several formats: .csv, .parquet"
+
+
+def scatter(table: pl.DataFrame) -> dict[str, bytes]:
+    """The rows in five files, with the marker that Spark leaves."""
+    parts = {f"part-{i}.parquet": parquet(table.filter(pl.col("id") % 5 == i)) for i in range(5)}
+    return parts | {"_SUCCESS": b""}
+
+
+def keep(scratch: Scratch, files: dict[str, bytes]) -> str:
+    """Put files into DVC's cache; the digest of the one, or of the directory."""
+    digests = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    kept = {digests[name]: content for name, content in files.items()}
+    (digest,) = [*kept][:1]
+    if len(files) > 1:
+        listing = json.dumps([{"md5": digests[name], "relpath": name} for name in sorted(files)]).encode()
+        digest = f"{hashlib.md5(listing).hexdigest()}.dir"
+        kept[digest] = listing
+    scratch.write({f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}": content for md5, content in kept.items()})
+    return digest
+
+
+def lock(path: str, digest: str) -> str:
+    """A dvc.lock of the one stage."""
+    out = f"    - path: {path}\n      hash: md5\n      md5: {digest}\n"
+    return f"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n{out}"
+
+
+def check_alike(one: object, other: object) -> None:
+    """The same facts, numbers to 1e-9."""
+    if isinstance(other, dict):
+        assert isinstance(one, dict)
+        assert one.keys() == other.keys()
+        for key, value in other.items():
+            check_alike(one[key], value)
+    elif isinstance(other, list):
+        assert isinstance(one, list)
+        assert len(one) == len(other)
+        for mine, value in zip(one, other, strict=True):
+            check_alike(mine, value)
+    elif isinstance(other, float):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-12)
+    else:
+        assert one == other
