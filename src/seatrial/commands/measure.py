@@ -28,6 +28,7 @@ from seatrial.git import Repository
 if TYPE_CHECKING:
     from seatrial.commands.evidence import Gathered
     from seatrial.core.data import TableDiff
+    from seatrial.core.trend import Trend
 
 Progress = Callable[[str], None]
 
@@ -121,6 +122,7 @@ def measure(
         notices=notices,
         notes=(*staleness.notes, *notes),
         pipeline=_draw_pipeline(head, comparison),
+        trends=_read_trends(repository, comparison, verdict) if config.policy.gates and not selection.lean else (),
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
@@ -158,6 +160,12 @@ def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:
         return None
     source = draw_pipeline(head.stages, {change.address for change in comparison.stages})
     return Diagram(title="The pipeline, with the stages that changed marked", source=source) if source else None
+
+
+def _read_trends(repository: Repository, comparison: Comparison, verdict: Verdict) -> tuple[Trend, ...]:
+    from seatrial.commands.trend import read_trends
+
+    return read_trends(repository, comparison, verdict)
 
 
 def _refuse_unknown_targets(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -35,13 +36,16 @@ from seatrial.core.policy import Policy
 from seatrial.core.tables import table_changes, table_gates, table_pipeline, table_remedies
 from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
 
+if TYPE_CHECKING:
+    from seatrial.core.trend import Trend
+
 
 class Telling(Struct, frozen=True, kw_only=True):
     """What the report should say beside the numbers, and how much of them.
 
     `show_all` lists unchanged values too; `precision` is a fixed number of decimals; `policy_source` names
     the policy and where it came from; `notices` stand above everything, `notes` are remarks for the small print;
-    `pipeline` is its drawing.
+    `pipeline` is its drawing; `trends` are those of gated metrics on the baseline's branch.
     """
 
     show_all: bool = False
@@ -51,6 +55,7 @@ class Telling(Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pipeline: Diagram | None = None
+    trends: tuple[Trend, ...] = ()
 
 
 def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
@@ -96,6 +101,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_fold_params(comparison, telling),
         *fold_tables(comparison.tables),
         *_fold_pipeline(comparison, telling.pipeline),
+        *_fold_trends(comparison, labels, telling),
         *_fold_stale(comparison),
         *_fold_problems(comparison),
         *_fold_remedies(comparison, verdict, labels),
@@ -222,6 +228,14 @@ def _fold_pipeline(comparison: Comparison, drawing: Diagram | None) -> list[Bloc
             blocks=(*([drawing] if drawing else []), *table_pipeline(comparison)),
         )
     ]
+
+
+def _fold_trends(comparison: Comparison, labels: Mapping[MetricId, str], telling: Telling) -> list[Block]:
+    if not telling.trends:
+        return []
+    from seatrial.core.trend import fold_trends
+
+    return fold_trends(telling.trends, labels, comparison.range)
 
 
 def _fold_stale(comparison: Comparison) -> list[Block]:
