@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -89,9 +90,18 @@ def _cut_by(units: pl.DataFrame, columns: tuple[str, ...]) -> Sliced:
     crossed = np.zeros(units.height, dtype=np.int64)
     for codes, names in numbered:
         crossed = crossed * len(names) + codes
-    present, codes = np.unique(crossed, return_inverse=True)
     labels = [names for _, names in numbered]
-    return Sliced(codes=codes.astype(np.int64), names=tuple(_label(int(code), columns, labels) for code in present))
+    present, codes = _renumber(crossed, math.prod(map(len, labels)))
+    return Sliced(codes=codes, names=tuple(_label(int(code), columns, labels) for code in present))
+
+
+def _renumber(crossed: Codes, possible: int) -> tuple[Codes, Codes]:
+    """Which of the possible codes (n,) there are, and each one's position in these; without a sort if they are few."""
+    if possible > crossed.size:
+        present, codes = np.unique(crossed, return_inverse=True)
+        return present, codes.astype(np.int64)
+    there = np.bincount(crossed, minlength=possible) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[crossed]
 
 
 def _label(code: int, columns: tuple[str, ...], names: list[list[str]]) -> str:
@@ -106,8 +116,7 @@ def _label(code: int, columns: tuple[str, ...], names: list[list[str]]) -> str:
 def _number(column: pl.Series) -> tuple[Codes, list[str]]:
     """Codes (n,) of a text column, in the order of its names, and those names."""
     names = column.unique().sort()
-    codes = column.replace_strict(names, pl.int_range(len(names), eager=True), return_dtype=pl.Int64)
-    numbered: Codes = codes.to_numpy()
+    numbered: Codes = column.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
     return numbered, names.to_list()
 
 
