@@ -154,6 +154,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
         measured = [each.change for result in self.evaluations for each in result.overall]
         if self.problems or not self.metrics or any(result.problem for result in self.evaluations):
             return False
+        if any(result.flips and result.flips.churn for result in self.evaluations):
+            return False
         return all(change.state is State.UNCHANGED for change in (*self.metrics, *measured))
 
 

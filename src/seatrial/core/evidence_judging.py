@@ -382,7 +382,7 @@ def _judge_flips(rule: FlipRule, result: EvaluationResult, flips: Flips) -> Find
         limit=f"≤ {rule.max_newly_wrong}",
         outcome=Outcome.PASSED if kept else breach(rule.severity),
         severity=rule.severity,
-        reason=f"{share} of {count(flips.n, 'sample')}, against {flips.newly_right:,} newly right",
+        reason=f"{share}, against {flips.newly_right:,} newly right",
         hint="" if kept or not examples else f"look at {examples}",
         place=rule.place,
         change=_state_count(identity, flips.newly_wrong),
@@ -392,7 +392,7 @@ def _judge_flips(rule: FlipRule, result: EvaluationResult, flips: Flips) -> Find
 def _judge_reuse(rule: BudgetRule, result: EvaluationResult) -> Finding:
     """Who looks at one set often enough will find a model that suits it by chance."""
     used = result.reused
-    identity = MetricId(file=result.name, key=("uses of the evaluation set",))
+    identity = MetricId(file=result.name, key=("uses of the set",))
     if result.n_base is None:
         judged = _Judged(Outcome.NOT_JUDGED, "new: there is no baseline")
     elif used is None:
@@ -437,7 +437,7 @@ def _judge_gap_now(rule: GapRule, gap: Gap, limit: Decimal) -> _Judged:
         return _judge_no_gap(gap)
     point = Decimal(str(gap.change.head))
     fine = _Judged(Outcome.PASSED, f"{gap.worst} lowest, {gap.best} highest")
-    wide = _Judged(breach(rule.severity), f"too wide: {fine.reason}")
+    wide = _Judged(breach(rule.severity), f"too wide: {fine.reason}", f"look at {gap.by}={gap.worst}")
     if rule.bound is Bound.POINT:
         return fine if point <= limit else wide
     low, high = gap.own or (0.0, math.inf)
@@ -460,4 +460,5 @@ def _judge_gap_change(rule: GapRule, gap: Gap, margin: Margin) -> _Judged:
     if gap.change.interval is None:
         return _judge_no_gap(gap)
     widened = gap.change.interval.low > float(margin.resolve(Decimal(str(gap.change.base))))
-    return _Judged(breach(rule.severity), "wider") if widened else _Judged(Outcome.PASSED)
+    wider = _Judged(breach(rule.severity), "wider", f"look at {gap.by}={gap.worst}")
+    return wider if widened else _Judged(Outcome.PASSED)

@@ -37,8 +37,6 @@ def tell_evaluation_sets(results: Iterable[EvaluationResult]) -> list[str]:
             same = result.n_base == result.n_common == result.n_head and not result.labels_changed
             shared = "the same on both sides" if same else "not the same on both sides"
             told.append(f"evaluation set of {result.name}: sha256:{result.digest[:8]}…, {shared}")
-        if result.reused is not None:
-            told.append(f"used for {count(result.reused, 'model')} of the main branch")
     return told
 
 
@@ -83,7 +81,7 @@ def _word(evidence: Evidence, result: EvaluationResult) -> Line:
     if evidence.is_worse(result.q):
         return (Text("worse"),)
     told = word_effect(evidence.change)
-    return (Text("worse, but not among so many" if told == "worse" else told),)
+    return (Text("worse alone, not after correction" if told == "worse" else told),)
 
 
 def _fold_slices(result: EvaluationResult, metric: str, slices: list[Evidence], precision: int | None) -> Folded:

@@ -180,8 +180,10 @@ def _waive(finding: Finding, waivers: tuple[Waiver, ...], today: date | None) ->
     if waiver is None or today is None:
         return finding
     if today > waiver.until:
-        return replace(finding, hint=f"its waiver ended on {waiver.until}; {finding.hint or 'mend it, or renew that'}")
-    reason = f"waived until {waiver.until}: {waiver.reason} ({finding.reason})"
+        ended = f"its waiver ended on {waiver.until}"
+        return replace(finding, hint=f"{ended}; {finding.hint or 'mend what it excused, or renew it'}")
+    told = f"{finding.reason}, " if finding.reason else ""
+    reason = f"{told}waived until {waiver.until}: {waiver.reason}"
     return replace(finding, outcome=Outcome.WAIVED, reason=reason, hint="")
 
 

@@ -19,7 +19,7 @@ from seatrial.core.phrases import (
     word_file,
 )
 from seatrial.core.revision import RevisionRange
-from seatrial.core.verdict import Finding, Gate, Outcome
+from seatrial.core.verdict import Gate, Outcome
 
 Spell = Callable[[Change], Spelling]
 _MARKS: Mapping[Outcome, Mark] = {
@@ -84,7 +84,7 @@ def _row_gate(gate: Gate, labels: Mapping[MetricId, str], spell: Spell) -> tuple
         (_weigh(spelled.head if spelled else "–", finding.outcome),),
         (Text(cell_delta(spelled)),),
         (Text(", ".join(each.limit.replace(" ", NO_BREAK) for each in gate.findings)),),
-        (Text(_word_finding(finding)),),
+        (Text(_word_gate(gate)),),
     )
 
 
@@ -94,9 +94,10 @@ def _weigh(value: str, outcome: Outcome) -> Inline:
     return Text(value) if quiet else Strong(value)
 
 
-def _word_finding(finding: Finding) -> str:
-    """Why a gate did not pass, else what became of its metric."""
-    return finding.reason or (word_effect(finding.change) if finding.change else "")
+def _word_gate(gate: Gate) -> str:
+    """Why a gate did not pass, or did not pass whole, else what became of its metric."""
+    waits = next((each.reason for each in gate.findings if each.outcome is Outcome.NOT_JUDGED), "")
+    return gate.worst.reason or waits or (word_effect(gate.worst.change) if gate.worst.change else "")
 
 
 def table_changes(

@@ -114,15 +114,16 @@ WORST_FIRST = (
 )
 
 
-# Of the answers of one rule, which all are of one severity, a breach comes first however mild that makes it.
+# Of the answers of one rule, which all are of one severity, a breach comes first however mild that makes it; and that
+# a change waits for a baseline does not hide that a floor is kept.
 BREACH_FIRST = (
     Outcome.FAILED,
     Outcome.WARNED,
     Outcome.NOTED,
     Outcome.WAIVED,
     Outcome.INCONCLUSIVE,
-    Outcome.NOT_JUDGED,
     Outcome.PASSED,
+    Outcome.NOT_JUDGED,
 )
 
 

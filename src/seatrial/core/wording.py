@@ -74,9 +74,9 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
     if base is None:
         rest = f"{count(judged, 'absolute gate')} passed" if judged else "nothing was judged"
         return f"First measurement: no baseline to compare with, {rest}"
-    if comparison.is_unchanged:
+    if comparison.is_unchanged and Outcome.WAIVED not in outcomes:
         return f"No change: metrics are those of {base}"
-    if not comparison.metrics:
+    if not comparison.metrics and not outcomes:
         return "No metrics: neither side declares any"
     if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
@@ -105,7 +105,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_fold_stale(comparison),
         *_fold_problems(comparison),
         *_fold_remedies(comparison, verdict, labels),
-        Footnote(line=_tell_origin(comparison, telling)),
+        Footnote(line=_tell_origin(comparison, telling, _list_idle(policy, verdict))),
     ]
     return Document(
         mark=_choose_mark(comparison, verdict, policy),
@@ -131,7 +131,7 @@ def _tell_reason(
     label = worst.change.id.dotted if worst.check == "slices" and worst.change else labels[worst.id]
     told = _tell_deciding(worst, label, telling)
     if worst.outcome is Outcome.WAIVED:
-        return [Paragraph(line=(Strong(told), Text(f": {worst.reason}.")))]
+        return [Paragraph(line=(Strong(told), Text(f". {worst.reason[:1].upper()}{worst.reason[1:]}.")))]
     return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
 
 
@@ -280,7 +280,14 @@ def _fold_remedies(comparison: Comparison, verdict: Verdict, labels: Mapping[Met
     return [Folded(summary=(Text("What mends it"),), blocks=(table_remedies(named),))]
 
 
-def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
+def _list_idle(policy: Policy, verdict: Verdict) -> list[str]:
+    """Waivers that name no gate: misspelled, or left over."""
+    ids = {finding.id for finding in verdict.findings}
+    idle = [waiver for waiver in policy.waivers if not any(waiver.names(identity) for identity in ids)]
+    return [f"no gate is called {waiver.gate}, which {waiver.place} waives" for waiver in idle]
+
+
+def _tell_origin(comparison: Comparison, telling: Telling, idle: list[str]) -> Line:
     """Where the numbers come from: the small print."""
     revisions = comparison.range
     parts = [f"baseline: {revisions.reason}"]
@@ -292,7 +299,7 @@ def _tell_origin(comparison: Comparison, telling: Telling) -> Line:
     parts.append(_tell_intervals(comparison))
     parts += tell_evaluation_sets(comparison.evaluations)
     parts.append(f"policy: {telling.policy_source or 'none (no seatrial.yaml)'}")
-    parts += telling.notes
+    parts += (*idle, *telling.notes)
     line: list[Inline] = [Text(" · ".join(part for part in parts if part))]
     if telling.run_url:
         line += [Text(" · "), Link("run", telling.run_url)]

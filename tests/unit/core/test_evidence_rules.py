@@ -282,7 +282,7 @@ def test_newly_wrong_samples_are_counted(most: Margin, wrong: int, outcome: Outc
     assert (found.outcome, found.hint) == (outcome, "look at k0, k1, k2" if outcome is F else "")
     assert found.change is not None
     assert found.change.head == wrong
-    assert f"{wrong / 10:.1f} % of 1,000 samples, against 5 newly right" == found.reason
+    assert f"{wrong / 10:.1f} %, against 5 newly right" == found.reason
 
 
 def test_decisions_that_can_t_be_compared_are_no_pass() -> None:

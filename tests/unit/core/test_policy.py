@@ -210,7 +210,7 @@ def test_a_waiver_excuses_the_gate_that_it_names_and_no_other() -> None:
     }
     verdict = waived(waiver("recall"), waiver("f1"))
     assert (verdict.status, verdict.exit_code) == (Status.PASSED, ExitCode.PASSED)
-    assert verdict.findings[0].reason == "waived until 2026-11-23: being mended (fell too far)"
+    assert verdict.findings[0].reason == "fell too far, waived until 2026-11-23: being mended"
 
 
 def test_brackets_in_a_waiver_stand_for_themselves() -> None:
@@ -228,7 +228,7 @@ def test_a_waiver_holds_on_its_last_day(today: date, outcome: Outcome) -> None:
     """The day after, the gate counts again and says why."""
     (found, _) = waived(waiver("recall"), today=today).findings
     assert found.outcome is outcome
-    assert found.hint == ("" if outcome is Outcome.WAIVED else "its waiver ended on 2026-11-23; mend it, or renew that")
+    assert found.hint == ("" if outcome is Outcome.WAIVED else "its waiver ended on 2026-11-23; mend what it excused, or renew it")
 
 
 def test_a_renewed_waiver_holds_though_the_old_one_stands_above_it() -> None:
