@@ -33,6 +33,7 @@ from seatrial.core.facts import (
     StageFacts,
 )
 from seatrial.core.report import Report
+from tests.golden.evidence import EVIDENCE_CASES
 
 BASE = RevisionFacts(name="main", sha="5b174c2d9e0f4a6b8c7d1e2f3a4b5c6d7e8f9a0b")
 HEAD = RevisionFacts(name="raise-learning-rate", sha="56018463aa5c0a8f1b7de3c94b2a61d07f3e9c11")
@@ -432,4 +433,5 @@ CASES = {
     "error": error(),
     "hostile-names": hostile_names(),
     "truncated": truncated(),
+    **EVIDENCE_CASES,
 }
