@@ -38,7 +38,7 @@ def margin(amount: str) -> Margin:
 
 def gate(metric: str, line: int, *, lower: bool = False, **demands: Any) -> EvidenceRule:
     """A gate of the one evaluation; margins are spelled as in a policy."""
-    named = {key: margin(each) if type(each) is str else each for key, each in demands.items()}
+    named: dict[str, Any] = {key: margin(each) if type(each) is str else each for key, each in demands.items()}
     direction = Direction.LOWER if lower else Direction.HIGHER
     return EvidenceRule(evaluation=NAME, metric=metric, place=f"seatrial.yaml:{line}", direction=direction, **named)
 
