@@ -16,14 +16,16 @@ from seatrial.commands.summing import SummedMatch
 from seatrial.core.comparison import Side
 from seatrial.sources.streams import Origin
 from seatrial.stats.paired import Estimate
+from tests.integration.repositories import Scratch, run_seatrial
+from tests.integration.test_evidence import check_alike
 from tests.unit.commands.test_summing import POLICIES, answers, build, flatten, write
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """Two nodes of one processor each, with processes of their own."""
+def cluster() -> Iterator[str]:
+    """The address of two nodes of one processor each, with processes of their own."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -31,7 +33,7 @@ def cluster() -> Iterator[None]:
     nodes.add_node(num_cpus=1)
     nodes.wait_for_nodes()
     ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
-    yield
+    yield nodes.address
     ray.shutdown()
     nodes.shutdown()
 
@@ -57,7 +59,7 @@ def check_equal(one: object, other: object, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["binary", "regression"])
-def test_the_same_answers_as_on_one_machine(name: str, tmp_path: Path, cluster: None) -> None:
+def test_the_same_answers_as_on_one_machine(name: str, tmp_path: Path, cluster: str) -> None:
     """Sums to 1e-9, for metrics, slices, gaps and flips; ranks are counted in the same bins."""
     import ray
 
@@ -84,7 +86,7 @@ def test_the_same_answers_as_on_one_machine(name: str, tmp_path: Path, cluster: 
         assert getattr(clustered.overlap, fact) == getattr(local.overlap, fact)
 
 
-def test_a_bad_row_on_a_worker_names_its_side(tmp_path: Path, cluster: None) -> None:
+def test_a_bad_row_on_a_worker_names_its_side(tmp_path: Path, cluster: str) -> None:
     """The error comes to the driver as what it is."""
     evaluation = build(POLICIES["binary"])
     sound = answers(1)
@@ -99,7 +101,7 @@ def test_a_bad_row_on_a_worker_names_its_side(tmp_path: Path, cluster: None) -> 
     assert caught.value.cause.message.endswith("in at least 1 of 20,000 rows at day=3, id=7")
 
 
-def test_the_first_measurement(tmp_path: Path, cluster: None) -> None:
+def test_the_first_measurement(tmp_path: Path, cluster: str) -> None:
     """Without a baseline, the candidate alone is measured."""
     evaluation = build(POLICIES["scores"])
     origin = write(answers(1), tmp_path / "p.parquet", evaluation)
@@ -111,3 +113,22 @@ def test_the_first_measurement(tmp_path: Path, cluster: None) -> None:
     )
     assert not match.has_baseline
     assert match.overlap.n_head == 20_000
+
+
+def test_through_the_command_line(tmp_path: Path, cluster: str) -> None:
+    """RAY_ADDRESS names the cluster; the report is the one that this machine writes by itself."""
+    scratch = Scratch.create(tmp_path / "project")
+    policy = POLICIES["regression"].replace("metrics: [rmse,", "metrics: [")
+    gates = "  gates: [{rmse: {no_worse_than: 5%}}]\n"
+    scratch.write({"seatrial.yaml": f"version: 1\nevaluations:\n- name: e\n  predictions: p.parquet\n{policy}{gates}"})
+    scratch.write({"metrics.json": '{"steps": 3}'})
+    for seed in (1, 2):
+        answers(seed).write_parquet(scratch.directory / "p.parquet")
+        if seed == 1:
+            scratch.commit({})
+    command = ("compare", "--format", "json")
+    local = run_seatrial(scratch.directory, *command)
+    clustered = run_seatrial(scratch.directory, *command, "--engine", "ray", env={"RAY_ADDRESS": cluster})
+    assert clustered.code == local.code == 0, clustered.err
+    (one,), (other,) = clustered.facts["evaluations"], local.facts["evaluations"]
+    check_alike({**one, "digest": ""}, {**other, "digest": ""})

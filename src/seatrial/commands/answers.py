@@ -37,12 +37,12 @@ class Answers(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(
-        cls, repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side, *, held: bool = True
+        cls, evaluation: Evaluation, snapshot: Snapshot, side: Side, origin: Origin, *, held: bool = True
     ) -> Answers:
         """Read one side, the predictions only if they are to be held; SidedError where it can't be had."""
         try:
             return cls(
-                predictions=_read(find_origin(repository, evaluation, snapshot)) if held else None,
+                predictions=_read(origin) if held else None,
                 threshold=_read_threshold(evaluation, snapshot),
                 values=_read_values(snapshot, evaluation.metrics_file),
             )
@@ -81,8 +81,15 @@ def _read_values(side: Snapshot, path: str | None) -> dict[str, Value]:
     return {key[0]: value for key, value in found.values.items() if len(key) == 1} if found else {}
 
 
-def find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Origin:
-    """Where the predictions of a side are, and what is needed of them; CompareError where they are not."""
+def find_origin(repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Origin:
+    """Where the predictions of a side are, and what is needed of them; SidedError where they are not."""
+    try:
+        return _find_origin(repository, evaluation, snapshot)
+    except CompareError as error:
+        raise SidedError(side, error) from None
+
+
+def _find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Origin:
     from seatrial.sources.predictions import Cuts
     from seatrial.sources.snapshot import locate_out, read_text
     from seatrial.sources.streams import Origin

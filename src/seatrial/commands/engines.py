@@ -10,13 +10,11 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from seatrial.commands.answers import SidedError, find_origin
+from seatrial.commands.answers import SidedError
 from seatrial.commands.summing import Engine, can_be_summed
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
-from seatrial.core.metrics import Snapshot
 from seatrial.errors import CompareError
-from seatrial.git import Repository
 from seatrial.sources.predictions import Pairs, Predictions
 from seatrial.sources.streams import Origin, Spilled, choose_parts, keep_pairs, pair_part, restore_pairs, spill
 
@@ -25,16 +23,11 @@ LOCAL, RAY = "local", "ray"
 
 
 @contextmanager
-def open_engine(
-    repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot, name: str
-) -> Iterator[Engine | None]:
+def open_engine(evaluation: Evaluation, before: Origin | None, after: Origin, name: str) -> Iterator[Engine | None]:
     """What sums both sides in parts while a comparison lasts; None where they are better held, or can't be summed.
 
-    SidedError where a side can't be had.
+    SidedError where a side can't be used.
     """
-    # Looked for before anything else, since a message of the candidate's own is the one to mend.
-    after = find_side(repository, evaluation, head, Side.HEAD)
-    before = find_side(repository, evaluation, base, Side.BASE) if base else None
     if not can_be_summed(evaluation):
         yield None
     elif name == RAY:
@@ -46,14 +39,6 @@ def open_engine(
             yield LocalParts.open(before, after, Path(directory))
     else:
         yield None
-
-
-def find_side(repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Origin:
-    """Where one side's predictions are; SidedError where they are not."""
-    try:
-        return find_origin(repository, evaluation, snapshot)
-    except CompareError as error:
-        raise SidedError(side, error) from None
 
 
 class LocalParts(Struct, frozen=True, kw_only=True):

@@ -74,11 +74,12 @@ def check_evidence(repository: Repository, config: Config, snapshot: Snapshot | 
 
 
 def _check_evaluation(repository: Repository, evaluation: Evaluation, snapshot: Snapshot) -> Check:
-    from seatrial.commands.answers import Answers, SidedError
+    from seatrial.commands.answers import Answers, SidedError, find_origin
     from seatrial.core.comparison import Side
 
     try:
-        answers = Answers.read(repository, evaluation, snapshot, Side.HEAD)
+        origin = find_origin(repository, evaluation, snapshot, Side.HEAD)
+        answers = Answers.read(evaluation, snapshot, Side.HEAD, origin, held=not origin.is_large)
     except SidedError as error:
         return fail_by("predictions", error.cause)
     columns = evaluation.columns
