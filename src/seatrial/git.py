@@ -31,7 +31,8 @@ from seatrial.errors import CompareError, UsageError
 
 _FETCH_SECONDS = 600
 _FIRST_DEEPENING = 50
-_SYMLINK_OR_SUBMODULE = frozenset({b"120000", b"160000"})
+_LINK = b"120000"
+_SUBMODULE = b"160000"
 _DIRECTORY = frozenset({b"40000", b"040000"})  # some old programs wrote the zero
 _FEW = 100  # objects that are not worth a process of their own
 _CHUNK = 1 << 20
@@ -67,6 +68,13 @@ class FileStep(Struct, frozen=True):
     path: str
     before: str | None
     after: str | None
+
+
+class TreeListing(Struct, frozen=True, kw_only=True):
+    """The files and the symbolic links of a commit, each by its path from the root, with its blob."""
+
+    files: Mapping[str, str]
+    links: Mapping[str, str]
 
 
 class LineCommit(Struct, frozen=True, kw_only=True):
@@ -258,12 +266,17 @@ class Repository(Struct, frozen=True):
     # -- content
 
     def list_tree(self, sha: str) -> Mapping[str, str]:
-        """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out.
+        """Every file of a commit: its path from the root to its blob; symbolic links and submodules are left out."""
+        return self.list_entries(sha).files
+
+    def list_entries(self, sha: str) -> TreeListing:
+        """Every file and every symbolic link of a commit; submodules are left out.
 
         Directories are read level by level, and one that two commits share is read once.
         """
         objects = _open_objects(self)
         files: dict[str, str] = {}
+        links: dict[str, str] = {}
         level = [("", f"{sha}^{{tree}}")]
         while level:
             entries = objects.read_trees(oid for _, oid in level)
@@ -272,10 +285,12 @@ class Repository(Struct, frozen=True):
                 for mode, name, inner in entries[oid]:
                     if mode in _DIRECTORY:
                         below.append((f"{prefix}{name}/", inner))
-                    elif mode not in _SYMLINK_OR_SUBMODULE:
+                    elif mode == _LINK:
+                        links[prefix + name] = inner
+                    elif mode != _SUBMODULE:
                         files[prefix + name] = inner
             level = below
-        return files
+        return TreeListing(files=files, links=links)
 
     def list_files(self) -> tuple[str, ...]:
         """The work tree's files that git tracks, or would track: neither ignored nor inside submodules.
@@ -327,14 +342,25 @@ class Repository(Struct, frozen=True):
         Missing ones are absent. One longer than `limit` bytes is `limit` + 1 zeros, the same object for all of them: a
         reader sees that it is too long, and nobody holds it.
         """
+        return self.read_some_blobs(oids, limit=limit)[0]
+
+    def read_some_blobs(
+        self, oids: Iterable[str], *, limit: int | None = None, total: int | None = None
+    ) -> tuple[dict[str, bytes], frozenset[str]]:
+        """The same of at most `total` bytes, and those that are left out; small ones come first where not all fit."""
         names = list(dict.fromkeys(oids))
         if len(names) > _FEW:
             with contextlib.closing(_Objects(self, "--buffer")) as objects:
-                answers = objects.ask(names, limit)
+                answers, done = objects.ask_for(names, limit, total)
         else:
-            answers = _open_objects(self).ask(names, limit)
+            answers, done = _open_objects(self).ask_for(names, limit, total)
+        left: frozenset[str] = frozenset()
+        if total is not None and done < len(names):
+            spent = sum(len(content) for *_, content in answers if content is not None)
+            chosen, left = self._choose_blobs(names[done:], limit, total - spent)
+            answers += _open_objects(self).ask(chosen, limit)
         found = {asked: content for asked, kind, _, content in answers if kind == "blob"}
-        return {asked: _too_long(limit) if content is None else content for asked, content in found.items()}
+        return {asked: _too_long(limit) if content is None else content for asked, content in found.items()}, left
 
     def stream_blobs(self, oids: Iterable[str], take: Callable[[str, bytes], object], *, limit: int) -> frozenset[str]:
         """Hand the content of blobs to `take(oid, block)`, block by block, and at most `limit` bytes of them.
@@ -345,18 +371,25 @@ class Repository(Struct, frozen=True):
         done, spent = _open_objects(self).stream(wanted, take, limit)
         if done == len(wanted):
             return frozenset()
-        # The next one is too much: what git says of the others' sizes chooses those that still fit, small ones first.
-        sizes = self._measure_blobs(wanted[done:])
-        chosen: list[str] = []
-        for oid, size in sorted(sizes.items(), key=lambda item: item[1]):
-            spent += size
-            if spent > limit:
-                break
-            chosen.append(oid)
+        chosen, left = self._choose_blobs(wanted[done:], None, limit - spent)
         _open_objects(self).stream(chosen, take, limit)
-        return frozenset(sizes).difference(chosen)
+        return left
 
     # -- inside
+
+    def _choose_blobs(self, oids: list[str], limit: int | None, room: int) -> tuple[list[str], frozenset[str]]:
+        """Those that fit into `room` bytes by what git says of their sizes, small ones first, and the others.
+
+        One of more than `limit` bytes needs no room, for nobody holds it.
+        """
+        sizes = self._measure_blobs(oids)
+        chosen: list[str] = []
+        for oid, size in sorted(sizes.items(), key=lambda item: item[1]):
+            if limit is None or size <= limit:
+                room -= size
+            if room >= 0:
+                chosen.append(oid)
+        return chosen, frozenset(sizes).difference(chosen)
 
     def _measure_blobs(self, oids: list[str]) -> dict[str, int]:
         """The size of each blob in bytes; missing ones are absent."""
@@ -581,8 +614,26 @@ class _Objects:
 
     def ask(self, names: list[str], limit: int | None) -> list[_Answer]:
         """Name, kind, full name and content of each object that there is; no content where it is beyond the limit."""
+        return self.ask_for(names, limit, None)[0]
+
+    def ask_for(self, names: list[str], limit: int | None, total: int | None) -> tuple[list[_Answer], int]:
+        """The same until the contents have more than `total` bytes, and for how many names there is an answer.
+
+        There the process ends: it would go on to print all that was asked for.
+        """
+        found: list[_Answer] = []
         with self._asked(names) as answers:
-            return [answer for name in names if (answer := _read_answer(answers, name, limit))]
+            for done, name in enumerate(names, start=1):
+                answer = _read_answer(answers, name, limit)
+                if answer is None:
+                    continue
+                found.append(answer)
+                if total is not None and answer[3] is not None:
+                    total -= len(answer[3])
+                    if total < 0:
+                        self.close()
+                        return found[:-1], done - 1
+        return found, len(names)
 
     def stream(self, names: list[str], take: Callable[[str, bytes], object], limit: int) -> tuple[int, int]:
         """Hand contents over by blocks until one would exceed the limit; how many objects and bytes that were.

@@ -257,6 +257,9 @@ def test_a_difference_on_purpose(oracle: Oracle, tmp_path: Path, name: str) -> N
     """DVC still answers what the documentation says it does, and seatrial says more."""
     difference = DIFFERENCES[name]
     project = GitProject.create(tmp_path / "project")
+    for path, target in difference.links.items():
+        (project.root / path).symlink_to(target)
+        project.git("add", path)
     configs = [f"{below}/.dvc/config" for below in filter(None, [difference.subproject])]
     first = project.commit({**INITIAL, **dict.fromkeys(configs, CONFIG), **difference.before})
     second = project.commit(difference.after)

@@ -64,18 +64,18 @@ def load_config(repository: Repository, path: Path | None) -> Config:
 
 def load_config_at(repository: Repository, revision: Revision, path: Path | None) -> Config | None:
     """The policy as a commit holds it, or None where that commit has none, or it lies outside of the repository."""
-    from seatrial.sources.snapshot import read_text
+    from seatrial.sources.snapshot import is_linked, read_text
 
     name = locate_config(repository, path) if path else DEFAULT_NAME
     if name is None:
         return None
-    text = read_text(repository, revision, name)
-    if text is None and repository.read_blobs([f"{revision.sha}:{name}"]):
-        # A link is no file of a commit; to call it absent would let the candidate's own policy judge.
+    if is_linked(repository, revision, name):
+        # To call it absent would let the candidate's own policy judge; to follow it, a file that nobody guards.
         raise UsageError(
             f"{name} of {revision} is a symbolic link, and a policy is read from files alone",
             hint="name the file that it leads to: --config",
         )
+    text = read_text(repository, revision, name)
     return None if text is None else parse_config(text, str(path) if path else DEFAULT_NAME)
 
 

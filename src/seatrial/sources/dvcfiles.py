@@ -34,10 +34,14 @@ class ParamsFile(Struct, frozen=True, kw_only=True):
 
 
 class Plot(Struct, frozen=True, kw_only=True):
-    """A declared plot: its file or directory, or the name of one that is drawn from several files (`y` names them)."""
+    """A declared plot: its file or directory, or the name of one that is drawn from several files (`y` names them).
+
+    The files in its properties are seen from `directory`.
+    """
 
     path: str
     properties: Mapping[str, object]
+    directory: str = ""
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -56,7 +60,8 @@ class Project(Struct, frozen=True, kw_only=True):
     `metrics` may name files and directories; those in `uncached` are declared with `cache: false` and belong in git.
     `roots` are the directories of DVC projects (empty text: the repository's root). `locked` are the outputs as
     they are written in dvc.lock and .dvc files, with the directory that they are seen from; `remotes` names the remote
-    of those that dvc.yaml keeps in one of their own. `ignore` says what DVC does not see in a directory.
+    of those that dvc.yaml keeps in one of their own. `ignore` says what DVC does not see in a directory. `absent` are
+    DVC's files that the tree names and does not hold.
     """
 
     metrics: tuple[str, ...] = ()
@@ -71,6 +76,7 @@ class Project(Struct, frozen=True, kw_only=True):
     roots: tuple[str, ...] = ("",)
     ignore: dvcignore.Ignore = dvcignore.Ignore()
     problems: tuple[Problem, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def read_project(tree: Files) -> Project:
@@ -99,6 +105,7 @@ class _Reader:
         self._indexed: set[str] = set()
         self._ignore = dvcignore.Ignore()
         self._rounds = 0
+        self._absent: tuple[str, ...] = ()
 
     def read(self) -> Project:
         """Reads every DVC file; the order of the paths is the order of what they declare."""
@@ -108,6 +115,7 @@ class _Reader:
         self._fetch([*files, *(path for path in defaults if path)])
         ignore = read_ignore({path: self._contents[path] or b"" for path in files if path.endswith(dvcignore.FILE)})
         self._ignore = ignore
+        self._absent = tuple(path for path in files if self._contents[path] is None and not ignore.hides(path))
         if ignore.cut:
             self._note(ignore.cut, f"{ignore.cut}: more than {dvcignore.MAX_RULES} patterns are not heeded")
         for path in files:
@@ -139,6 +147,7 @@ class _Reader:
             roots=roots,
             ignore=self._ignore,
             problems=tuple(self._problems.values()),
+            absent=self._absent,
         )
 
     # -- files
@@ -338,7 +347,9 @@ class _Reader:
         for name, properties in _declared(named):
             file = _join(directory, name)
             if file:
-                self._plots.setdefault(file, Plot(path=file, properties=properties))
+                # What stands at the top of dvc.yaml adds to what its stage says of the same file.
+                known = self._plots[file].properties if file in self._plots else {}
+                self._plots[file] = Plot(path=file, properties={**known, **properties}, directory=directory)
 
     def _add_params(self, path: str, where: str, entries: object, directory: str) -> None:
         if entries is not None and not isinstance(entries, list):

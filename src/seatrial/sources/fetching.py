@@ -25,7 +25,8 @@ from seatrial.sources.cache import open_cache
 from seatrial.sources.dvcfiles import Project, list_entries
 from seatrial.sources.remedies import group_by_project
 from seatrial.sources.reproduction import without_tokens
-from seatrial.sources.snapshot import locate_out, open_revision
+from seatrial.sources.snapshot import follow_link, locate_out, open_revision
+from seatrial.sources.tree import Tree
 
 if TYPE_CHECKING:
     from configparser import RawConfigParser
@@ -62,7 +63,7 @@ def list_missing(snapshot: Snapshot) -> tuple[Wanted, ...]:
     """The metrics and parameters files of a side whose bytes only a remote may have."""
     files = (*snapshot.metrics, *snapshot.params)
     return tuple(
-        Wanted(revision=snapshot.revision, path=file.path)
+        Wanted(revision=snapshot.revision, path=file.problem.path)
         for file in files
         if file.problem and file.problem.state is State.MISSING_CACHE
     )
@@ -70,7 +71,7 @@ def list_missing(snapshot: Snapshot) -> tuple[Wanted, ...]:
 
 def is_elsewhere(repository: Repository, wanted: Wanted) -> bool:
     """Whether a path is an output whose bytes are not, or not all, on this machine."""
-    if _find_entry(open_revision(repository, wanted.revision)[1], wanted.path) is None:
+    if _find_entry(*open_revision(repository, wanted.revision), wanted.path) is None:
         return False
     out = locate_out(repository, wanted.revision, wanted.path)
     return out is None or bool(out.missing)
@@ -105,12 +106,12 @@ class _Entry(Struct, frozen=True, kw_only=True):
 def _group_entries(repository: Repository, wanted: Iterable[Wanted]) -> dict[str, list[_Entry]]:
     """What to fetch, by the directory of the DVC project whose settings tell from where."""
     groups: dict[str, list[_Entry]] = {}
-    projects: dict[Revision, Project] = {}
+    opened: dict[Revision, tuple[Tree, Project]] = {}
     for one in dict.fromkeys(wanted):
-        if one.revision not in projects:
-            projects[one.revision] = open_revision(repository, one.revision)[1]
-        project = projects[one.revision]
-        entry = _find_entry(project, one.path)
+        if one.revision not in opened:
+            opened[one.revision] = open_revision(repository, one.revision)
+        tree, project = opened[one.revision]
+        entry = _find_entry(tree, project, one.path)
         if entry is None:
             continue
         on_disk = [root for root in project.roots if (repository.root / root / ".dvc").is_dir()]
@@ -120,9 +121,14 @@ def _group_entries(repository: Repository, wanted: Iterable[Wanted]) -> dict[str
     return groups
 
 
-def _find_entry(project: Project, path: str) -> _Entry | None:
-    """The output that a path is, or lies in; the innermost, where DVC knows its bytes by a digest or a version."""
+def _find_entry(tree: Tree, project: Project, path: str) -> _Entry | None:
+    """The output that a path is, lies in or leads to by a link, where DVC knows its bytes by a digest or a version."""
     path = posixpath.normpath(path)
+    return _find_entry_at(project, path) or _find_entry_at(project, follow_link(tree, path))
+
+
+def _find_entry_at(project: Project, path: str) -> _Entry | None:
+    """The same without links; the innermost where outputs lie in each other."""
     found = [(out, entry) for out, entry in list_entries(project) if path == out or path.startswith(f"{out}/")]
     if not found:
         return None

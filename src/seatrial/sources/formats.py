@@ -17,6 +17,9 @@ import msgspec
 from seatrial.core.metrics import Key, MetricSet, Problem, State, Value
 
 MAX_BYTES = 64 << 20
+# Stand for a file that is longer than that, and for one that is too much beside the others of its side. Each is one
+# object, so that any number of such files costs nothing.
+TOO_LONG, TOO_MUCH = bytes(MAX_BYTES + 1), bytes(MAX_BYTES + 2)
 MAX_DEPTH = 100
 _KEPT_BYTES = 1 << 12
 MAX_LEAVES = 100_000
@@ -140,6 +143,8 @@ def _leaf(value: object) -> Value:
 
 
 def _decode(data: bytes) -> str:
+    if data is TOO_MUCH:
+        raise FormatError("is not read: with the smaller files of its side it would be more than is held at once")
     if len(data) > MAX_BYTES:
         raise FormatError(f"is larger than {MAX_BYTES >> 20} MB")
     if data.startswith(LFS_POINTER):

@@ -20,6 +20,18 @@ def explain_missing(path: str, project: Project) -> Problem:
     return Problem(state=State.MISSING, path=path, message=f"{path}: is declared, but is not there", hint=hint)
 
 
+def explain_link(path: str, reason: str) -> Problem:
+    """A path over a symbolic link that is not followed to its end."""
+    hint = f"commit the file itself in place of the link, or let it lead to one in the repository: ls -l {path}"
+    return Problem(state=State.UNREADABLE, path=path, message=f"{path}: {reason}", hint=hint)
+
+
+def explain_dangling(path: str, real: str) -> Problem:
+    """A path over a symbolic link to what is not there."""
+    message = f"{path}: is declared, and leads by a symbolic link to {real}, which is not there"
+    return Problem(state=State.MISSING, path=path, message=message, hint=f"commit {real}, or mend the link {path}")
+
+
 def explain_not_cached(path: str, revision: Revision, project: Project) -> Problem:
     """A file that DVC keeps, and that is nowhere on this machine."""
     ((root, (below,)),) = group_by_project([path], project.roots).items()

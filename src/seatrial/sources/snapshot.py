@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import takewhile
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.core.metrics import FileRecord, Key, MetricSet, Problem, Snapshot, State
 from seatrial.core.revision import Revision
@@ -17,7 +20,15 @@ from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
 from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, read_project
-from seatrial.sources.remedies import explain_missing, explain_not_cached, explain_versioned, is_versioned
+from seatrial.sources.links import LinkError
+from seatrial.sources.remedies import (
+    explain_dangling,
+    explain_link,
+    explain_missing,
+    explain_not_cached,
+    explain_versioned,
+    is_versioned,
+)
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 
 
@@ -55,9 +66,49 @@ def read_text(repository: Repository, revision: Revision, path: str) -> bytes | 
     return open_tree(repository, revision).read([path]).get(path)
 
 
+def follow_link(tree: Tree, path: str) -> str:
+    """Where a path leads to; the path itself where that is not to be followed."""
+    try:
+        return tree.follow(path)
+    except LinkError:
+        return path
+
+
+def is_linked(repository: Repository, revision: Revision, path: str) -> bool:
+    """Whether a symbolic link lies on the way to a path."""
+    try:
+        return open_tree(repository, revision).follow(path) != posixpath.normpath(path)
+    except LinkError:
+        return True
+
+
 def read_declarations(repository: Repository, revision: Revision) -> Project:
     """What a revision declares, without the values: artifacts, plots, outputs."""
     return open_revision(repository, revision)[1]
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """The declared files of a revision: what declares them, the files below a path, and what is in one.
+
+    Nothing is held between two calls of `read`, which answers as `_Content.read` does.
+    """
+
+    project: Project
+    list_files: Callable[[str], tuple[str, ...]]
+    read: Callable[[str], Mapping[str, bytes | Problem]]
+
+
+def open_content(repository: Repository, revision: Revision) -> Content:
+    """What a revision declares, with its files to be read one by one: they may be many and large."""
+    tree, project = open_revision(repository, revision)
+    cache = open_cache(repository.root, project.roots)
+
+    def read(path: str) -> Mapping[str, bytes | Problem]:
+        content = _Content(tree, cache, project, revision)
+        content.prefetch([path])
+        return content.read(path)
+
+    return Content(project=project, list_files=_Content(tree, cache, project, revision).list_files, read=read)
 
 
 def locate_out(repository: Repository, revision: Revision, path: str) -> CachedOut | None:
@@ -76,13 +127,29 @@ def open_revision(repository: Repository, revision: Revision) -> tuple[Tree, Pro
     if revision.sha is not None:
         return _open_commit(repository, revision.sha)
     tree = WorkTree(repository)
-    return tree, read_project(tree)
+    return tree, _read_project(tree)
 
 
 @lru_cache(maxsize=8)
 def _open_commit(repository: Repository, sha: str) -> tuple[Tree, Project]:
     tree = open_tree(repository, Revision(name=sha, sha=sha))
-    return tree, read_project(tree)
+    return tree, _read_project(tree)
+
+
+def _read_project(tree: Tree) -> Project:
+    """What a tree declares; a link that should be one of DVC's files, and leads nowhere, is a problem."""
+    project = read_project(tree)
+    broken = (_explain_link(tree, path) for path in project.absent)
+    return replace(project, problems=(*project.problems, *(problem for problem in broken if problem)))
+
+
+def _explain_link(tree: Tree, path: str) -> Problem | None:
+    """Why there is nothing behind a path that leads over a link; None where it leads over none."""
+    try:
+        real = tree.follow(path)
+    except LinkError as error:
+        return explain_link(path, error.reason)
+    return explain_dangling(path, real) if real != path else None
 
 
 class _Content:
@@ -98,7 +165,7 @@ class _Content:
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Reads the tree's files at once, directories included."""
-        files = [file for path in paths for file in self._list_files(path)]
+        files = [file for path in paths for file in self.list_files(path)]
         self._known.update(self._tree.read(dict.fromkeys(files)))
 
     def read(self, path: str) -> Mapping[str, bytes | Problem]:
@@ -106,20 +173,27 @@ class _Content:
 
         A directory may hold files of git and outputs of DVC beside each other.
         """
-        files = self._list_files(path)
+        files = self.list_files(path)
         found: dict[str, bytes | Problem] = {file: self._known[file] for file in files if file in self._known}
+        if files != (path,):
+            # What is listed and can't be read, such as a link that leads out of the repository, is not passed over.
+            lost = (file for file in files if file not in found)
+            found.update({file: self._explain_lost(file) for file in lost})
         if files != (path,) and self._find_record(path) is None:
             for out in self._list_outs(path):
                 if not any(file == out or file.startswith(f"{out}/") for file in files):
                     found.update(self._read_cached(out))
         return found or self._read_cached(path)
 
+    def _explain_lost(self, path: str) -> Problem:
+        return _explain_link(self._tree, path) or explain_missing(path, self._project)
+
     def _list_outs(self, directory: str) -> list[str]:
         """The outputs below a directory."""
         prefix = f"{directory}/" if directory else ""
         return list(takewhile(lambda out: out.startswith(prefix), self._outs[bisect_left(self._outs, prefix) :]))
 
-    def _list_files(self, path: str) -> tuple[str, ...]:
+    def list_files(self, path: str) -> tuple[str, ...]:
         """The file, or the files below a directory without DVC's own and those that it is told not to see.
 
         A file that is named is read in any case, as by DVC.
@@ -136,11 +210,16 @@ class _Content:
             on_disk = _hash_out(self._tree, path)
             if on_disk is not None:
                 return on_disk
+        path = self._find_out(path)
         record = self._find_record(path)
         if record is None:
             return None
         out = self._cache.expand(record.path, record.digest)
         return out if out is None or record.path == path else _select_below(out, path)
+
+    def _find_out(self, path: str) -> str:
+        """The path itself, or, where a link leads to an output, the one that it leads to."""
+        return path if self._find_record(path) else follow_link(self._tree, path)
 
     def _find_record(self, path: str) -> FileRecord | None:
         """The output that a path is, or lies in."""
@@ -149,6 +228,19 @@ class _Content:
         return next((outs[parent] for parent in parents if parent in outs), None)
 
     def _read_cached(self, path: str) -> Mapping[str, bytes | Problem]:
+        """The content of an output in DVC's cache; a link may lead to one."""
+        if self._find_record(path) is None:
+            try:
+                real = self._tree.follow(path)
+            except LinkError as error:
+                return {path: explain_link(path, error.reason)}
+            if real != path and self._find_record(real) is None:
+                return {path: explain_dangling(path, real)}
+            if real != path:
+                return {f"{path}{file[len(real) :]}": content for file, content in self._read_cached_at(real).items()}
+        return self._read_cached_at(path)
+
+    def _read_cached_at(self, path: str) -> Mapping[str, bytes | Problem]:
         record = self._find_record(path)
         if record and not record.digest and is_versioned(record.path, self._project):
             return {path: explain_versioned(path, self._revision)}

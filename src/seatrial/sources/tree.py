@@ -13,15 +13,16 @@ from typing import Protocol
 from seatrial.core.revision import Revision
 from seatrial.errors import CompareError
 from seatrial.git import Repository
+from seatrial.sources import links
 from seatrial.sources.fingerprints import Fingerprint
-from seatrial.sources.formats import MAX_BYTES
+from seatrial.sources.formats import MAX_BYTES, TOO_LONG, TOO_MUCH
+from seatrial.sources.links import LinkError
 
 _MAX_PATH = 4096  # what an operating system takes
 _BLOCK = 1 << 20
-
-
-# Longer than any file that is read, by one byte. It is one object, so that any number of such files costs nothing.
-TOO_LONG = bytes(MAX_BYTES + 1)
+# What is held at once of one side.
+MAX_TOTAL = 128 << 20
+_MAX_LINKS = 10_000
 
 
 class Files(Protocol):
@@ -32,7 +33,11 @@ class Files(Protocol):
         ...
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        """The content of those that are there; `TOO_LONG` stands for what is longer than `MAX_BYTES`."""
+        """The content of those that are there.
+
+        `TOO_LONG` stands for what is longer than `MAX_BYTES`, `TOO_MUCH` for what would be more than `MAX_TOTAL` with
+        the others; small files come first where not all fit.
+        """
         ...
 
 
@@ -44,7 +49,17 @@ class Tree(Files, Protocol):
         ...
 
     def expand(self, path: str) -> tuple[str, ...]:
-        """The path itself where it is a file, the files below where it is a directory, else nothing."""
+        """The path itself where it is a file, the files below where it is a directory, else nothing.
+
+        A symbolic link counts as what it leads to; below a directory only those to files do.
+        """
+        ...
+
+    def follow(self, path: str) -> str:
+        """Where a path leads to from the repository's root, whether something is there or not.
+
+        LinkError for one that leads out of the repository or into `.git`, or that does not end.
+        """
         ...
 
 
@@ -79,31 +94,67 @@ _kept = _Kept()
 
 
 class CommitTree:
-    """A commit, whose files are read by the process that answers for its repository."""
+    """A commit, whose files are read by the process that answers for its repository.
+
+    A symbolic link counts as what it leads to in the same commit.
+    """
 
     def __init__(self, repository: Repository, sha: str) -> None:
         self._repository = repository
         self._sha = sha
-        self._blobs = dict(sorted(repository.list_tree(sha).items()))
-        self._sorted = list(self._blobs)
+        listing = repository.list_entries(sha)
+        self._blobs = listing.files
+        self._links = listing.links
+        self._targets: Mapping[str, bytes] | None = None
+        self._sorted = sorted([*self._blobs, *self._links])
+        self._paths = dict.fromkeys(self._sorted)
 
     def paths(self) -> Collection[str]:
-        """All files of the commit; symbolic links and submodules are none."""
-        return self._blobs.keys()
+        """All files and symbolic links of the commit; submodules are none."""
+        return self._paths.keys()
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that the commit holds."""
-        wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
+        wanted = self._find_all(paths)
         unread = self._bring_unread(wanted.values())
-        contents = self._repository.read_blobs(unread, limit=MAX_BYTES)
-        contents |= {oid: _kept[oid] for oid in wanted.values() if oid in _kept}
+        contents, left = self._repository.read_some_blobs(unread, limit=MAX_BYTES, total=MAX_TOTAL)
+        _kept.keep(contents)
+        contents |= {oid: _kept[oid] for oid in wanted.values() if oid in _kept} | dict.fromkeys(left, TOO_MUCH)
         _refuse_lost(wanted, contents)
-        _kept.keep({oid: contents[oid] for oid in unread})
         return {path: _shorten(contents[oid]) for path, oid in wanted.items()}
+
+    def follow(self, path: str) -> str:
+        """Where the path leads to in this commit."""
+        return links.follow(path, self._read_link) if self._links else path
+
+    def _find_all(self, paths: Iterable[str]) -> dict[str, str]:
+        """Each path's blob, links followed, where there is one."""
+        return {path: oid for path in paths if (oid := self._find(path))}
+
+    def _find(self, path: str) -> str | None:
+        if path in self._blobs or not self._links:
+            return self._blobs.get(path)
+        try:
+            return self._blobs.get(self.follow(path))
+        except LinkError:
+            return None
+
+    def _read_link(self, path: str) -> str | None:
+        """The text of a link. All of them are read at once, where one is asked for."""
+        oid = self._links.get(path)
+        if oid is None:
+            return None
+        if self._targets is None:
+            wanted = list(dict.fromkeys(list(self._links.values())[:_MAX_LINKS]))
+            self._repository.fetch_missing(self._sha, wanted)
+            self._targets = self._repository.read_blobs(wanted, limit=_MAX_PATH)
+        if oid not in self._targets:
+            raise LinkError(f"is a symbolic link beyond the first {_MAX_LINKS:,}, or git has lost it")
+        return os.fsdecode(self._targets[oid])
 
     def fingerprint(self, paths: Iterable[str], *, limit: int) -> Mapping[str, Fingerprint | None]:
         """The fingerprints of those that the commit holds."""
-        wanted = {path: self._blobs[path] for path in paths if path in self._blobs}
+        wanted = self._find_all(paths)
         unread = self._bring_unread(wanted.values())
         taken = {oid: Fingerprint((_kept[oid],)) for oid in wanted.values() if oid in _kept}
 
@@ -124,7 +175,29 @@ class CommitTree:
 
     def expand(self, path: str) -> tuple[str, ...]:
         """The file, or the files below the directory."""
-        return (path,) if path in self._blobs else _select_below(self._sorted, path)
+        if path in self._blobs:
+            return (path,)
+        if not self._links:
+            return _select_below(self._sorted, path)
+        try:
+            real = self.follow(path)
+        except LinkError:
+            return ()
+        if real in self._blobs:
+            return (path,)
+        below = (file for file in _select_below(self._sorted, real) if not self._leads_to_directory(file))
+        # Spelled as it was asked for, whatever it leads to.
+        start = len(real) + 1 if real else 0
+        return tuple(f"{path}/{file[start:]}" if path else file for file in below)
+
+    def _leads_to_directory(self, path: str) -> bool:
+        if path not in self._links:
+            return False
+        try:
+            real = self.follow(path)
+        except LinkError:
+            return False
+        return real not in self._blobs and bool(_select_below(self._sorted, real))
 
 
 class WorkTree:
@@ -149,10 +222,33 @@ class WorkTree:
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """The content of those that are on disk, ignored by git or not."""
-        contents = {path: self._read_one(path) for path in paths}
+        asked = tuple(dict.fromkeys(paths))
+        contents = self._read_all(asked)
         found = {path: content for path, content in contents.items() if content is not None}
-        lost = [path for path in contents if path not in found and path in self._files]
+        lost = [path for path in asked if path not in found and path in self._files]
         return {**found, **self._read_skipped(lost)} if lost else found
+
+    def _read_all(self, paths: tuple[str, ...]) -> Mapping[str, bytes | None]:
+        """The content of each; where all are more than is held, small files come first."""
+        contents: dict[str, bytes | None] = {}
+        room = MAX_TOTAL
+        for number, path in enumerate(paths):
+            content = self._read_one(path)
+            if content is not TOO_LONG:
+                room -= len(content or b"")
+            if room < 0:
+                return {**contents, **self._read_small(paths[number:], room + len(content or b""))}
+            contents[path] = content
+        return contents
+
+    def _read_small(self, paths: Iterable[str], room: int) -> Mapping[str, bytes | None]:
+        """The content of those that fit into `room` bytes, small ones first."""
+        contents: dict[str, bytes | None] = {}
+        for path, size in sorted(((path, self._measure(path) or 0) for path in paths), key=lambda item: item[1]):
+            held = size if size <= MAX_BYTES else 0
+            room -= held
+            contents[path] = self._read_one(path) if room >= 0 else TOO_MUCH
+        return contents
 
     def _read_skipped(self, paths: list[str]) -> Mapping[str, bytes]:
         """The content of those that are off the disk because the checkout is sparse, not because they were deleted."""
@@ -205,6 +301,19 @@ class WorkTree:
             return None
         # No error of a name that is too long: there is no such file.
         return Path(real) if os.path.exists(real) else None  # noqa: PTH110
+
+    def follow(self, path: str) -> str:
+        """Where the path leads to on disk."""
+        return links.follow(path, self._read_link)
+
+    def _read_link(self, path: str) -> str | None:
+        """The text of a link; one that names a place in the repository from the disk's root is made relative."""
+        try:
+            target = os.readlink(self._root / path)  # noqa: PTH115 - its text as it is
+        except OSError:
+            return None
+        inside = f"{self._real_root}{os.sep}"
+        return "../" * path.count("/") + target[len(inside) :] if target.startswith(inside) else target
 
     def _resolve(self, path: str) -> str:
         """Where a path leads to, links followed. Many files lie in one directory, which is followed once."""
@@ -268,7 +377,7 @@ def _refuse_lost(wanted: Mapping[str, str], found: Container[str]) -> None:
 
 
 def _shorten(content: bytes) -> bytes:
-    return TOO_LONG if len(content) > MAX_BYTES else content
+    return TOO_LONG if len(content) > MAX_BYTES and content is not TOO_MUCH else content
 
 
 def _select_below(ordered: list[str], directory: str) -> tuple[str, ...]:

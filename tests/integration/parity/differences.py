@@ -16,7 +16,8 @@ Outcome = Literal["answers", "loses the file", "loses the revision", "crashes"]
 class Difference:
     """A change, what DVC makes of it, and what seatrial does.
 
-    The tables hold JSON: `{(file, key): (old, new)}`. `problems` are states and texts of what seatrial complains about.
+    The tables hold JSON: `{(file, key): (old, new)}`. `problems` are states and texts of what seatrial complains about;
+    `links` are symbolic links (path: target) of both sides.
     """
 
     before: Files
@@ -27,6 +28,7 @@ class Difference:
     seatrial: Table = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     subproject: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def _of(
@@ -37,6 +39,7 @@ def _of(
     outcome: Outcome = "answers",
     about: Literal["metrics", "params"] = "metrics",
     problems: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Difference:
     return Difference(
         before=files[0],
@@ -46,6 +49,7 @@ def _of(
         dvc=dvc or {},
         seatrial=seatrial or {},
         problems=problems or {},
+        links=links or {},
     )
 
 
@@ -197,6 +201,51 @@ DIFFERENCES: Mapping[str, Difference] = {
         dvc=_A,
         seatrial=_A,
         problems={"'../../x.json' is not a path in the repository": "unreadable"},
+    ),
+    "a link to a metrics file": _of(
+        ({"dvc.yaml": "metrics: [link.json]\n", **_A1}, _A2),
+        outcome="loses the file",
+        seatrial={("link.json", "a"): ("1", "2")},
+        links={"link.json": "m.json"},
+    ),
+    "a link that is called yaml": _of(
+        ({"dvc.yaml": "metrics: [link.yaml]\n", "m.yaml": "a: 1\n"}, {"m.yaml": "a: 2\n"}),
+        dvc={("link.yaml", ""): ('"m.yaml"', '"m.yaml"')},
+        seatrial={("link.yaml", "a"): ("1", "2")},
+        links={"link.yaml": "m.yaml"},
+    ),
+    "a link to a directory of metrics": _of(
+        ({"dvc.yaml": "metrics: [link/m.json]\n", "real/m.json": '{"a": 1}'}, {"real/m.json": '{"a": 2}'}),
+        outcome="loses the file",
+        seatrial={("link/m.json", "a"): ("1", "2")},
+        links={"link": "real"},
+    ),
+    "a link to a parameters file": _of(
+        ({"dvc.yaml": "params: [link.yaml]\n", "p.yaml": "a: 1\n"}, {"p.yaml": "a: 2\n"}),
+        about="params",
+        dvc={("link.yaml", ""): ('"p.yaml"', '"p.yaml"')},
+        seatrial={("link.yaml", "a"): ("1", "2")},
+        links={"link.yaml": "p.yaml"},
+    ),
+    "a link to a dvc.yaml": _of(
+        ({"pipeline": "metrics: [m.json]\n", **_A1}, _A2),
+        outcome="loses the revision",
+        seatrial=_A,
+        links={"dvc.yaml": "pipeline"},
+    ),
+    "a link out of the repository": _of(
+        ({"dvc.yaml": "metrics: [m.json, link.json]\n", **_A1}, _A2),
+        dvc=_A,
+        seatrial=_A,
+        problems={"link.json: leads out of the repository": "unreadable"},
+        links={"link.json": "../outside.json"},
+    ),
+    "a link in a circle": _of(
+        ({"dvc.yaml": "metrics: [m.json, link.json]\n", **_A1}, _A2),
+        dvc=_A,
+        seatrial=_A,
+        problems={"link.json: is a symbolic link that leads in a circle": "unreadable"},
+        links={"link.json": "link.json"},
     ),
     "a template that leads nowhere": _of(
         ({"dvc.yaml": "stages: {s: {cmd: '${gone}', metrics: [m.json]}}\n", **_A1}, _A2),
