@@ -95,10 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:
         cells = _simulate(pool, sets)
-        _tell(f"gates, {sets:,} changes of each kind ...")
-        gates, slices = simulate_gates(pool, sets), simulate_slices(pool, sets)
+        _tell(f"gates, {2 * sets:,} changes of each kind ...")
+        gates, slices = simulate_gates(pool, 2 * sets), simulate_slices(pool, 2 * sets)
     _tell("")
-    text = "\n".join([*_tell_coverage(cells, sets), *tell_gates(gates, slices, sets)])
+    text = "\n".join([*_tell_coverage(cells, sets), *tell_gates(gates, slices, 2 * sets)])
     print(text)
     if options.table:
         options.table.write_text(_PREFACE + text + "\n", encoding="utf-8")
@@ -204,17 +204,18 @@ def _spell(cell: Cell) -> str:
         return "–"
     number = f"{cell.coverage:.3f}" if cell.kept else f"**{cell.coverage:.3f}**"
     share = cell.given / cell.sets
-    return number if share > 0.995 else f"{number} ({share:.0%})"
+    return number if share > 0.995 else f"{number} ({share * 100:.0f} %)"
 
 
 def _count_outside(cells: Sequence[Cell]) -> list[str]:
     counted = [one for one in cells if one.task.n >= 100 and not one.task.ignoring and not math.isnan(one.coverage)]
     low = [one for one in counted if not one.kept and one.coverage < _LOW]
     high = [one for one in counted if not one.kept and one.coverage > _HIGH]
-    strict = sum(_LOW <= one.coverage <= _HIGH for one in counted)
+    below, above = (sum(one.coverage < _LOW for one in counted), sum(one.coverage > _HIGH for one in counted))
+    within = len(counted) - below - above
     return [
-        f"Of the {len(counted)} combinations of 100 units and more, {strict} lie within {_LOW} to {_HIGH} as measured;",
-        f"beyond the noise of the simulation {len(low)} are below, {len(high)} above.",
+        f"Of the {len(counted)} combinations of 100 units and more, {within} lie within {_LOW} to {_HIGH} as measured,",
+        f"{below} below and {above} above; by more than the simulation's noise {len(low)} below, {len(high)} above.",
         "",
     ]
 
