@@ -79,12 +79,17 @@ def _check_evaluation(repository: Repository, evaluation: Evaluation, snapshot: 
 
     try:
         origin = find_origin(repository, evaluation, snapshot, Side.HEAD)
-        answers = Answers.read(evaluation, snapshot, Side.HEAD, origin, held=not origin.is_large)
+        large = origin.is_large
+        answers = Answers.read(evaluation, snapshot, Side.HEAD, origin, held=not large)
+        if large:  # too many rows to look at each here
+            origin.require_columns()
     except SidedError as error:
         return fail_by("predictions", error.cause)
+    except CompareError as error:
+        return fail_by("predictions", error)
     columns = evaluation.columns
     named = (*columns.key, columns.label, columns.score, columns.prediction)
-    rows = f"{answers.predictions.size:,} rows" if answers.predictions else "rows"
+    rows = f"{answers.predictions.size if answers.predictions else origin.count_rows():,} rows"
     return ok("predictions", f"{evaluation.predictions}: {rows} with {', '.join(name for name in named if name)}")
 
 

@@ -61,6 +61,11 @@ class Origin(Struct, frozen=True, kw_only=True):
             return sum(file.stat().st_size for file in files if file.is_file()) > MOST_BYTES
         return self.count_rows() > MOST_ROWS
 
+    def require_columns(self) -> None:
+        """CompareError unless the file can be opened and has all columns that are needed."""
+        with explain_damage(self.path):
+            select_columns(self.source, self.path, self.columns, self.cuts).collect_schema()
+
     def count_rows(self) -> int:
         """The number of rows, as the file tells it; 0 where it can't."""
         from seatrial.errors import CompareError

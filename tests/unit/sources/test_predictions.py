@@ -56,7 +56,7 @@ def clusters(pairs: Pairs) -> list[int]:
     """The number of each row's cluster."""
     found = number_clusters(find_units(pairs.head))
     assert found is not None
-    return found.tolist()
+    return [int(code) for code in found]
 
 
 def arrow(table: pl.DataFrame) -> bytes:
@@ -199,6 +199,74 @@ class TestRefusing:
         with pytest.raises(CompareError) as caught:
             read(table)
         assert len(caught.value.message) < 250
+
+
+NAMED = Columns(key=("id",), label="kind", prediction="guess")
+KINDS = pl.DataFrame({"id": [1, 2, 3], "kind": [0, 1, 2], "guess": [0, 2, 2]})
+
+
+def read_named(table: pl.DataFrame, path: str = "p.parquet") -> Predictions:
+    """Classes by name, after a way through a file."""
+    content = table.write_csv().encode() if path.endswith(".csv") else parquet(table)
+    return read_predictions(content, path=path, task=Task.MULTICLASS, columns=NAMED)
+
+
+class TestClasses:
+    """Names of classes: what is one class, and what would only look like another."""
+
+    @pytest.mark.parametrize("kind", [pl.Int8, pl.UInt64, pl.Float32, pl.Float64, pl.String])
+    def test_whole_numbers_are_one_name_whatever_their_type(self, kind: type[pl.DataType]) -> None:
+        """Many a tool makes floats of whole numbers as soon as one is missing."""
+        found = read_named(KINDS.with_columns(pl.col("kind", "guess").cast(kind)))
+        assert found.table[LABEL].to_list() == ["0", "1", "2"]
+
+    def test_large_and_broken_numbers_keep_their_digits(self) -> None:
+        """Only what is exactly a whole number is written as one."""
+        table = KINDS.with_columns(kind=pl.Series([0.5, 1.0, 1e200]), guess=pl.Series([0.5, 1.0, 1e200]))
+        assert [float(name) for name in read_named(table).table[LABEL]] == [0.5, 1.0, 1e200]
+
+    def test_one_number_in_two_writings(self) -> None:
+        """Text keeps its letters: 1 and 1.0 in one CSV would be two classes."""
+        table = KINDS.with_columns(pl.col("guess").cast(pl.Float64))
+        with pytest.raises(CompareError, match=r"^p.csv: a class is written '0' here and '0.0' there") as caught:
+            read_named(table, "p.csv")
+        assert caught.value.hint.startswith("write the classes alike")
+        sides = (
+            read_named(KINDS, "p.csv"),
+            read_named(KINDS.with_columns(pl.col("kind", "guess").cast(pl.Float64)), "p.csv"),
+        )
+        with pytest.raises(CompareError, match=r"a class is written '0' here and '0.0' there"):
+            pair_predictions(*sides)
+
+    def test_other_names_on_both_sides(self) -> None:
+        """Sides without a common class were not measured on the same truth."""
+        renamed = KINDS.with_columns(pl.format("kind {}", pl.col("kind", "guess")))
+        with pytest.raises(CompareError, match=r"the baseline's classes \('0', '1', '2'\) are none of the candidate's"):
+            pair_predictions(read_named(KINDS), read_named(renamed))
+
+    @pytest.mark.parametrize("column", ["kind", "guess"])
+    def test_values_that_are_no_names(self, column: str) -> None:
+        """A list in a cell is refused by the column's name."""
+        with pytest.raises(
+            CompareError, match=rf"column '{column}' holds List\(Int64\), which is neither a number nor a name"
+        ):
+            read_named(KINDS.with_columns(pl.concat_list(column).alias(column)))
+
+
+class TestManyFiles:
+    """The files of a directory, as one table."""
+
+    @pytest.mark.parametrize("path", FORMATS)
+    def test_their_rows_follow_each_other(self, path: str, tmp_path: Path) -> None:
+        """In the order in which they are given, whatever their names."""
+        for name, part in (("a", ROWS.head(1)), ("[b]*", ROWS.tail(3))):
+            content = {
+                ".parquet": parquet(part), ".csv": part.write_csv().encode(), ".arrow": arrow(part)
+            }.get(Path(path).suffix, part.write_ndjson().encode())  # fmt: skip
+            (tmp_path / name).write_bytes(content)
+        files = (tmp_path / "[b]*", tmp_path / "a")
+        found = read_predictions(files, path=f"preds/*{Path(path).suffix}", task=Task.BINARY, columns=COLUMNS)
+        assert scores(found) == [0.8, 0.4, 0.6, 0.1]
 
 
 class TestPairing:
