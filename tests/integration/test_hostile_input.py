@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -223,6 +224,53 @@ def test_many_huge_files_are_not_held(scratch: Scratch) -> None:
     assert {row["state"] for row in json.loads(answer.out)["metrics"] if row["file"] != "metrics.json"} == {
         "unreadable"
     }
+
+
+@pytest.mark.slow
+def test_many_large_metrics_are_not_held(scratch: Scratch) -> None:
+    """Sixteen files of 40 MB, in git and on disk: those that fit are read, and the others say why they are not."""
+    contents = {f"m/{number}.json": b'{"a": ' + b" " * (40 << 20) + b"%d}" % number for number in range(16)}
+    scratch.commit({**contents, "m/small.json": '{"b": 1}', "dvc.yaml": "metrics: [m]\n"})
+    for revisions in (("HEAD~1", "HEAD"), ("HEAD",)):
+        rows = json.loads(compare_limited(scratch, *revisions).out)["metrics"]
+        lost = [row for row in rows if row["state"] == "unreadable"]
+        assert len(lost) == 13
+        assert all("more than is held at once" in row["reason"] for row in lost)
+        assert [row["state"] for row in rows if row["file"] == "m/small.json"] != ["unreadable"]
+
+
+@pytest.mark.slow
+def test_many_large_metrics_of_the_cache_are_not_held(scratch: Scratch) -> None:
+    """The same files in DVC's cache, as one directory."""
+
+    def keep(content: bytes, suffix: str = "") -> str:
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
+        place = scratch.directory / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        return digest
+
+    large = [keep(b'{"a": ' + b" " * (40 << 20) + b"%d}" % number) for number in range(16)]
+    listing = [{"md5": digest, "relpath": f"{number}.json"} for number, digest in enumerate(large)]
+    outs = f"outs:\n    - {{path: m, md5: {keep(json.dumps(listing).encode(), '.dir')}}}\n"
+    scratch.write({".dvc/.gitignore": "/cache\n", ".gitignore": "/m\n"})
+    scratch.commit(
+        {
+            "dvc.yaml": "stages:\n  t:\n    cmd: t\n    metrics: [m]\n",
+            "dvc.lock": f"schema: '2.0'\nstages:\n  t:\n    cmd: t\n    {outs}",
+        }
+    )
+    rows = json.loads(compare_limited(scratch, "HEAD~1", "HEAD").out)["metrics"]
+    assert sum("more than is held at once" in row["reason"] for row in rows) == 13
+
+
+def test_many_pipelines_share_one_budget(scratch: Scratch) -> None:
+    """Ten files that each stay below what templates may stand for."""
+    stages = "stages:\n" + "".join(f"  s{number}:\n    cmd: {'${t} ' * 50}\n" for number in range(50))
+    scratch.write({f"p{number}/dvc.yaml": stages for number in range(10)})
+    scratch.write({f"p{number}/params.yaml": f"t: {'x' * 10_000}\n" for number in range(10)})
+    answer = compare_limited(scratch, "HEAD")
+    assert "templates stand, with others, for more than" in answer.out
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from msgspec import Struct
 from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
 from seatrial.sources import dvcignore, formats
 from seatrial.sources.dvcignore import read_ignore
-from seatrial.sources.templates import Instance, Scope, TemplateError, expand_stage, holds_template, is_template
+from seatrial.sources.templates import Budget, Instance, Scope, TemplateError, expand_stage, holds_template, is_template
 from seatrial.sources.tree import Files
 
 _MAX_ROUNDS = 30_000
@@ -104,7 +104,9 @@ class _Reader:
         self._lines: dict[tuple[str, str], str] = {}
         self._indexed: set[str] = set()
         self._ignore = dvcignore.Ignore()
+        # Many small files may stand for as much work as a large one: what they may spend is for all of them together.
         self._rounds = 0
+        self._budget = Budget()
         self._absent: tuple[str, ...] = ()
 
     def read(self) -> Project:
@@ -207,8 +209,8 @@ class _Reader:
         """The names that a dvc.yaml may use without `vars`: those of the params.yaml beside it."""
         default = _join(posixpath.dirname(path), DEFAULT_PARAMS)
         if default is None or self._content(default) is None:
-            return Scope(used={})
-        return self._extend(path, Scope(used={}), default, ())
+            return Scope(used={}, budget=self._budget)
+        return self._extend(path, Scope(used={}, budget=self._budget), default, ())
 
     def _load_vars(self, path: str, entries: object, directory: str, scope: Scope) -> Scope:
         """A scope with what `vars` brings in: inline values, files, or chosen keys of files."""

@@ -29,7 +29,7 @@ from seatrial.sources.remedies import (
     explain_versioned,
     is_versioned,
 )
-from seatrial.sources.tree import Tree, WorkTree, open_tree
+from seatrial.sources.tree import MAX_TOTAL, Tree, WorkTree, open_tree
 
 
 class Kind(str, Enum):
@@ -161,6 +161,7 @@ class _Content:
         self._project = project
         self._revision = revision
         self._known: dict[str, bytes] = {}
+        self._room = MAX_TOTAL
         self._outs = sorted(project.outs)
 
     def prefetch(self, paths: Iterable[str]) -> None:
@@ -257,8 +258,12 @@ class _Content:
             return {path: Problem(state=State.UNREADABLE, path=path, message=error.message, hint=error.hint)}
 
     def _cached_bytes(self, file: CachedFile) -> bytes:
+        """What is in the cache, and fits beside what else of it is read of this side."""
         content = self._cache.read(file.digest, limit=formats.MAX_BYTES)
         assert content is not None  # it has a location
+        if len(content) > self._room and len(content) <= formats.MAX_BYTES:
+            return formats.TOO_MUCH
+        self._room -= len(content) if len(content) <= formats.MAX_BYTES else 0
         return content
 
 
