@@ -81,13 +81,13 @@ def uses_seatrial(text: str) -> bool:
 # -- what is there already
 
 _REPLACED: tuple[tuple[str, str], ...] = (
-    (r"iterative/setup-cml|\bcml-?(?:send-comment|pr-comment)|\bcml comment\b", "the comment that `seatrial ci` keeps"),
-    (r"\bcml (?:publish|asset)\b|\bcml-publish\b", "the report's own page, an artifact of the job"),
-    (r"\bcml check\b", "the check that `seatrial ci` concludes"),
+    (r"iterative/setup-cml|\bcml[ -](?:send-comment|comment)\b", "the comment that `seatrial ci` keeps"),
+    (r"\bcml[ -](?:publish|asset)\b", "the report's own page, an artifact of the job"),
+    (r"\bcml[ -](?:check|send-github-check)\b", "the check that `seatrial ci` concludes"),
     (r"\bdvc (?:metrics|params|plots) (?:diff|show)\b", "the comparison with the right baseline, in the report"),
     (r"\bgit fetch\b.*\b(?:main|master|prune)\b", "the baseline that seatrial finds itself"),
     (
-        r"\bcml (?:runner|pr)\b|\bcml-runner\b|\bcml-pr\b",
+        r"\bcml[ -](?:runner|pr)\b",
         "nothing: keep this, seatrial starts no machines and opens no change",
     ),
 )

@@ -265,7 +265,7 @@ def _write_gates(gates: Sequence[_Gate], left: Sequence[tuple[str, str]]) -> str
         lines.append(f"  {quote(gate.pattern)}: {{{limits}}} # {gate.note}")
     if left:
         lines.append("  # Not gated:")
-        lines += [f"  #   {quote(name)}: {reason}" for name, reason in left[:_MOST_TOLD]]
+        lines += [f"  #   {name if name.isprintable() else quote(name)}: {reason}" for name, reason in left[:_MOST_TOLD]]
     if left[_MOST_TOLD:]:
         lines.append(f"  #   and {len(left) - _MOST_TOLD:,} more: `seatrial compare --all` lists them")
     return "\n".join(lines) + "\n"
