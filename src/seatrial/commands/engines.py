@@ -6,20 +6,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from seatrial.commands.answers import SidedError
-from seatrial.commands.summing import Engine, can_be_summed
-from seatrial.config.evaluations import Evaluation
+from seatrial.config.evaluations import Evaluation, Pairing
 from seatrial.core.comparison import Side
 from seatrial.errors import CompareError
 from seatrial.sources.predictions import Pairs, Predictions
 from seatrial.sources.streams import Origin, Spilled, choose_parts, keep_pairs, pair_part, restore_pairs, spill
+from seatrial.stats.names import Task
+
+if TYPE_CHECKING:
+    from seatrial.commands.summing import Engine
 
 T = TypeVar("T")
 LOCAL, RAY = "local", "ray"
+_TASKS = frozenset({Task.BINARY, Task.REGRESSION, Task.SCORES})
+
+
+def can_be_summed(evaluation: Evaluation) -> bool:
+    """Whether the evaluation's metrics are known from sums over parts."""
+    paired = evaluation.pairing is not Pairing.UNPAIRED
+    return paired and evaluation.task in _TASKS and evaluation.columns.weight is None
 
 
 @contextmanager

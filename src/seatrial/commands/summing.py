@@ -17,7 +17,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from seatrial.commands.matching import Answers, Cut, Grouped
-from seatrial.config.evaluations import Evaluation, Grouping, Pairing, Slicing
+from seatrial.config.evaluations import Evaluation, Grouping, Slicing
 from seatrial.core.evidence import Flips
 from seatrial.sources.frames import first_keys, show_keys
 from seatrial.sources.predictions import GROUP, Overlap, Pairs
@@ -50,14 +50,7 @@ Cells = NDArray[np.int64]
 
 # Scores of slices are counted in fewer bins, since there are so many of them.
 SLICE_EDGES: Floats = np.concatenate(([np.nextafter(0.0, 1.0)], np.arange(1, 256) / 256, [1.0]))
-_TASKS = frozenset({Task.BINARY, Task.REGRESSION, Task.SCORES})
 _FEW = 2
-
-
-def can_be_summed(evaluation: Evaluation) -> bool:
-    """Whether the evaluation's metrics are known from sums over parts."""
-    paired = evaluation.pairing is not Pairing.UNPAIRED
-    return paired and evaluation.task in _TASKS and evaluation.columns.weight is None
 
 
 class Engine(Protocol):

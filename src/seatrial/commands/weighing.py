@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from seatrial.commands.answers import Answers
 from seatrial.commands.matching import Match, PairedMatch, UnpairedMatch
 from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
-from seatrial.commands.summing import Engine, SummedMatch
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Gap
 from seatrial.core.metrics import Direction, Interval, MetricId, Value, is_finite
@@ -19,6 +19,9 @@ from seatrial.sources.samples import build_samples
 from seatrial.stats.estimates import measure_one
 from seatrial.stats.names import SPECS, Measure
 from seatrial.stats.paired import Estimate, Insufficient
+
+if TYPE_CHECKING:
+    from seatrial.commands.summing import Engine, SummedMatch
 
 # A metrics file is rounded when it is written; beyond this it was not made from these predictions.
 _AGREEMENT = 1e-4
@@ -69,6 +72,9 @@ class Weighing:
         """The match of two sides that are not held."""
         if self.engine is None:
             return None
+        # Most evaluations are held in memory, and need none of it.
+        from seatrial.commands.summing import SummedMatch
+
         thresholds = ((self.before or self.after).threshold, self.after.threshold)
         return SummedMatch(
             engine=self.engine, evaluation=self.evaluation, measures=self._measures, thresholds=thresholds

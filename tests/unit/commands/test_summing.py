@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from seatrial.commands.answers import SidedError
-from seatrial.commands.engines import LocalParts
+from seatrial.commands.engines import LocalParts, can_be_summed
 from seatrial.commands.matching import Match, PairedMatch
-from seatrial.commands.summing import SummedMatch, can_be_summed
+from seatrial.commands.summing import SummedMatch
 from seatrial.config import parse_config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
