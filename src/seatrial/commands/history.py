@@ -174,7 +174,7 @@ def _tell_elsewhere(line: Line) -> tuple[str, ...]:
 
 
 def tell_history(
-    history: History, shape: str, options: RenderOptions, *, named: bool, every_row: bool, path: Path | None
+    history: History, shape: str, options: RenderOptions, *, named: bool, path: Path | None, every_row: bool = False
 ) -> str:
     """The text for standard output: the history in one of four formats, unless it went into a file."""
     text = _render(history, shape, options if path is None else RenderOptions(), named=named, every_row=every_row)

@@ -49,7 +49,7 @@ def write_site(
     """
     _refuse_foreign(place)
     policy = load_config(Repository.discover(directory, git_dir), config_path).policy
-    files = render_site(_build_site(history, policy, tell))
+    files = render_site(build_site(history, policy, tell))
     for name, text in files.items():
         write_whole(place / name, text)
     stale = {page.name for page in (place / METRICS).glob("*.html")} - {Path(name).name for name in files}
@@ -73,7 +73,8 @@ def _refuse_foreign(place: Path) -> None:
         )
 
 
-def _build_site(history: History, policy: Policy, tell: Progress) -> Site:
+def build_site(history: History, policy: Policy, tell: Progress) -> Site:
+    """The site as a value, with every chart drawn; UsageError where nothing is installed that draws."""
     labels = label_metrics([series.id for series in history.series])
     pages = []
     for at, series in enumerate(history.series):

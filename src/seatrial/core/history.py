@@ -224,6 +224,8 @@ def _read(stretch: Stretch, key: Key) -> Reading:
 def _judge(metrics: MetricSet, key: Key) -> tuple[State | None, str, float | None]:
     if metrics.problem:
         return metrics.problem.state, metrics.problem.message, None
+    if not metrics.values:
+        return State.UNREADABLE, f"{metrics.path}: holds no values", None
     if key not in metrics.values:
         return State.REMOVED, "the file does not hold it", None
     value: Value = metrics.values[key]

@@ -102,7 +102,7 @@ def _row(
     decimals = choose_series_decimals(reading.value or 0.0 for reading in series.measured)
     measured, best = series.measured, series.best
     latest = series.readings[-1]
-    step = _step(measured[-2], measured[-1], decimals) if len(measured) > 1 else ""
+    step = _step(measured[-2], latest, decimals) if len(measured) > 1 else ""
     at_best = f" ({history.commits[best.first].short})" if best and best is not measured[-1] else ""
     return (
         (Code(label), Text(point(series.direction))),

@@ -13,7 +13,7 @@ from seatrial.core.history_facts import SCHEMA_VERSION, HistoryFacts, name_state
 from seatrial.render.json import describe, encode
 
 SCHEMA_ID = "https://github.com/seatrial/seatrial/blob/main/docs/reference/history.schema.json"
-_COLUMNS = ("commit", "date", "commits", "file", "metric", "value", "state", "reason")
+_COLUMNS = ("commit", "date", "commits", "file", "metric", "value", "state", "reason", "held_in")
 # A spreadsheet takes a cell that begins with one of them for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -26,6 +26,7 @@ def render_json(history: History) -> str:
 def render_csv(history: History) -> str:
     """One row for each measurement and gap: metric by metric, from the oldest to the newest.
 
+    `file` is the metric's newest, and `held_in` the one that held it then.
     Values have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     written = io.StringIO()
@@ -38,7 +39,8 @@ def render_csv(history: History) -> str:
             value = "" if reading.value is None else repr(reading.value)
             held = reading.last - reading.first + 1
             state, reason = name_state(reading), _tame(reading.reason)
-            rows.writerow((commit.sha, commit.moment, held, file, metric, value, state, reason))
+            held_in = _tame(reading.file)
+            rows.writerow((commit.sha, commit.moment, held, file, metric, value, state, reason, held_in))
     return written.getvalue().encode("utf-8", "replace").decode()
 
 

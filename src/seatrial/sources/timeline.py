@@ -16,9 +16,8 @@ from seatrial.core.metrics import Problem
 from seatrial.git import LineCommit, Repository
 from seatrial.sources.cache import Cache, open_cache
 from seatrial.sources.dvcfiles import Project, declares, is_of_dvc, read_project
-from seatrial.sources.formats import MAX_BYTES
+from seatrial.sources.formats import MAX_BYTES, TOO_LONG
 from seatrial.sources.remedies import explain_missing
-from seatrial.sources.tree import TOO_LONG
 
 _LOCK = "dvc.lock"
 _TEMPLATE = b"${"
@@ -74,7 +73,9 @@ def follow_metrics(repository: Repository, commits: Sequence[LineCommit], target
 
     With `targets` only those files, or files below those directories, are followed, declared or not.
     """
-    state = _State(repository, commits[0].sha, tuple(posixpath.normpath(target) for target in targets))
+    chosen = tuple(posixpath.normpath(target) for target in targets)
+    # The root stands for all that is declared, as it does for one commit.
+    state = _State(repository, commits[0].sha, () if "." in chosen else chosen)
     runs: list[Run] = []
     turns: list[Turn] = []
     blind: dict[int, Problem] = {}
@@ -142,10 +143,10 @@ class _State:
         self.before = self.sources
         if any(self._is_declaration(path) for path in changed):
             self._declare()
-        elif not any(self._concerns(path) for path in changed):
-            return {}
-        elif all(path in self._files for path in changed if self._concerns(path)) and not self._reads_locks:
-            return self._replace(path for path in changed if path in self.sources)
+        else:
+            concerned = [path for path in changed if self._concerns(path)]
+            if not self._reads_locks and all(path in self._files and path in self.sources for path in concerned):
+                return self._replace(concerned)
         self._locate()
         old, new = self.before, self.sources
         assert isinstance(old, dict)
@@ -224,7 +225,7 @@ class _State:
         self.sources = found
 
     def _expand(self, path: str) -> tuple[str, ...]:
-        """The file, or the files below the directory that DVC sees."""
+        """The file, or the files below the directory: those that DVC sees, or all where nobody declares it."""
         if path in self._files:
             return (path,)
         if self._sorted is None:
@@ -232,8 +233,11 @@ class _State:
         prefix = "" if path == "." else f"{path}/"
         start = bisect_left(self._sorted, prefix)
         end = bisect_left(self._sorted, f"{path}0") if prefix else len(self._sorted)  # "0" follows "/"
+        below = self._sorted[start:end]
+        if not any(_lies_in(path, declared) for declared in self._project.metrics):
+            return tuple(below)
         ignore = self._project.ignore
-        return tuple(file for file in self._sorted[start:end] if not is_of_dvc(file) and not ignore.hides(file))
+        return tuple(file for file in below if not is_of_dvc(file) and not ignore.hides(file))
 
     def _find_cached(self, path: str) -> Mapping[str, Source]:
         outs = self._project.outs
