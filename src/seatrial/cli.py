@@ -87,6 +87,7 @@ Examples:
 Exit codes: 0 nothing fails, 1 something has to be mended, 2 usage, 70 a defect of seatrial."""
 _FORMATS = ("terminal", "markdown", "json", "html", "junit", "dvc-json", "dvc-markdown")
 _GIT_DIR = "seatrial.git_dir"
+_WITH_PLOTS = frozenset({"html", "json", "markdown"})
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
 
 _HISTORY_SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".csv": "csv"}
@@ -323,6 +324,7 @@ def compare(
             lean=lean,
             engine=engine,
             taken_for=("params" if params else "metrics") if lean else None,
+            plots=not targets and bool(_WITH_PLOTS.intersection(each.format for each in destinations)),
         ),
         git_dir=_named_git_dir(),
         fetching=(_say_nothing if quiet else _tell_progress) if fetch else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 MAX_CHARACTERS = 1_500
@@ -16,6 +17,8 @@ _MOST_POINTS = 40
 _MOST_LABELS = 8  # more of them overlap in the width of a comment
 # The default line is too pale to be seen on white; this blue is visible on white and on black.
 _THEME = '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%'
+_OVERLAY_THEME = _THEME.replace("#2f81f7", "#8b949e, #2f81f7")
+_OVERLAID = 20
 _LARGEST = 1e15
 _MOST_DECIMALS = 12
 _UNSAFE = re.compile(r"[^\w .,:=/()+-]+")
@@ -35,6 +38,52 @@ def line_chart(*, title: str, unit: str, points: Sequence[tuple[str, float | Non
         if len(source) <= MAX_CHARACTERS:
             return source if high - low > 10.0 ** (1 - _MOST_DECIMALS) else None
     return None
+
+
+def overlay_chart(
+    *,
+    title: str,
+    x: str,
+    y: str,
+    base: Sequence[tuple[float, float]],
+    head: Sequence[tuple[float, float]],
+) -> str | None:
+    """Two lines through (x, y) over the range that both have; None if they share none, or either is too short.
+
+    Both are read off at the same even distances, since such a chart knows no other. The baseline is grey, the
+    candidate blue, and the title says so.
+    """
+    lines = [sorted(point for point in side if all(map(_is_drawable, point))) for side in (base, head)]
+    if min(map(len, lines)) < 2:
+        return None
+    start, end = max(line[0][0] for line in lines), min(line[-1][0] for line in lines)
+    if end - start <= 10.0 ** (1 - _MOST_DECIMALS):
+        return None
+    places = [start + (end - start) * at / (_OVERLAID - 1) for at in range(_OVERLAID)]
+    drawn = [[_read_off(line, place) for place in places] for line in lines]
+    low, high = _axis([value for line in drawn for value in line])
+    if high - low <= 10.0 ** (1 - _MOST_DECIMALS):
+        return None
+    decimals, across = _decimals(high - low), _decimals(end - start)
+    rows = [f"    line [{', '.join(_fixed(value, decimals) for value in line)}]" for line in drawn]
+    source = "\n".join(
+        [
+            _OVERLAY_THEME,
+            "xychart-beta",
+            f'    title "{_safe(title, 60) or "chart"} (grey: baseline, blue: candidate)"',
+            f'    x-axis "{_safe(x, 40) or "x"}" {_fixed(start, across)} --> {_fixed(end, across)}',
+            f'    y-axis "{_safe(y, 40) or "value"}" {_fixed(low, decimals)} --> {_fixed(high, decimals)}',
+            *rows,
+        ]
+    )
+    return source if len(source) <= MAX_CHARACTERS else None
+
+
+def _read_off(line: Sequence[tuple[float, float]], place: float) -> float:
+    """The value of a line, sorted by x, at a place within it."""
+    after = min(bisect_left(line, place, key=lambda point: point[0]), len(line) - 1)
+    (x0, y0), (x1, y1) = line[max(0, after - 1)], line[after]
+    return y1 if x1 <= x0 or place >= x1 else y0 + (y1 - y0) * (place - x0) / (x1 - x0)
 
 
 def _is_drawable(value: float) -> bool:

@@ -107,7 +107,7 @@ def _measure_job(
         repository,
         revisions,
         config,
-        Selection(show_all=request.show_all, engine=request.engine),
+        Selection(show_all=request.show_all, engine=request.engine, plots=True),
         beside=beside,
         run_url=job.run_url,
         notices=notices,

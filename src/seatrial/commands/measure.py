@@ -28,6 +28,7 @@ from seatrial.git import Repository
 if TYPE_CHECKING:
     from seatrial.commands.evidence import Gathered
     from seatrial.core.data import TableDiff
+    from seatrial.core.plots import Plots
     from seatrial.core.trend import Trend
 
 Progress = Callable[[str], None]
@@ -37,7 +38,8 @@ class Selection(Struct, frozen=True, kw_only=True):
     """Which files count, and how much of them is told.
 
     Without `intervals` no predictions are read; `lean` leaves out what no gate needs. `taken_for` says what the targets
-    are, `metrics` or `params`, whatever they are declared as. `engine` sums predictions, `local` or `ray`.
+    are, `metrics` or `params`, whatever they are declared as. `engine` sums predictions, `local` or `ray`. Plots are
+    read only where a format that shows them is asked for (`plots`).
     """
 
     targets: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     lean: bool = False
     engine: str = "local"
     taken_for: str | None = None
+    plots: bool = False
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
@@ -122,10 +125,17 @@ def measure(
         notices=notices,
         notes=(*staleness.notes, *notes),
         pipeline=_draw_pipeline(head, comparison),
+        plots=_gather_plots(repository, chosen, selection) if selection.plots else None,
         trends=_read_trends(repository, comparison, verdict) if config.policy.gates and not selection.lean else (),
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _gather_plots(repository: Repository, revisions: RevisionRange, selection: Selection) -> Plots | None:
+    from seatrial.commands.plotting import gather_plots
+
+    return gather_plots(repository, revisions, show_all=selection.show_all)
 
 
 def _gather_evidence(

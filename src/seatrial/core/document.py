@@ -97,6 +97,35 @@ class Diagram(Struct, frozen=True, kw_only=True):
     source: str
 
 
+class Plot(Struct, frozen=True, kw_only=True):
+    """A chart of both sides as Vega-Lite in JSON: `live` for a screen that answers, `still` for paper.
+
+    Drawn where the medium can; `diagram` stands for it where only Mermaid is drawn, else it is left out. `words` say
+    what is on it.
+    """
+
+    words: str
+    live: str
+    still: str
+    diagram: Diagram | None = None
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """A picture that somebody made: its bytes, checked to be what `media_type` says, and its size in pixels."""
+
+    content: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+class Pictures(Struct, frozen=True, kw_only=True):
+    """Pictures side by side, each below its label; shown where the medium can and left out where it can't."""
+
+    words: str
+    labelled: tuple[tuple[Line, Picture], ...]
+
+
 class Folded(Struct, frozen=True, kw_only=True):
     """A part that is closed until the reader opens it; the first to go when room is short."""
 
@@ -110,7 +139,7 @@ class Footnote(Struct, frozen=True, kw_only=True):
     line: Line
 
 
-Block = Paragraph | Table | Diagram | Folded | Footnote
+Block = Paragraph | Table | Diagram | Plot | Pictures | Folded | Footnote
 
 
 class Document(Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     """One value on both sides; `relative` is the change divided by the absolute baseline value.
 
     `hint` says what mends a state of trouble; `moved_from` is the baseline's file where that had another name.
+    `stale` says why the candidate's value was not made by its own code, data and parameters; it is empty otherwise.
     """
 
     file: str
@@ -51,6 +52,7 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     reason: str
     hint: str = ""
     moved_from: str | None = None
+    stale: str = ""
 
 
 class FindingFacts(Struct, frozen=True, kw_only=True):
@@ -107,6 +109,15 @@ class StaleFacts(Struct, frozen=True, kw_only=True):
     edited: tuple[str, ...]
 
 
+class PlotFacts(Struct, frozen=True, kw_only=True):
+    """A declared plot: whether its data differ. `reason` says what of it can't be read; its data are not told."""
+
+    name: str
+    title: str
+    state: str
+    reason: str = ""
+
+
 class ProblemFacts(Struct, frozen=True, kw_only=True):
     """Something that could not be read, on which side, and what would mend it."""
 
@@ -139,3 +150,4 @@ class ReportFacts(Struct, frozen=True, kw_only=True):
     problems: tuple[ProblemFacts, ...]
     evaluations: tuple[EvaluationFacts, ...]
     tables: tuple[TableFacts, ...] = ()
+    plots: tuple[PlotFacts, ...] = ()

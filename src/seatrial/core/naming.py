@@ -23,7 +23,7 @@ def label_metrics(ids: Iterable[MetricId]) -> Mapping[MetricId, str]:
     known = tuple(dict.fromkeys(ids))
     for identity in known:
         files.setdefault(identity.dotted, {})[identity.file] = None
-    short = {dotted: _shorten_paths(tuple(paths)) for dotted, paths in files.items()}
+    short = {dotted: shorten_paths(tuple(paths)) for dotted, paths in files.items()}
     return {identity: _label(identity, short[identity.dotted]) for identity in known}
 
 
@@ -33,7 +33,7 @@ def _label(identity: MetricId, short: Mapping[str, str]) -> str:
     return identity.dotted if len(short) == 1 else f"{short[identity.file]}: {identity.dotted}"
 
 
-def _shorten_paths(paths: tuple[str, ...]) -> Mapping[str, str]:
+def shorten_paths(paths: tuple[str, ...]) -> Mapping[str, str]:
     """Drop the leading and trailing path parts that all have in common, unless nothing would be left."""
     split = [path.split("/") for path in paths]
     head = _common(split)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from seatrial.core.facts import (
     FileFacts,
     FindingFacts,
     IntervalFacts,
+    PlotFacts,
     ProblemFacts,
     ReportFacts,
     RevisionFacts,
@@ -30,6 +32,9 @@ from seatrial.core.policy import Policy
 from seatrial.core.revision import Revision
 from seatrial.core.verdict import Finding, Verdict
 from seatrial.core.wording import Telling, headline, write_document
+
+if TYPE_CHECKING:
+    from seatrial.core.plots import PlotChange
 
 _JSON_INTEGERS = 2**63
 
@@ -79,6 +84,7 @@ def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         problems=tuple(_state_problem(sided) for sided in comparison.problems),
         evaluations=tuple(state_evaluation(result) for result in comparison.evaluations),
         tables=tuple(state_table(table) for table in comparison.tables),
+        plots=tuple(_state_plot(change) for change in telling.plots.changes) if telling.plots else (),
     )
 
 
@@ -117,6 +123,7 @@ def _state_change(change: Change) -> ChangeFacts:
         reason=change.reason,
         hint=change.hint,
         moved_from=change.moved_from or None,
+        stale=change.stale,
     )
 
 
@@ -162,6 +169,11 @@ def _state_stage(change: StageChange) -> StageFacts:
 
 def _state_stale(stage: StaleStage) -> StaleFacts:
     return StaleFacts(stage=stage.address, because=stage.because, edited=stage.edited)
+
+
+def _state_plot(change: PlotChange) -> PlotFacts:
+    reason = "; ".join(problem.message for _, problem in change.problems)
+    return PlotFacts(name=change.name, title=change.title, state=change.state.value, reason=reason)
 
 
 def _state_problem(sided: SidedProblem) -> ProblemFacts:

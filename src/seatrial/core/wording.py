@@ -37,6 +37,7 @@ from seatrial.core.tables import table_changes, table_gates, table_pipeline, tab
 from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
 
 if TYPE_CHECKING:
+    from seatrial.core.plots import Plots
     from seatrial.core.trend import Trend
 
 
@@ -45,7 +46,8 @@ class Telling(Struct, frozen=True, kw_only=True):
 
     `show_all` lists unchanged values too; `precision` is a fixed number of decimals; `policy_source` names
     the policy and where it came from; `notices` stand above everything, `notes` are remarks for the small print;
-    `pipeline` is its drawing; `trends` are those of gated metrics on the baseline's branch.
+    `pipeline` is its drawing; `trends` are those of gated metrics on the baseline's branch; `plots` are None where no
+    format shows them.
     """
 
     show_all: bool = False
@@ -56,6 +58,7 @@ class Telling(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     pipeline: Diagram | None = None
     trends: tuple[Trend, ...] = ()
+    plots: Plots | None = None
 
 
 def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
@@ -101,6 +104,7 @@ def write_document(comparison: Comparison, verdict: Verdict, policy: Policy, tel
         *_fold_params(comparison, telling),
         *fold_tables(comparison.tables),
         *_fold_pipeline(comparison, telling.pipeline),
+        *_fold_plots(comparison, telling),
         *_fold_trends(comparison, labels, telling),
         *_fold_stale(comparison),
         *_fold_problems(comparison),
@@ -228,6 +232,14 @@ def _fold_pipeline(comparison: Comparison, drawing: Diagram | None) -> list[Bloc
             blocks=(*([drawing] if drawing else []), *table_pipeline(comparison)),
         )
     ]
+
+
+def _fold_plots(comparison: Comparison, telling: Telling) -> list[Block]:
+    if telling.plots is None:
+        return []
+    from seatrial.core.plots_wording import fold_plots
+
+    return fold_plots(telling.plots, comparison.range)
 
 
 def _fold_trends(comparison: Comparison, labels: Mapping[MetricId, str], telling: Telling) -> list[Block]:

@@ -29,6 +29,9 @@ from seatrial.core.document import (
     Link,
     Mark,
     Paragraph,
+    Picture,
+    Pictures,
+    Plot,
     Sign,
     Strong,
     Table,
@@ -48,18 +51,27 @@ _SHORT = 36  # characters that stay on one line in a cell
 def render(report: Report, options: RenderOptions) -> str:
     """The document as a complete page; light or dark as the reader's system is, and fit for print."""
     document = report.document
-    style, script = read_asset("report.css"), read_asset("report.js")
+    views = _split(document)
+    style = read_asset("report.css")
+    scripts = [read_asset("report.js")]
+    kinds = {kind for part in views.values() for view in part for kind in _list_kinds(view)}
+    if kinds & {"plot", "pictures"}:
+        style += read_asset("plots.css")
+    if "plot" in kinds:
+        from seatrial.render.vega import bundle_script
+
+        scripts += [bundle_script(), read_asset("plots.js")]
     return open_template("report.html.j2").render(
         page_title=f"{SIGNS[document.mark].character} {_plain(document.title)}",
-        policy=write_policy(style, script),
+        policy=write_policy(style, *scripts),
         style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files, and Vega's
         mark=document.mark.value,
         word=SIGNS[document.mark].word,
         icon=_icon(document.mark),
         title=_write_line(document.title),
         sides=_name_sides(report),
-        **_split(document),
+        **views,
     )
 
 
@@ -83,10 +95,11 @@ def read_asset(name: str) -> str:
     return resources.files("seatrial.render").joinpath(_TEMPLATES).joinpath(name).read_text(encoding="utf-8").strip()
 
 
-def write_policy(style: str, script: str) -> str:
-    """What a page may load and run: this style and this script, and nothing from anywhere."""
+def write_policy(style: str, *scripts: str) -> str:
+    """What a page may load and run: this style and these scripts, and nothing from anywhere."""
+    allowed = " ".join(f"'{_digest(script)}'" for script in scripts)
     return (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src {allowed}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 
@@ -140,6 +153,7 @@ class View(Struct, frozen=True, kw_only=True):
     rows: tuple[_Row, ...] = ()
     blocks: tuple[View, ...] = ()
     source: str = ""
+    words: str = ""
 
 
 def view_block(block: Block) -> View:
@@ -154,8 +168,38 @@ def view_block(block: Block) -> View:
         case Diagram(title=title, source=source):
             lines = "\n".join(readable(line) if line.strip() else "" for line in source.splitlines())
             return View(kind="diagram", content=_write_line((Text(title),)), source=lines)
+        case Plot():
+            return _view_plot(block)
+        case Pictures(words=words, labelled=labelled):
+            views = tuple(_view_picture(label, picture) for label, picture in labelled)
+            return View(kind="pictures", words=readable(words), blocks=views)
         case Folded(summary=summary, blocks=blocks):
             return View(kind="folded", content=_write_line(summary), blocks=tuple(view_block(b) for b in blocks))
+
+
+def _view_plot(plot: Plot) -> View:
+    """The drawing for paper as an element, and the one for screens as data for the script."""
+    from seatrial.render.vega import INSTALL, DrawingError, can_draw, draw_svg, spell_json
+
+    if not can_draw():
+        return View(
+            kind="footnote", content=_write_line((Text("Not drawn. To have plots in this report: "), Code(INSTALL)))
+        )
+    try:
+        svg = draw_svg(plot.still, prefix=f"p{hashlib.sha256(plot.still.encode()).hexdigest()[:10]}-")
+    except DrawingError as error:
+        return View(kind="footnote", content=_write_line((Text(f"Not drawn: {error}"),)))
+    return View(kind="plot", content=Markup(svg), source=Markup(spell_json(plot.live)), words=readable(plot.words))  # noqa: S704
+
+
+def _view_picture(label: Line, picture: Picture) -> View:
+    address = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
+    return View(kind="picture", content=_write_line(label), source=address, words=f"{picture.width} {picture.height}")
+
+
+def _list_kinds(view: View) -> set[str]:
+    """The kinds of all blocks in a block."""
+    return {view.kind}.union(*(_list_kinds(inner) for inner in view.blocks))
 
 
 def _is_short(text: str, align: Align) -> bool:

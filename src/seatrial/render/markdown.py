@@ -28,6 +28,8 @@ from seatrial.core.document import (
     Line,
     Link,
     Paragraph,
+    Pictures,
+    Plot,
     Sign,
     Strong,
     Table,
@@ -245,6 +247,10 @@ class _Writer:
                 return _write_table(block)
             case Diagram():
                 return self._write_diagram(block)
+            case Plot(diagram=diagram):
+                return self._write_diagram(diagram) if diagram else None
+            case Pictures():
+                return None  # nothing hosts them; the full report holds them
             case Folded(summary=summary, blocks=blocks):
                 name = escape_line(summary, Place.SUMMARY).strip()
                 return _Fold(name=name, parts=self._write_blocks(blocks))

@@ -29,6 +29,8 @@ from seatrial.core.document import (
     Link,
     Mark,
     Paragraph,
+    Pictures,
+    Plot,
     Sign,
     Strong,
     Table,
@@ -132,7 +134,7 @@ class _Writer:
                 return self._write_table(block)
             case Folded(summary=summary, blocks=blocks):
                 return self._write_folded(summary, blocks)
-            case Diagram():
+            case Diagram() | Plot() | Pictures():
                 # A drawing's source says nothing in a terminal; its numbers stand in the tables.
                 return []
 
