@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seatrial.config import parse_config
@@ -34,6 +34,7 @@ def predict(**changes: object) -> Predicted:
     return Predicted(**known | changes)  # type: ignore[arg-type]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=12) | st.sampled_from(["auc", "loss", "recall", "latency_ms", "rows", "missing"]),
@@ -138,6 +139,7 @@ def test_doubtful_predictions_are_a_comment_that_can_be_taken_out_of_it() -> Non
     assert parse_config(shown.encode()).evaluations[0].columns.key == ("id",)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_a_quoted_text_is_that_text(text: str) -> None:
     """Any name comes out of YAML as it went in, on one line."""
@@ -146,3 +148,13 @@ def test_a_quoted_text_is_that_text(text: str) -> None:
     written = quote(text)
     assert "\n" not in written
     assert yaml.safe_load(f"- {written}") == [text]
+
+
+def test_of_many_doubtful_tables_a_few_are_written_out() -> None:
+    """Those whose metrics are known first; the rest is named."""
+    tables = [predict(path=f"p{number}.csv", doubts=("?",)) for number in range(5)]
+    tables.append(predict(path="known.csv", doubts=("?",), metrics_file="metrics.json"))
+    text = propose({}, predicted=tables).text
+    assert text.index("known.csv") < text.index("p0.csv")
+    assert "# These look like predictions, too: p2.csv, p3.csv, p4.csv" in text
+    assert parse_config(text.encode()).evaluations == ()

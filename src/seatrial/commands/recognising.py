@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Iterator, Mapping
 
 from seatrial.config.proposal import Predicted
@@ -17,6 +18,7 @@ from seatrial.stats.names import DEFAULT_THRESHOLD, SPECS, Measure, Task
 
 _AGREEMENT = 1e-4
 _MOST_THRESHOLDS = 20
+_ENOUGH = 2
 _Match = tuple[str | None, float | str, tuple[str, ...]]
 _NOTHING: _Match = (None, DEFAULT_THRESHOLD, ())
 
@@ -29,6 +31,8 @@ def recognise_predictions(repository: Repository, snapshot: Snapshot) -> tuple[P
 def _describe(candidate: Candidate, snapshot: Snapshot) -> Predicted:
     predictions = None if candidate.task is Task.RANKING else candidate.predictions
     file, threshold, names = _match(predictions, snapshot) if predictions else _NOTHING
+    # That several metrics come out to the digit is no accident.
+    doubted = candidate.doubt_of_label and len(names) < _ENOUGH
     return Predicted(
         path=candidate.path,
         task=candidate.task,
@@ -37,22 +41,24 @@ def _describe(candidate: Candidate, snapshot: Snapshot) -> Predicted:
         threshold=threshold,
         metrics_file=file,
         of_metrics=names,
-        doubts=candidate.doubts,
+        doubts=(*candidate.doubts, *([candidate.doubt_of_label] if doubted else [])),
     )
 
 
 def _match(predictions: Predictions, snapshot: Snapshot) -> _Match:
-    """The metrics file all of whose values these predictions yield, the largest of such; none where there is none."""
-    found: list[tuple[int, str, float | str, tuple[str, ...]]] = []
+    """The metrics file all of whose values these predictions yield, the largest of such, best the one beside them."""
+    found: list[tuple[int, bool, str, float | str, tuple[str, ...]]] = []
+    directory = posixpath.dirname(predictions.path)
     for threshold, number in _list_thresholds(predictions, snapshot):
         for file in snapshot.metrics:
             told = {key[0]: value for key, value in file.values.items() if len(key) == 1}
             names = tuple(name for name in SPECS[predictions.task] if is_finite(told.get(name)))
             if names and _yields(predictions, number, {name: told[name] for name in names}):
-                found.append((len(names), file.path, threshold, names))
+                beside = posixpath.dirname(file.path) == directory
+                found.append((len(names), beside, file.path, threshold, names))
     if not found:
         return _NOTHING
-    _, path, threshold, names = max(found, key=lambda one: one[0])
+    *_, path, threshold, names = max(found, key=lambda one: one[:2])
     return path, threshold, names
 
 

@@ -22,8 +22,10 @@ from seatrial.stats.names import Task
 _HOME = "https://github.com/seatrial/seatrial/blob/main/docs"
 _SCHEMA = f"https://raw.githubusercontent.com/seatrial/seatrial/v{__version__}/docs/reference/seatrial.schema.json"
 _MOST = 12
-_MOST_OF_A_FILE = 6
+_MOST_OF_A_FILE = 8
 _MOST_TOLD = 10
+_MOST_DOUBTED = 3
+_ENOUGH = "enough to start with"
 
 
 def _listed(names: str) -> frozenset[str]:
@@ -40,6 +42,10 @@ _OF_THE_MACHINE = _listed(
 _OF_TRAINING = frozenset({"train", "training", "fit"})
 # One part of a whole that is gated as well, or a number that says how something was done.
 _PARTIAL = _listed("fold folds epoch step steps class classes slice slices support")
+_ASKED_FOR = (
+    *("auc", "auroc", "f1", "recall", "precision", "accuracy", "acc"),
+    *("ndcg", "map", "loss", "rmse", "mae", "r2"),
+)
 _STEPS = 5
 _GATED: Mapping[Task, tuple[tuple[str, str], ...]] = {
     Task.BINARY: (("roc_auc", "0.01"), ("log_loss", "2%")),
@@ -157,26 +163,29 @@ def _choose_gates(values: Sequence[tuple[MetricId, Value]]) -> tuple[list[_Gate]
     left: list[tuple[str, str]] = []
     of_file: Counter[str] = Counter()
     for identity, value in sorted(values, key=_rank):
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
         limits, reason = _propose_limits(identity.key, value)
         pattern = _spell_pattern(identity, unique=names[identity.dotted] == 1)
         if not reason and not _means_only(pattern, identity, values):
             reason = "its name can't be written as a pattern that means it alone"
         if not reason and (len(gates) >= _MOST or of_file[identity.file] >= _MOST_OF_A_FILE):
-            reason = "enough to start with"
+            reason = _ENOUGH
         if reason:
             left.append((str(identity), reason))
             continue
         of_file[identity.file] += 1
         gates.append(_Gate(pattern=pattern, limits=limits, note=f"now {_spell(value)}"))
-    return gates, left
+    return gates, sorted(left, key=lambda one: one[1] != _ENOUGH)
 
 
-def _rank(item: tuple[MetricId, Value]) -> tuple[int, int, MetricId]:
-    """Values of the test come first, and those of a whole before those of its parts."""
+def _rank(item: tuple[MetricId, Value]) -> tuple[int, int, int, MetricId]:
+    """Values of the test come first, those of a whole before those of its parts, and what people ask for first."""
     identity, _ = item
     words = _words(identity.key)
     part = 0 if words & {"test", "holdout"} else 2 if words & {"val", "valid", "validation"} else 1
-    return part, len(identity.key), identity
+    asked = next((at for at, name in enumerate(_ASKED_FOR) if name in words), len(_ASKED_FOR))
+    return part, len(identity.key), asked, identity
 
 
 def _words(key: Key) -> frozenset[str]:
@@ -265,7 +274,9 @@ def _write_gates(gates: Sequence[_Gate], left: Sequence[tuple[str, str]]) -> str
         lines.append(f"  {quote(gate.pattern)}: {{{limits}}} # {gate.note}")
     if left:
         lines.append("  # Not gated:")
-        lines += [f"  #   {name if name.isprintable() else quote(name)}: {reason}" for name, reason in left[:_MOST_TOLD]]
+        lines += [
+            f"  #   {name if name.isprintable() else quote(name)}: {reason}" for name, reason in left[:_MOST_TOLD]
+        ]
     if left[_MOST_TOLD:]:
         lines.append(f"  #   and {len(left) - _MOST_TOLD:,} more: `seatrial compare --all` lists them")
     return "\n".join(lines) + "\n"
@@ -284,12 +295,14 @@ def _write_evaluations(predicted: Sequence[Predicted]) -> str:
         "# `no_worse_than` asks for proof that there is none: `seatrial plan` says whether so many rows can give it.",
         "evaluations:" if sure else "# evaluations:",
     ]
-    for one in (*sure, *(one for one in predicted if one.doubts)):
-        block = _write_evaluation(one)
-        if one.doubts:
-            lines += [f"  # Not sure of this one: {doubt}." for doubt in one.doubts]
-            block = [f"  # {line[2:]}" for line in block]
-        lines += block
+    lines += [line for one in sure for line in _write_evaluation(one)]
+    # Those whose metrics are known come first, and a few of the others show how it is written.
+    doubted = sorted((one for one in predicted if one.doubts), key=lambda one: not one.metrics_file)
+    for one in doubted[:_MOST_DOUBTED]:
+        lines += [f"  # Not sure of this one: {doubt}" for doubt in one.doubts]
+        lines += [f"  # {line[2:]}" for line in _write_evaluation(one)]
+    if more := doubted[_MOST_DOUBTED:]:
+        lines.append(f"  # These look like predictions, too: {', '.join(quote(one.path) for one in more)}")
     return "\n".join(lines) + "\n"
 
 

@@ -49,7 +49,10 @@ _WHOLE = re.compile(r"[-+]?\d+")
 
 
 class Candidate(Struct, frozen=True, kw_only=True, eq=False):
-    """A table that looks like predictions; `doubts` is empty where names and content leave none."""
+    """A table that looks like predictions; `doubts` is empty where names and content leave none.
+
+    `doubt_of_label` is apart: a metrics file that comes out of the table settles it.
+    """
 
     path: str
     task: Task
@@ -57,6 +60,7 @@ class Candidate(Struct, frozen=True, kw_only=True, eq=False):
     rows: int
     predictions: Predictions | None = None
     doubts: tuple[str, ...] = ()
+    doubt_of_label: str = ""
 
 
 def find_candidates(repository: Repository, revision: Revision) -> tuple[Candidate, ...]:
@@ -134,12 +138,12 @@ def _first(columns: Sequence[str], known: Sequence[str]) -> str | None:
 
 def _guess(path: str, place: Path, table: pl.DataFrame, roles: _Roles) -> Candidate | None:
     doubts: list[str] = []
-    label = roles.label
+    doubt_of_label, label = "", roles.label
     if label is None:
         label = next((name for name in roles.others if _is_truth(table[name])), None)
         if label is None:
             return None
-        doubts.append(f"is {label} the truth?")
+        doubt_of_label = f"is {label} the truth?"
     key, doubt = _find_key(table, [name for name in roles.others if name != label])
     doubts += [doubt] if doubt else []
     task = _find_task(table, label, roles)
@@ -155,7 +159,13 @@ def _guess(path: str, place: Path, table: pl.DataFrame, roles: _Roles) -> Candid
         except CompareError as error:
             doubts.append(error.message)
     return Candidate(
-        path=path, task=task, columns=columns, rows=table.height, predictions=predictions, doubts=tuple(doubts)
+        path=path,
+        task=task,
+        columns=columns,
+        rows=table.height,
+        predictions=predictions,
+        doubts=tuple(doubts),
+        doubt_of_label=doubt_of_label,
     )
 
 

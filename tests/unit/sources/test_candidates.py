@@ -51,7 +51,6 @@ def test_the_values_tell_the_task(tmp_path: Path, table: str, task: Task) -> Non
     [
         ("index,label,score\n0,0,0.1\n1,1,0.9\n", "row number"),
         ("flight,label,score\na,0,0.1\nb,1,0.9\n", "does flight identify a row for good?"),
-        ("id,late,score\na,0,0.1\nb,1,0.9\n", "is late the truth?"),
         ("label,score\n0,0.1\n1,0.9\n", "no single column identifies a row"),
         ("id,label,score\na,0,0.1\na,1,0.9\n", "no single column identifies a row"),
         ("query_id,doc_id,label,score\nq,a,1,0.5\nq,b,0,3.1\n", "ranking"),
@@ -61,6 +60,12 @@ def test_what_is_not_certain_says_why(tmp_path: Path, table: str, doubt: str) ->
     """A guess is told as one."""
     [found] = find(tmp_path, table)
     assert doubt in "; ".join(found.doubts)
+
+
+def test_a_label_that_only_its_values_tell_is_doubted_apart(tmp_path: Path) -> None:
+    """Metrics that come out of the table can settle that doubt."""
+    [found] = find(tmp_path, "id,late,score\na,0,0.1\nb,1,0.9\n")
+    assert (found.columns.label, found.doubts, found.doubt_of_label) == ("late", (), "is late the truth?")
 
 
 @pytest.mark.parametrize(
