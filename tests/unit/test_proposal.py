@@ -127,6 +127,16 @@ def test_an_evaluation_of_every_task_is_valid(task: Task) -> None:
     assert parse_config(proposal.text.encode()).evaluations[0].task is task
 
 
+def test_a_tolerance_is_not_finer_than_the_samples_tell() -> None:
+    """On 100 samples a share moves by hundredths by chance alone; on a million it does not."""
+    few, many = (predict(metrics_file="metrics.json", of_metrics=("recall",), rows=rows) for rows in (100, 10**6))
+    text = propose({"recall": 0.9}, predicted=(few,)).text
+    assert "recall: {max_decrease: 0.03, at_least: 0.75} # now 0.9; on 100 samples ±0.03 is chance" in text
+    assert (
+        "recall: {max_decrease: 0.01, at_least: 0.85} # now 0.9\n" in propose({"recall": 0.9}, predicted=(many,)).text
+    )
+
+
 def test_doubtful_predictions_are_a_comment_that_can_be_taken_out_of_it() -> None:
     """The doubts stand above; without its signs the comment is a valid evaluation."""
     proposal = propose({"auc": 0.8}, predicted=(predict(doubts=("is x the truth?",)),))

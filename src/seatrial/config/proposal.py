@@ -6,6 +6,7 @@ each what the value is now, and tells what it left out and why.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,7 +119,13 @@ def propose_policy(
         for key, value in file.values.items()
         if not (len(key) == 1 and (file.path, key[0]) in taken)
     ]
-    gates, left = _choose_gates(values)
+    rows = {
+        MetricId(file=one.metrics_file, key=(name,)): one.rows
+        for one in sure
+        if one.metrics_file and one.task in {Task.BINARY, Task.MULTICLASS}
+        for name in one.of_metrics
+    }
+    gates, left = _choose_gates(values, rows)
     parts = [
         _write_stale(stale, has_record=has_record, reproduces=reproduces),
         _write_gates(gates, left),
@@ -156,8 +163,13 @@ def _write_stale(stale: Sequence[StaleStage], *, has_record: bool, reproduces: b
 # -- gates on values
 
 
-def _choose_gates(values: Sequence[tuple[MetricId, Value]]) -> tuple[list[_Gate], list[tuple[str, str]]]:
-    """Gates for the metrics that speak for themselves, and the others with the reason why they have none."""
+def _choose_gates(
+    values: Sequence[tuple[MetricId, Value]], rows: Mapping[MetricId, int]
+) -> tuple[list[_Gate], list[tuple[str, str]]]:
+    """Gates for the metrics that speak for themselves, and the others with the reason why they have none.
+
+    `rows` is on how many samples a metric was measured, where that is known.
+    """
     names = Counter(identity.dotted for identity, _ in values)
     gates: list[_Gate] = []
     left: list[tuple[str, str]] = []
@@ -165,7 +177,7 @@ def _choose_gates(values: Sequence[tuple[MetricId, Value]]) -> tuple[list[_Gate]
     for identity, value in sorted(values, key=_rank):
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
-        limits, reason = _propose_limits(identity.key, value)
+        limits, reason = _propose_limits(identity.key, value, rows.get(identity))
         pattern = _spell_pattern(identity, unique=names[identity.dotted] == 1)
         if not reason and not _means_only(pattern, identity, values):
             reason = "its name can't be written as a pattern that means it alone"
@@ -175,7 +187,7 @@ def _choose_gates(values: Sequence[tuple[MetricId, Value]]) -> tuple[list[_Gate]
             left.append((str(identity), reason))
             continue
         of_file[identity.file] += 1
-        gates.append(_Gate(pattern=pattern, limits=limits, note=f"now {_spell(value)}"))
+        gates.append(_Gate(pattern=pattern, limits=limits, note=_describe(value, rows.get(identity))))
     return gates, sorted(left, key=lambda one: one[1] != _ENOUGH)
 
 
@@ -192,7 +204,7 @@ def _words(key: Key) -> frozenset[str]:
     return frozenset(word for part in key for word in _WORD.findall(part.lower()))
 
 
-def _propose_limits(key: Key, value: Value) -> tuple[Mapping[str, str], str]:
+def _propose_limits(key: Key, value: Value, rows: int | None) -> tuple[Mapping[str, str], str]:
     """What a metric must keep to, or why nothing is proposed for it."""
     if not is_finite(value) or not isinstance(value, (int, float)):
         return {}, "no finite number"
@@ -209,13 +221,28 @@ def _propose_limits(key: Key, value: Value) -> tuple[Mapping[str, str], str]:
         limit = "max_increase" if direction is Direction.LOWER else "max_decrease"
         return ({limit: "25%", "severity": "warn"}, "") if number else ({}, "0 has no shares")
     if direction is Direction.HIGHER:
-        return _keep_high(number), ""
+        return _keep_high(number, _estimate_noise(value, rows)), ""
     return _keep_low(number, whole=isinstance(value, int))
 
 
-def _keep_high(value: Decimal) -> Mapping[str, str]:
+def _estimate_noise(value: float, rows: int | None) -> Decimal:
+    """The standard error of a share of so many samples, rounded up to one digit; 0 where it is not known."""
+    if not rows or not 0 < value < 1:
+        return Decimal(0)
+    error = Decimal(str(math.sqrt(value * (1 - value) / rows)))
+    return error.quantize(Decimal(1).scaleb(error.adjusted()), ROUND_CEILING)
+
+
+def _describe(value: Value, rows: int | None) -> str:
+    """The value that a gate was made from, and what chance does to it on so few samples."""
+    noise = _estimate_noise(value, rows) if isinstance(value, (int, float)) else Decimal(0)
+    chance = f"; on {rows:,} samples ±{noise:f} is chance" if rows and noise > _tolerate(Decimal(str(value))) else ""
+    return f"now {_spell(value)}{chance}"
+
+
+def _keep_high(value: Decimal, noise: Decimal) -> Mapping[str, str]:
     if 0 < value <= 1:
-        fall = _tolerate(value)
+        fall = max(_tolerate(value), noise)
         floor = (value - _STEPS * fall).quantize(fall, ROUND_FLOOR)
         return {"max_decrease": f"{fall:f}", **({"at_least": f"{floor:f}"} if floor > 0 else {})}
     if 1 < value <= 100:
