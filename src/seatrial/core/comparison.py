@@ -29,6 +29,7 @@ from seatrial.core.metrics import (
     spell_not_finite,
 )
 from seatrial.core.revision import RevisionRange
+from seatrial.core.stale import explain_stale, list_above
 
 if TYPE_CHECKING:
     from seatrial.core.data import TableDiff
@@ -62,7 +63,8 @@ class Delta(Struct, frozen=True, kw_only=True):
 class Change(Struct, frozen=True, kw_only=True):
     """One value on both sides. `side` says where the trouble is when the state is one of trouble.
 
-    `moved_from` is the baseline's file where that has another name than the candidate's.
+    `moved_from` is the baseline's file where that has another name than the candidate's. `stale` says why the
+    candidate's value was not made by its own code, data and parameters, and is empty where nothing is known against it.
     """
 
     id: MetricId
@@ -76,6 +78,7 @@ class Change(Struct, frozen=True, kw_only=True):
     reason: str = ""
     hint: str = ""
     moved_from: str = ""
+    stale: str = ""
 
     @property
     def effect(self) -> Effect:
@@ -193,7 +196,7 @@ def compare(
     metric_paths = {file.path for file in head.metrics} | {file.path for file in (base.metrics if base else ())}
     return Comparison(
         range=revisions,
-        metrics=metrics,
+        metrics=_mark_stale(metrics, explain_stale(head)),
         params=params,
         files=_compare_files(base, head, metric_paths) if base else (),
         stages=_compare_stages(base, head, _list_changed(params)) if base else (),
@@ -203,6 +206,22 @@ def compare(
             for problem in problems
         ),
         stale=head.stale,
+    )
+
+
+def _mark_stale(metrics: tuple[Change, ...], reasons: Mapping[str, str]) -> tuple[Change, ...]:
+    """The changes, those of the candidate's values that lie in a stale output with the reason."""
+    if not reasons:
+        return metrics
+    told = {
+        path: next((reasons[above] for above in list_above(path) if above in reasons), "")
+        for path in {change.id.file for change in metrics}
+    }
+    return tuple(
+        replace(change, stale=told[change.id.file])
+        if told[change.id.file] and change.state is not State.REMOVED
+        else change
+        for change in metrics
     )
 
 

@@ -77,7 +77,11 @@ def word_effect(change: Change) -> str:
 
 
 def word_change(change: Change) -> str:
-    """What became of a value: better or worse, or its state with the reason."""
+    """What became of a value: better or worse, or its state with the reason; and whether a stale stage made it."""
+    return ", ".join(part for part in (_word_state(change), "stale" if change.stale else "") if part)
+
+
+def _word_state(change: Change) -> str:
     if change.state in {State.CHANGED, State.UNCHANGED}:
         told = word_effect(change)
         return ", ".join(part for part in (told, change.moved_from and f"moved from {change.moved_from}") if part)

@@ -18,7 +18,9 @@ def render(report: Report, options: RenderOptions) -> str:
     A report without gates has one case that carries the verdict, since an empty suite is an error to some readers.
     """
     facts = report.facts
-    cases = [_write_finding(finding) for finding in facts.findings] or [_write_verdict(facts)]
+    stale = {(one.file, one.key): one.stale for one in facts.metrics if one.stale}
+    cases = [_write_finding(finding, stale.get((finding.file, finding.key), "")) for finding in facts.findings]
+    cases = cases or [_write_verdict(facts)]
     judged = {(finding.file, finding.key) for finding in facts.findings}
     cases += [_write_doubt(one) for one in facts.metrics if one.reason and (one.file, one.key) not in judged]
     counts = {
@@ -34,7 +36,7 @@ def render(report: Report, options: RenderOptions) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
 
-def _write_finding(finding: FindingFacts) -> ET.Element:
+def _write_finding(finding: FindingFacts, stale: str) -> ET.Element:
     # The file is the class, so that viewers group by it; the limit is in the name, since a metric may have several.
     part = f" [{finding.slice}]" if finding.slice else ""
     name = readable(f"{'.'.join(finding.key)}{part} {finding.check} ({finding.limit})", 300).strip()
@@ -43,6 +45,8 @@ def _write_finding(finding: FindingFacts) -> ET.Element:
     tag, kind = _result(finding.outcome)
     if tag is not None:
         _add_result(case, tag, kind, message, details=_details(finding))
+    if stale:
+        ET.SubElement(case, "system-out").text = readable(f"stale: {stale}", 1_000)
     return case
 
 
@@ -51,6 +55,7 @@ def _write_doubt(change: ChangeFacts) -> ET.Element:
     name = readable(f"{'.'.join(change.key)} comparable", 300).strip()
     case = ET.Element("testcase", {"classname": readable(change.file, 300) or _SUITE, "name": name, "time": "0"})
     lines = [f"{change.state}: {change.reason}", *([f"next: {change.hint}"] if change.hint else [])]
+    lines += [f"stale: {change.stale}"] if change.stale else []
     told = [readable(line, 1_000) for line in lines]
     _add_result(case, "skipped", change.state, told[0], details="\n".join(told))
     return case
