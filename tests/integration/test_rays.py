@@ -14,6 +14,7 @@ from seatrial.commands.engines import LocalParts
 from seatrial.commands.rays import RayParts
 from seatrial.commands.summing import SummedMatch
 from seatrial.core.comparison import Side
+from seatrial.errors import CompareError
 from seatrial.sources.streams import Origin
 from seatrial.stats.paired import Estimate
 from tests.integration.repositories import Scratch, run_seatrial
@@ -132,3 +133,17 @@ def test_through_the_command_line(tmp_path: Path, cluster: str) -> None:
     assert clustered.code == local.code == 0, clustered.err
     (one,), (other,) = clustered.facts["evaluations"], local.facts["evaluations"]
     check_alike({**one, "digest": ""}, {**other, "digest": ""})
+
+
+def test_a_file_that_the_nodes_do_not_see(tmp_path: Path, cluster: str) -> None:
+    """What goes wrong on a node is told in one line, with what to look at."""
+    evaluation = build(POLICIES["scores"])
+    origin = write(answers(1), tmp_path / "p.parquet", evaluation)
+    engine = RayParts.open(None, origin)
+    (tmp_path / "p.parquet").unlink()
+    match = SummedMatch(engine=engine, evaluation=evaluation, measures=evaluation.measures, thresholds=(0.5, 0.5))
+    with pytest.raises((CompareError, SidedError)) as caught:
+        match.estimate(evaluation.measures)
+    told = str(caught.value)
+    assert "p.parquet" in told
+    assert "\n" not in told

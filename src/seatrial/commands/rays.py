@@ -11,6 +11,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -85,8 +86,7 @@ class RayParts(Struct, frozen=True, kw_only=True, eq=False):
         after = Located.of(head, Side.HEAD)
         before = Located.of(base, Side.BASE) if base else None
         if not ray.is_initialized():
-            address = os.environ.get("RAY_ADDRESS") or None
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
+            _connect(ray)
         ray.data.DataContext.get_current().enable_progress_bars = False
         sides = [side for side in (before, after) if side]
         cores = int(ray.cluster_resources().get("CPU", 1))
@@ -94,7 +94,8 @@ class RayParts(Struct, frozen=True, kw_only=True, eq=False):
         blocks = [_number_blocks(ray, side, number) for side in sides]
         together = blocks[0].union(blocks[1]) if before else blocks[0]
         parts = together.groupby("part").map_groups(_gather_part, batch_format="pyarrow")
-        return cls(base=before, head=after, parts=parts.materialize())
+        with _explain_cluster(ray):
+            return cls(base=before, head=after, parts=parts.materialize())
 
     @property
     def has_baseline(self) -> bool:
@@ -114,7 +115,8 @@ class RayParts(Struct, frozen=True, kw_only=True, eq=False):
                 refusal = Refusal(side=error.side.value, message=error.cause.message, hint=error.cause.hint)
                 return {"part": row["part"], "answer": refusal}
 
-        found = sorted(self.parts.map(answer).take_all(), key=lambda row: int(row["part"]))
+        with _explain_cluster(_import_ray()):
+            found = sorted(self.parts.map(answer).take_all(), key=lambda row: int(row["part"]))
         for row in found:
             if isinstance(row["answer"], Refusal):
                 told = row["answer"]
@@ -140,6 +142,31 @@ def _import_ray() -> Any:
     except ModuleNotFoundError:
         raise UsageError("--engine ray: Ray Data is not installed", hint="pip install 'seatrial[ray]'") from None
     return ray
+
+
+def _connect(ray: Any) -> None:
+    address = os.environ.get("RAY_ADDRESS") or None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"--engine ray: no cluster at {address or 'this machine'}: {reason}", hint="check RAY_ADDRESS"
+        ) from None
+
+
+@contextmanager
+def _explain_cluster(ray: Any) -> Iterator[None]:
+    """Turn what fails on a node into a CompareError with the cause's own words."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        reason = str(cause).strip().rpartition("\n")[2]
+        raise CompareError(
+            f"--engine ray: {type(cause).__name__} on a node: {reason}",
+            hint="the nodes need the same seatrial, Polars and Python, and the files under the same paths",
+        ) from None
 
 
 def _number_blocks(ray: Any, side: Located, number: int) -> Any:
