@@ -351,6 +351,13 @@ class TestSlices:
         assert missed["reason"] == "the policy requires this slice, and it has 0 samples"
         assert project.compare(flights(0.2), flights(0.2, 2), policy).code == 0
 
+    def test_a_required_slice_is_a_demand_without_any_gate(self, project: Project) -> None:
+        """Predictions that can't be read, or hold other rows, do not pass it."""
+        policy = f"{BINARY}  slices: {{by: [carrier], required: [carrier=UA]}}\n"
+        assert project.compare(flights(0.2), flights(0.2, 2), policy).code == 0
+        assert project.compare(flights(0.2), flights(0.2, 2).drop("p"), policy).code == 1
+        assert project.compare(flights(0.2), flights(0.2, 2).head(900), policy).code == 1
+
     def test_missing_values_are_a_slice(self, project: Project) -> None:
         """An empty cell is no reason to leave the row out."""
         rows = [

@@ -136,7 +136,7 @@ def _choose_policy(
     settled = load_config_at(repository, base, path) if base else None
     if base is None or settled is None:
         return _credit(own, revisions.head), ()
-    differs = (own.policy, own.evaluations) != (settled.policy, settled.evaluations)
+    differs = replace(own, source=None) != replace(settled, source=None)
     notice = f"{revisions.head.name} changes the policy; it is judged by that of {base.name}"
     return _credit(settled, base), (notice,) if differs else ()
 

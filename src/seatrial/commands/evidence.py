@@ -101,7 +101,7 @@ def _count_uses(
 
 def _refuse(evaluation: Evaluation, side: Side, error: CompareError) -> Gathered:
     """An evaluation that can't be had: a finding where it has gates, else a remark."""
-    if not evaluation.rules:
+    if not evaluation.demands:
         subject = evaluation.metrics_file or evaluation.name
         told = error.message if error.message == _NOT_INSTALLED else f"no intervals for {subject}: {error.message}"
         return Gathered(notes=(told,))

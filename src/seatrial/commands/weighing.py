@@ -201,7 +201,7 @@ class Weighing:
         return state_gap(identity, metric, by, found.gap, found.names, found.small, paired=match.has_baseline)
 
     def _describe_mismatch(self, pairs: Overlap) -> str:
-        if self.evaluation.pairing is not Pairing.REQUIRE or not self.evaluation.rules or pairs.same_evaluation_set:
+        if self.evaluation.pairing is not Pairing.REQUIRE or not self.evaluation.demands or pairs.same_evaluation_set:
             return ""
         parts = []
         for count, keys, words in (

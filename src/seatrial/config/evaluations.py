@@ -120,6 +120,11 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     budget: str | None = None
     rules: tuple[AnyEvidenceRule, ...] = ()
 
+    @property
+    def demands(self) -> bool:
+        """Whether anything is demanded: by rules, or that slices are there."""
+        return bool(self.rules or (self.slicing and self.slicing.required))
+
 
 def build_evaluations(document: Document, items: list[Any]) -> tuple[Evaluation, ...]:
     """Check every evaluation; their names must differ."""
