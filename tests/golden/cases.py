@@ -332,7 +332,7 @@ def first_measurement() -> Report:
     )
 
 
-def error() -> Report:
+def unreadable() -> Report:
     """The candidate's metrics can't be read."""
     message = "metrics/evaluation.json:3: Expecting ',' delimiter"
     problem = ProblemFacts(
@@ -343,8 +343,8 @@ def error() -> Report:
         hint="run `dvc repro evaluate` and commit the result",
     )
     return report(
-        Mark.ERROR,
-        "Could not compare: the candidate's metrics can't be read",
+        Mark.FAILED,
+        "Do not merge: the candidate's metrics can't be read",
         Paragraph(
             line=(
                 Strong(message),
@@ -430,7 +430,7 @@ CASES = {
     "inconclusive": inconclusive(),
     "no-change": no_change(),
     "first-measurement": first_measurement(),
-    "error": error(),
+    "unreadable": unreadable(),
     "hostile-names": hostile_names(),
     "truncated": truncated(),
     **EVIDENCE_CASES,

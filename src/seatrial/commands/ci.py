@@ -33,7 +33,6 @@ _CONCLUSIONS: Mapping[Status, Conclusion] = {
     Status.WARNED: Conclusion.NEUTRAL,
     Status.FAILED: Conclusion.FAILURE,
     Status.INCONCLUSIVE: Conclusion.ACTION_REQUIRED,
-    Status.ERROR: Conclusion.ACTION_REQUIRED,
 }
 
 

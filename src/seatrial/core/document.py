@@ -18,7 +18,6 @@ class Mark(str, Enum):
     WARNED = "warned"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    ERROR = "error"
     NEUTRAL = "neutral"
 
 

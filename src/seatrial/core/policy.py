@@ -155,7 +155,6 @@ _EXIT_CODES = {
     Status.WARNED: ExitCode.PASSED,
     Status.FAILED: ExitCode.FAILED,
     Status.INCONCLUSIVE: ExitCode.NOT_COMPARED,
-    Status.ERROR: ExitCode.NOT_COMPARED,
 }
 
 

@@ -44,7 +44,6 @@ class Status(str, Enum):
     WARNED = "warned"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    ERROR = "error"
 
 
 class Margin(Struct, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
     base = comparison.range.base
     if verdict.status is Status.FAILED:
         return f"Do not merge: {failed} of {count(total, 'gate')} failed"
-    if verdict.status in {Status.INCONCLUSIVE, Status.ERROR}:
+    if verdict.status is Status.INCONCLUSIVE:
         return f"Can't tell: {undecided} of {count(total, 'gate')} can't be judged"
     if verdict.status is Status.WARNED:
         return f"Merge with care: {warned} of {count(total, 'gate')} to look at"

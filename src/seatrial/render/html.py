@@ -278,7 +278,6 @@ _ICONS = {
         '<circle cx="8" cy="8" r="8"/>'
         '<path class="cut" d="M5.9 6.2c.1-1.4 1-2.1 2.2-2.1s2.1.8 2.1 1.9c0 1.5-2.1 1.6-2.1 3.3M8.1 11.9v.1"/>'
     ),
-    Mark.ERROR: '<path d="M4.7 0h6.6L16 4.7v6.6L11.3 16H4.7L0 11.3V4.7z"/><path class="cut" d="M8 4.2v4.6M8 11.7v.1"/>',
     Mark.NEUTRAL: '<circle cx="8" cy="8" r="4"/>',
 }
 

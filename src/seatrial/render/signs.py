@@ -21,6 +21,5 @@ SIGNS: dict[Mark, SignStyle] = {
     Mark.WARNED: SignStyle(word="warning", emoji="⚠️", character="!", colour="yellow"),
     Mark.FAILED: SignStyle(word="failed", emoji="❌", character="✗", colour="red"),
     Mark.INCONCLUSIVE: SignStyle(word="inconclusive", emoji="❓", character="?", colour="magenta"),
-    Mark.ERROR: SignStyle(word="error", emoji="🛑", character="×", colour="red"),
     Mark.NEUTRAL: SignStyle(word="for information", emoji="⚪", character="·", colour="bright_black"),
 }

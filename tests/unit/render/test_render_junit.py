@@ -58,7 +58,7 @@ def test_counts_are_those_of_the_cases() -> None:
     assert len(suite) == 4
 
 
-@pytest.mark.parametrize(("case", "tag"), [("no-change", None), ("error", "error")])
+@pytest.mark.parametrize(("case", "tag"), [("no-change", None), ("unreadable", "failure")])
 def test_a_report_without_gates_has_a_case(case: str, tag: str | None) -> None:
     """An empty suite is an error to Jenkins, and to a reader no answer: the verdict is a case of its own."""
     (only,) = read(CASES[case])
