@@ -185,6 +185,14 @@ def test_a_change_can_not_loosen_its_own_gate(tmp_path: Path, forge: GitHubStand
     assert "this PR changes the policy; it is judged by that of main" in pull.body()
 
 
+def test_a_change_of_what_is_compared_is_told_too(tmp_path: Path, forge: GitHubStandIn) -> None:
+    """A table that no rule speaks of is part of the policy."""
+    tables = "tables:\n- {path: a.csv, key: id}\n"
+    pull = open_pull_request(tmp_path, forge, recall=0.9, files={"seatrial.yaml": GATED + tables})
+    assert pull.run().code == 0
+    assert "this PR changes the policy; it is judged by that of main" in pull.body()
+
+
 def test_a_change_with_a_broken_policy_is_refused(tmp_path: Path, forge: GitHubStandIn) -> None:
     """It would break the main branch."""
     pull = open_pull_request(tmp_path, forge, recall=0.9, files={"seatrial.yaml": "version: 1\nmetric: {}\n"})
