@@ -48,6 +48,7 @@ _CONFIG: Mapping[str, Any] = {
         "labelLimit": 240,
         "symbolStrokeWidth": 2,
         "symbolSize": 140,
+        "columnPadding": 28,
     },
     "header": {"labelColor": "currentColor", "labelFontSize": 12, "labelLimit": 300, "title": None},
 }

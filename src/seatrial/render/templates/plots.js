@@ -1,5 +1,5 @@
 "use strict";
-// A drawing comes alive when it is first seen; until then, and on paper, its still picture says the same.
+// A drawing comes alive when the part that it is in is opened; until then, and on paper, its still picture says the same.
 {
   const tip = document.createElement("div");
   tip.className = "tip";
@@ -73,15 +73,21 @@
       console.error(error);
     }
   };
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      seen.unobserve(entry.target);
-      wake(entry.target);
+  const asleep = new Set(document.querySelectorAll("figure[data-plot]"));
+  let busy = false;
+  const wakeOpen = async () => {
+    if (busy) return;
+    busy = true;
+    // One after the other, or a part with many would hold up the page.
+    for (;;) {
+      const found = [...asleep].find((figure) => !figure.closest("details:not([open])"));
+      if (!found) break;
+      asleep.delete(found);
+      await wake(found);
+      if (found.scrollWidth > found.clientWidth) found.tabIndex = 0;
     }
-  });
-  for (const figure of document.querySelectorAll("figure[data-plot]")) {
-    seen.observe(figure);
-    if (figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0;
-  }
+    busy = false;
+  };
+  document.addEventListener("toggle", wakeOpen, true);
+  wakeOpen();
 }
