@@ -228,7 +228,9 @@ def test_a_waiver_holds_on_its_last_day(today: date, outcome: Outcome) -> None:
     """The day after, the gate counts again and says why."""
     (found, _) = waived(waiver("recall"), today=today).findings
     assert found.outcome is outcome
-    assert found.hint == ("" if outcome is Outcome.WAIVED else "its waiver ended on 2026-11-23; mend what it excused, or renew it")
+    assert found.hint == (
+        "" if outcome is Outcome.WAIVED else "its waiver ended on 2026-11-23; mend what it excused, or renew it"
+    )
 
 
 def test_a_renewed_waiver_holds_though_the_old_one_stands_above_it() -> None:
