@@ -134,7 +134,7 @@ def miss_pairs(path: str) -> CompareError:
 
 def miss_rows(path: str) -> CompareError:
     """The error for a file without rows."""
-    return CompareError(f"{path} has no rows", hint="was the evaluation run on an empty set?")
+    return CompareError(f"{path} has no rows", hint="look whether the evaluation ran on an empty set")
 
 
 def check_rows(
