@@ -206,7 +206,10 @@ def doctor(directory: Path, shape: str, offline: bool, config_path: Path | None)
     if shape == "json":
         import msgspec
 
-        _print(msgspec.json.format(msgspec.json.encode(checkup), indent=2).decode() + "\n")
+        from seatrial.render.logs import disarm
+
+        text = msgspec.json.format(msgspec.json.encode(checkup), indent=2).decode() + "\n"
+        _print(disarm(text, "json") if _runs_in_actions() else text)
     else:
         from seatrial.render.checkup import render_checkup
 

@@ -308,6 +308,17 @@ def test_a_garbled_job_is_told(scratch: Scratch, github: GitHubStandIn) -> None:
     assert "GITHUB_REPOSITORY" in checks["CI job"]["message"]
 
 
+@pytest.mark.parametrize("shape", ["json", "terminal"])
+def test_no_name_is_a_command_to_the_runner(scratch: Scratch, github: GitHubStandIn, shape: str) -> None:
+    """What a pull request's policy says is printed in its own job, and not obeyed there."""
+    scratch.commit({"seatrial.yaml": "version: 1\nmetrics:\n  '##[error]x': {at_least: 0}\n"})
+    answer = run_seatrial(
+        scratch.directory, "doctor", "--format", shape, env={"PATH": PATH_OF_DVC, **describe_github(scratch, github)}
+    )
+    assert "error]x" in answer.out
+    assert "##[" not in answer.out
+
+
 def test_gitlab_tells_scope_and_role(scratch: Scratch, gitlab: GitLabStandIn) -> None:
     """A project's token with api and role Developer will post both."""
     code, checks, printed = examine(scratch, env=describe_gitlab(scratch, gitlab))

@@ -227,11 +227,25 @@ def test_no_dvc_project_is_an_error_with_the_way_out(tmp_path: Path) -> None:
 
 def test_a_missing_metric_is_said_and_not_gated_away(scratch: Scratch) -> None:
     """The policy is not softened to let a broken state pass: what will fail is told."""
+    stage = "stages:\n  t:\n    cmd: x\n    metrics: [{metrics.json: {cache: false}}, {other.json: {cache: false}}]\n"
+    scratch.commit({"dvc.yaml": stage, "other.json": '{"accuracy": 0.9}'})
     (scratch.directory / "metrics.json").unlink()
     answer = run_seatrial(scratch.directory, "init", "--yes")
     assert answer.code == 0
     assert "metrics.json: is declared, but is not there" in answer.out
     assert run_seatrial(scratch.directory, "compare").code == 1
+
+
+def test_with_no_metric_at_hand_no_policy_is_written(scratch: Scratch) -> None:
+    """An empty one would keep a good one from being proposed; what brings the metrics is said."""
+    (scratch.directory / "metrics.json").unlink()
+    answer = run_seatrial(scratch.directory, "init", "--yes")
+    assert answer.code == 0
+    assert "then seatrial init again" in answer.out
+    assert list_written(scratch) == [WORKFLOW]
+    scratch.git("checkout", "--", "metrics.json")
+    assert run_seatrial(scratch.directory, "init", "--yes").code == 0
+    assert list_written(scratch) == [WORKFLOW, "seatrial.yaml"]
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def plan_init(directory: Path, *, forge: str | None, ask: Ask | None, git_dir: P
         root=repository.root,
         changes=tuple(change for change in planned if _may_write(change)),
         kept=tuple(change for change in planned if not _may_write(change)),
-        found=(f"forge: {system.value} ({why})", *_tell_found(survey), *_tell_replaced(survey)),
+        found=(f"forge: {system.value} ({why})", *_tell_found(survey), *_tell_replaced(survey, system)),
         advice=(*gates, *advice, *told, *said),
     )
 
@@ -120,11 +120,12 @@ def _is_project(survey: Survey, root: str) -> bool:
     return (survey.repository.root / root / ".dvc").is_dir()
 
 
-def _tell_replaced(survey: Survey) -> tuple[str, ...]:
-    """What stands in for which line of the CI files that use CML."""
+def _tell_replaced(survey: Survey, system: System) -> tuple[str, ...]:
+    """What stands in for which line of the forge's CI files that use CML."""
     return tuple(
         f"{path}:{one.line}: `{one.text}` → {one.by}"
         for path, text in survey.ci_files.items()
+        if path.startswith(GITHUB_DIRECTORY) is (system is System.GITHUB)
         for one in find_replaced(text)
     )
 
@@ -137,6 +138,11 @@ def _plan_policy(survey: Survey) -> tuple[FileChange | None, tuple[str, ...], tu
     path = survey.repository.root / DEFAULT_NAME
     before = decode(path) if path.is_file() else None
     proposal, measured, said = _propose(survey)
+    absent = [file.problem for file in survey.snapshot.metrics if file.problem]
+    if before is None and absent and not proposal.gates and not proposal.evaluations:
+        # An empty policy would be there the next time, and stay.
+        told = f"{DEFAULT_NAME} is not written yet, for there is no metric to make gates of: {absent[0].message}"
+        return None, (f"{told} → {absent[0].hint}, then seatrial init again",), said
     if before is None:
         change = FileChange(path=DEFAULT_NAME, before=None, after=proposal.text)
         return change, _tell_rehearsal(proposal, measured), said
@@ -277,10 +283,10 @@ def _tell_wiring(survey: Survey, wiring: Wiring, system: System) -> tuple[str, .
         advice.append(
             f"{survey.cached[0]} is in DVC's cache alone, and no default remote is set: dvc remote add -d NAME URL"
         )
-    elif survey.cached and wiring.remote:
+    elif survey.cached and wiring.remote not in {"", "http", "https"}:
         advice.append(f"CI fetches {survey.cached[0]} from DVC's remote: give the job its credentials, see the CI file")
     if system is System.GITLAB:
         advice.append("with no token the gates are JUnit cases; a masked CI/CD variable SEATRIAL_TOKEN adds the note")
-    if any(find_replaced(text) for text in survey.ci_files.values()):
+    if _tell_replaced(survey, system):
         advice.append("the old lines above were not touched: take them out when you have seen the new report")
     return tuple(advice)
