@@ -21,7 +21,12 @@ stages:
 POLICY = """\
 version: 1
 evaluations:
-- {predictions: p.csv, metrics_file: metrics.json, key: id, label: y, score: p, threshold: {param: "params.yaml:threshold"}}
+- predictions: p.csv
+  metrics_file: metrics.json
+  key: id
+  label: y
+  score: p
+  threshold: {param: "params.yaml:threshold"}
 """
 ROWS = 400
 

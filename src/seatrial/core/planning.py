@@ -19,7 +19,7 @@ from seatrial.core.comparison import Change
 from seatrial.core.document import Align, Code, Column, Document, Footnote, Line, Mark, Paragraph, Table, Text
 from seatrial.core.evidence import EvaluationResult, Evidence
 from seatrial.core.evidence_rules import Bound, Correction, EvidenceRule, spell_bound, spell_limit
-from seatrial.core.metrics import Direction, MetricId, is_finite
+from seatrial.core.metrics import Direction, MetricId, State, is_finite
 from seatrial.core.naming import label_metrics
 from seatrial.core.phrases import NO_BREAK, arrow, count
 from seatrial.core.verdict import Margin
@@ -84,19 +84,32 @@ def foresee(
 
 
 def _foresee(rule: EvidenceRule, result: EvaluationResult, correlation: float) -> Iterator[Prospect]:
-    found = [
-        each for each in (result.slices if rule.sliced else result.overall) if each.change.id.key[-1] == rule.metric
-    ]
-    # Of slices, the smallest, the middle and the largest: what one gate tells of each differs by an order of magnitude.
-    told = [each for each in found if _spread(each, correlation)] if rule.sliced else found
-    ranked = sorted(told, key=lambda each: each.n) if rule.sliced else told
-    places = sorted({0, len(ranked) // 2, len(ranked) - 1}) if rule.sliced and ranked else range(len(ranked))
-    for evidence in (ranked[place] for place in places):
+    among = result.slices if rule.sliced else result.overall
+    found = [each for each in among if each.change.id.key[-1] == rule.metric]
+    if not found:
+        found = [_stand_in(rule, result)]
+    slices = [each for each in found if _spread(each, correlation)] if rule.sliced else []
+    for evidence in _pick(slices) or found[:1]:
         spread = _spread(evidence, correlation)
         for check, margin in rule.margins.items():
-            yield _weigh(rule, evidence, check, margin, spread, slices=len(told) if rule.sliced else 0)
+            yield _weigh(rule, evidence, check, margin, spread, slices=len(slices))
         for check, edge in rule.bounds.items():
             yield _weigh_bound(rule, evidence, check, edge, spread)
+
+
+def _pick(slices: list[Evidence]) -> list[Evidence]:
+    """The smallest, the middle and the largest: what one gate tells of each differs by an order of magnitude."""
+    ranked = sorted(slices, key=lambda each: each.n)
+    places = sorted({0, len(ranked) // 2, len(ranked) - 1}) if ranked else []
+    return [ranked[place] for place in places]
+
+
+def _stand_in(rule: EvidenceRule, result: EvaluationResult) -> Evidence:
+    """A gate that speaks of nothing is told as well."""
+    reason = f"no slice has {result.min_n:,} samples" if rule.sliced else "the predictions do not determine this metric"
+    identity = MetricId(file=result.name, key=(rule.metric,), slice="slices" if rule.sliced else "")
+    change = Change(id=identity, state=State.MISSING, direction=rule.direction)
+    return Evidence(change=change, n=result.n_head or 0, reason=reason)
 
 
 def _spread(evidence: Evidence, correlation: float) -> _Spread | None:

@@ -154,7 +154,17 @@ def test_of_many_slices_three_are_told() -> None:
         (n, check) for n in (10, 30, 50) for check in ("no_worse_than", "at_least")
     ]
     assert [one.n for one in foresee([demand], [result(slices=slices[:1])])] == [50, 50]
-    assert foresee([demand], [result()]) == ()
+
+
+def test_a_gate_that_speaks_of_nothing_is_told() -> None:
+    """Rather than left out of the plan."""
+    demand = rule(no_worse_than=absolute("0.02"), sliced=True)
+    (none,) = foresee([demand], [result(min_n=200)])
+    assert (none.id.slice, none.reason, none.blocks) == ("slices", "no slice has 200 samples", None)
+    (few,) = foresee([demand], [result(slices=(evidence(0.5, 0.4, part="few", reason="few"),))])
+    assert (few.id.slice, few.reason) == ("few", "few")
+    (absent,) = foresee([rule("f1", no_worse_than=absolute("0.02"))], [result()])
+    assert absent.reason == "the predictions do not determine this metric"
 
 
 def test_an_evaluation_that_can_t_be_read_has_no_prospects() -> None:
