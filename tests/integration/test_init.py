@@ -236,6 +236,22 @@ def test_a_missing_metric_is_said_and_not_gated_away(scratch: Scratch) -> None:
     assert run_seatrial(scratch.directory, "compare").code == 1
 
 
+def test_several_projects_have_one_policy(scratch: Scratch) -> None:
+    """Metrics of the same name are gated by their files, and a remote of any project counts."""
+    remote = "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/x\n"
+    for name, recall in (("a", 0.8), ("b", 0.6)):
+        stage = "stages:\n  t:\n    cmd: x\n    metrics: [m.json: {cache: false}]\n"
+        files = {".dvc/config": remote if name == "b" else "", "dvc.yaml": stage, "m.json": f'{{"auc": {recall}}}'}
+        scratch.write({f"{name}/{path}": text for path, text in files.items()})
+    scratch.commit({})
+    answer = run_seatrial(scratch.directory / "b", "init", "--yes")
+    assert answer.code == 0, answer.err
+    assert "DVC: the repository's root, a, b; default remote: s" in answer.out
+    rules = parse_config((scratch.directory / "seatrial.yaml").read_bytes()).policy.rules
+    assert {rule.pattern for rule in rules} == {"recall", "loss", "a/m.json:auc", "b/m.json:auc"}
+    assert run_seatrial(scratch.directory, "compare").code == 0
+
+
 def test_with_no_metric_at_hand_no_policy_is_written(scratch: Scratch) -> None:
     """An empty one would keep a good one from being proposed; what brings the metrics is said."""
     (scratch.directory / "metrics.json").unlink()

@@ -77,7 +77,7 @@ def look_around(repository: Repository) -> tuple[Survey, tuple[str, ...]]:
         ci_files={path.relative_to(root).as_posix(): decode(path) for path in list_ci_files(root)},
         branch=_find_branch(repository),
         directory=directory,
-        remote=read_default_remote(repository.root / directory),
+        remote=next((found for place in roots if (found := read_default_remote(root / place))), None),
     )
     return replace(survey, predicted=tuple(_doubt_unreachable(survey, one) for one in predicted)), advice
 
