@@ -608,7 +608,9 @@ class TestBadInput:
         answer = project.compare(None, flights(0.2), BINARY + SAFE)
         (found,) = answer.facts["findings"]
         assert found["outcome"] == "not-judged"
-        assert "p.parquet: the baseline has none" in run_seatrial(project.scratch.directory, "compare").out
+        text = run_seatrial(project.scratch.directory, "compare").out
+        assert "First measurement: the baseline has nothing for 1 gate to compare with" in text
+        assert "p.parquet: the baseline has none" in text
 
     @pytest.mark.parametrize("value", [0, 1])
     def test_one_class_only(self, project: Project, value: int) -> None:

@@ -83,6 +83,8 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
         return "No metrics: neither side declares any"
     if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
+    if not judged:
+        return f"First measurement: the baseline has nothing for {count(total, 'gate')} to compare with"
     waived = outcomes.count(Outcome.WAIVED)
     told = {"waived": waived, "noted": outcomes.count(Outcome.NOTED), "not judged": undecided}
     tail = "".join(f", {number} {word}" for word, number in told.items() if number)
