@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from seatrial.commands.stating import state_evidence
+from seatrial.core.evidence import EvaluationResult
+from seatrial.core.evidence_judging import judge_evidence
+from seatrial.core.evidence_rules import EvidenceRule
+from seatrial.core.metrics import Direction, MetricId
+from seatrial.core.planning import foresee
+from seatrial.core.verdict import Margin, Outcome
+from seatrial.stats.binary import BinarySample
+from seatrial.stats.estimates import estimate
+from seatrial.stats.names import Measure
 from tests.integration.repositories import Scratch, run_seatrial
 
 POLICY = """\
@@ -113,3 +125,33 @@ def test_what_can_t_be_planned_is_an_error(scratch: Scratch, change: dict[str, s
     answer = run_seatrial(scratch.directory, "plan")
     assert (answer.code, answer.out) == (code, "")
     assert words in answer.err
+
+
+def test_the_share_stopped_is_what_happens_to_equal_models() -> None:
+    """Four hundred pairs of models of the same accuracy, each judged as a run does, against the plan of each."""
+    measure, draw, runs, rows = Measure(name="accuracy"), np.random.default_rng(5), 400, 1500
+    demand = EvidenceRule(
+        evaluation="delays",
+        metric="accuracy",
+        place="",
+        direction=Direction.HIGHER,
+        no_worse_than=Margin(amount=Decimal("0.02"), relative=False),
+    )
+    stopped, foretold = [], []
+    for _ in range(runs):
+        truth, hard = draw.random(rows) < 0.4, draw.random(rows) < 0.5
+        sides = [
+            BinarySample.of(
+                truth, np.where(draw.random(rows) < np.where(hard, 0.35, 0.05), ~truth, truth).astype(float)
+            )
+            for _ in range(2)
+        ]
+        answer = estimate(sides[0], sides[1], [measure])[measure]
+        one = state_evidence(MetricId(file="delays", key=("accuracy",)), answer, Direction.HIGHER, paired=True)
+        result = EvaluationResult(name="delays", overall=(one,))
+        (finding,) = judge_evidence([demand], [result])
+        (prospect,) = foresee([demand], [result])
+        stopped.append(finding.outcome is not Outcome.PASSED)
+        foretold.append(prospect.blocks or 0.0)
+    assert 0.2 < np.mean(stopped) < 0.9
+    assert np.mean(foretold) == pytest.approx(np.mean(stopped), abs=0.06)
