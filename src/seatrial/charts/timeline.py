@@ -55,14 +55,14 @@ def describe(moments: Sequence[Moment], limits: Sequence[Limit]) -> dict[str, An
     rows = [{"at": _spell(moment.time), "value": moment.value} for moment in thin(_in_order(moments), _MOST_POINTS)]
     values = [row for row in rows if row["value"] is not None]
     gaps = [row for row in rows if row["value"] is None]
-    axis = {"format": _choose_format(moments), "labelOverlap": "greedy"}
+    axis = {"format": _choose_format(moments), "labelOverlap": "greedy", "labelSeparation": 8, "labelFlush": False}
     time = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": axis}
     number = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "nice": True}}
     both = {"x": time, "y": number}
     line = {"type": "line", "interpolate": "step-after", "color": "var(--link)", "strokeWidth": 1.8}
     dot = {"type": "point", "color": "var(--link)", "filled": True, "size": 34}
     layers: list[dict[str, Any]] = [
-        {"data": {"values": rows}, "mark": line, "encoding": both},
+        {"data": {"values": _hold(rows)}, "mark": line, "encoding": both},
         {"data": {"values": gaps}, "mark": {"type": "rule", **_GAP}, "encoding": {"x": time}},
         *(
             {"data": {"values": [{"value": one.value}]}, "mark": {"type": "rule", **_LIMIT}, "encoding": {"y": number}}
@@ -129,6 +129,16 @@ def _in_order(moments: Sequence[Moment]) -> list[Moment]:
         earliest = ordered[-1].time if ordered else moment.time
         ordered.append(Moment(max(moment.time, earliest), moment.value))
     return ordered
+
+
+def _hold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, with each value once more where a gap ends it: until then it stood."""
+    held: list[dict[str, Any]] = []
+    for row in rows:
+        if row["value"] is None and held and held[-1]["value"] is not None:
+            held.append({"at": row["at"], "value": held[-1]["value"]})
+        held.append(row)
+    return held
 
 
 def _lonely(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
