@@ -188,7 +188,7 @@ def gaps() -> Report:
 
 def first_evidence() -> Report:
     """No baseline yet: floors are judged, changes wait."""
-    alone = replace(RECALL, change=replace(RECALL.change, base=None, delta=None, interval=None))
+    alone = replace(RECALL, change=replace(RECALL.change, base=None, delta=None, interval=None, state=State.ADDED))
     return report(
         (*RULES[:1], *RULES[3:], gate("recall", 27, not_harmed="0.03", sliced=True)),
         result(
@@ -198,7 +198,12 @@ def first_evidence() -> Report:
             digest="",
             reused=None,
             slices=tuple(
-                replace(each, change=replace(each.change, base=None, delta=None, interval=None), p_adjusted=None)
+                replace(
+                    each,
+                    change=replace(each.change, base=None, delta=None, interval=None, state=State.ADDED),
+                    p_worse=None,
+                    p_adjusted=None,
+                )
                 for each in SLICES
             ),
         ),

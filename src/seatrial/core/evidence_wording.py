@@ -10,6 +10,7 @@ from seatrial.core.evidence import EvaluationResult, Evidence, Flips, Gap
 from seatrial.core.metrics import Direction, MetricId
 from seatrial.core.numbers import spell_change
 from seatrial.core.phrases import arrow, cell_delta, count, list_names, word_effect
+from seatrial.core.tables import drop_columns
 
 _MOST_SLICES = 20
 
@@ -49,7 +50,7 @@ def _fold_others(result: EvaluationResult, gated: Collection[MetricId], precisio
         ((Code(each.change.id.dotted), Text(arrow(each.change))), *_cells(each, precision), _word(each, result))
         for each in others
     )
-    table = Table(columns=(Column(title=(Text("metric"),)), *_COLUMNS), rows=rows)
+    table = _trim(Table(columns=(Column(title=(Text("metric"),)), *_COLUMNS), rows=rows), others)
     summary = (Text(f"Measured on {result.name}: {count(len(others), 'more metric')}"),)
     return [Folded(summary=summary, blocks=(table,))]
 
@@ -73,9 +74,16 @@ def _cells(evidence: Evidence, precision: int | None) -> tuple[Line, ...]:
     )
 
 
+def _trim(table: Table, told: list[Evidence]) -> Table:
+    """Without a baseline, no columns for it and for the change."""
+    return table if any(each.change.base is not None for each in told) else drop_columns(table, 2, 4)
+
+
 def _word(evidence: Evidence, result: EvaluationResult) -> Line:
     if evidence.reason:
         return (Text(evidence.reason),)
+    if evidence.change.base is None:
+        return ()
     if evidence.p_adjusted is None:
         return (Text(word_effect(evidence.change)),)
     if evidence.is_worse(result.q):
@@ -92,7 +100,7 @@ def _fold_slices(result: EvaluationResult, metric: str, slices: list[Evidence], 
     ranked += sorted(others, key=_size if any(each.change.interval for each in others) else _badness, reverse=True)
     shown = ranked[:_MOST_SLICES]
     rows = tuple(((Code(each.change.id.slice),), *_cells(each, precision), _word(each, result)) for each in shown)
-    table = Table(columns=(Column(title=(Text("slice"),)), *_COLUMNS), rows=rows)
+    table = _trim(Table(columns=(Column(title=(Text("slice"),)), *_COLUMNS), rows=rows), slices)
     tail = _tell_rest(result, len(slices) - len(shown))
     return Folded(
         summary=(Text(f"Slices of {metric}: {_tally(proven, slices, precision)}"),),

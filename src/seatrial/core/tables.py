@@ -52,10 +52,10 @@ def table_gates(
     rows = tuple(_row_gate(gate, labels, spell) for gate in gates)
     keep = sum(gate.worst.outcome is not Outcome.PASSED for gate in gates)
     table = Table(columns=columns, rows=rows, keep=keep)
-    return [table if revisions.base else _drop_columns(table, 2, 4)]
+    return [table if revisions.base else drop_columns(table, 2, 4)]
 
 
-def _drop_columns(table: Table, *indexes: int) -> Table:
+def drop_columns(table: Table, *indexes: int) -> Table:
     """A table without the columns that have nothing to say."""
     kept = [index for index in range(len(table.columns)) if index not in indexes]
     return Table(
@@ -127,7 +127,7 @@ def table_changes(
         Column(title=()),
     )
     table = Table(columns=columns, rows=tuple(rows))
-    return table if revisions.base else _drop_columns(table, 1, 3, 4)
+    return table if revisions.base else drop_columns(table, 1, 3, 4)
 
 
 def table_remedies(remedies: Mapping[str, list[str]]) -> Table:

@@ -99,6 +99,7 @@ def test_slices_without_a_baseline_claim_nothing() -> None:
         summary, rows, _ = only(fold(result(slices=tuple(told), n_base=None)))
         assert summary == "Slices of recall: 2 slices, nothing to compare with yet"
         assert [row[0] for row in rows] == order
+        assert rows[0][1:] == ["1,000", {"low": "0.200", "high": "0.900"}[order[0]], ""]
 
 
 def test_a_slice_that_can_t_be_judged_says_why() -> None:
