@@ -106,14 +106,13 @@ def test_with_nobody_to_ask_nothing_is_written(scratch: Scratch) -> None:
     assert list_written(scratch) == []
 
 
-@pytest.mark.parametrize(("answer", "written"), [("y", 2), ("n", 0)])
-def test_on_a_terminal_it_asks_once(scratch: Scratch, answer: str, written: int) -> None:
-    """Yes writes both files, no writes none; both are an answer, not an error."""
+def answer_on_terminal(scratch: Scratch, answers: str) -> tuple[int, bytes]:
+    """Run it on a terminal of its own and type these answers; its exit code, and all that the terminal showed."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "seatrial", "init"]
     process = subprocess.Popen(command, cwd=scratch.directory, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
-    os.write(leader, f"{answer}\n".encode())
+    os.write(leader, answers.encode())
     shown = b""
     while select.select([leader], [], [], 60)[0]:
         try:
@@ -124,10 +123,26 @@ def test_on_a_terminal_it_asks_once(scratch: Scratch, answer: str, written: int)
             break
         shown += block
     os.close(leader)
-    assert process.wait(60) == 0
+    return process.wait(60), shown
+
+
+@pytest.mark.parametrize(("answer", "written"), [("y", 2), ("n", 0)])
+def test_on_a_terminal_it_asks_once(scratch: Scratch, answer: str, written: int) -> None:
+    """Yes writes both files, no writes none; both are an answer, not an error."""
+    code, shown = answer_on_terminal(scratch, f"{answer}\n")
+    assert code == 0
     assert shown.count(b"[y/N]") == 1
     assert b"\x1b[32m+" in shown  # coloured on a terminal
     assert len(list_written(scratch)) == written
+
+
+def test_on_a_terminal_the_forge_is_asked_for_where_nothing_tells(scratch: Scratch) -> None:
+    """The answer decides whose file is written."""
+    scratch.git("remote", "remove", "origin")
+    code, shown = answer_on_terminal(scratch, "gitlab\ny\n")
+    assert code == 0
+    assert b"GitHub or GitLab?" in shown
+    assert list_written(scratch) == [".gitlab-ci.yml", "seatrial.yaml"]
 
 
 def test_an_existing_policy_and_workflow_stay(scratch: Scratch) -> None:
