@@ -312,23 +312,24 @@ class Repository(Struct, frozen=True):
         parted = ((meta.split(" "), path) for meta, _, path in entries)
         return {path: meta[2] for meta, path in parted if meta[1].startswith("100")}
 
-    def fetch_missing(self, sha: str, oids: Collection[str]) -> None:
+    def fetch_missing(self, sha: str, oids: Collection[str], *, line: bool = False) -> None:
         """Bring those of a commit's blobs that a partial clone left at its remote, by one fetch.
 
-        git would fetch each by itself when it is read. CompareError where the remote does not give them.
+        git would fetch each by itself when it is read. With `line` they are the blobs of its first parents, too.
+        CompareError where the remote does not give them.
         """
         remote = _find_promisor(self)
         if remote is None or not oids:
             return
-        listed = self._checked(
-            "rev-list", "--objects", "--no-walk", "--missing=print", "--no-object-names", "--end-of-options", sha
-        )
+        walk = "--first-parent" if line else "--no-walk"
+        options = ("--objects", walk, "--missing=print", "--no-object-names")
+        listed = self._checked("rev-list", *options, "--end-of-options", sha)
         missing = {line[1:] for line in listed.split("\n") if line.startswith("?")}.intersection(oids)
         if not missing:
             return
         # The command that git itself runs for a missing object, with more than one of them.
-        options = ("--no-tags", "--recurse-submodules=no", "--filter=blob:none", "--stdin")
-        problem = self._fetch(*options, names=(remote,), wanted=sorted(missing))
+        fetching = ("--no-tags", "--recurse-submodules=no", "--filter=blob:none", "--stdin")
+        problem = self._fetch(*fetching, names=(remote,), wanted=sorted(missing))
         if problem:
             raise CompareError(
                 f"{len(missing)} files of {sha[:7]} are not in this partial clone, and {remote} does not give them: "

@@ -6,6 +6,7 @@ After a change that is meant, `UPDATE_GOLDEN=1 python -m pytest tests/golden` wr
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,10 @@ def test_history_is_the_golden_one(shape: str) -> None:
 
 def test_the_index_of_the_site_is_the_golden_one() -> None:
     """The site's first page is the golden one; the others have charts, which change with the library."""
-    check(INDEX, render_site(build_site(HISTORY, Policy(), tell=print))[INDEX])
+    text = render_site(build_site(HISTORY, Policy(), tell=print))[INDEX]
+    # The reports' golden files hold the style and the script that both share.
+    text = re.sub(r"(?s)(<(style|script)>).*?(</)", r"\1…\3", text)
+    check(INDEX, re.sub(r"sha256-[^&]*", "sha256-…", text))
 
 
 def test_no_golden_file_is_left_over() -> None:

@@ -174,6 +174,24 @@ def test_a_shallow_clone_says_that_it_is_one(branch: tuple[Path, list[str]], tmp
     assert "this clone is shallow" in facts["notes"][0]
 
 
+def test_a_partial_clone_brings_all_at_once(branch: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """What a clone without contents lacks comes by one fetch, not one for each commit."""
+    scratch = Scratch(tmp_path)
+    Scratch(branch[0]).git("config", "uploadpack.allowFilter", "true")
+    Scratch(branch[0]).git("config", "uploadpack.allowAnySHA1InWant", "true")
+    scratch.git("clone", "--quiet", "--no-checkout", "--filter=blob:none", branch[0].as_uri(), "clone")
+    trace = tmp_path / "trace"
+    answer = run_seatrial(
+        tmp_path / "clone", "history", "recall", "--format", "csv", env={"GIT_TRACE2_EVENT": str(trace)}
+    )
+    assert answer.code == 0, answer.err
+    assert answer.out == history(branch[0], "recall", "--format", "csv").out
+    started = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
+    fetches = [event for event in started if event["event"] == "start" and "fetch" in event["argv"]]
+    # One for the contents, and one for each of the four dvc.yaml that a reader meets on its way.
+    assert len(fetches) <= 6
+
+
 def test_what_dvc_keeps_is_read_where_it_is_here(tmp_path: Path) -> None:
     """Metrics in DVC's cache are read from it; a version that is not on this machine is a gap that says so."""
     here, gone = "a" * 2, "b" * 32

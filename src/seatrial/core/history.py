@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -27,7 +28,7 @@ DirectionOf = Callable[[MetricId], Direction | None]
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that has a date
 
 
-class Commit(Struct, frozen=True, kw_only=True):
+class Commit(Struct, frozen=True, kw_only=True, dict=True):
     """A commit of the line; `time` is in seconds of Unix."""
 
     sha: str
@@ -39,7 +40,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         """The first seven digits."""
         return self.sha[:7]
 
-    @property
+    @cached_property
     def moment(self) -> str:
         """When it was committed, in UTC: `2026-03-01T12:00:00Z`."""
         seconds = min(max(self.time, 0), _LAST_SECOND)  # anybody can write any time into a commit

@@ -72,6 +72,7 @@ def _read_sources(
             files.setdefault(run.source.oid, []).append(run.file)
         elif (run.file, run.source) not in found:
             found[run.file, run.source] = _read_elsewhere(repository, timeline, run, commits[run.oldest])
+    repository.fetch_missing(commits[0].sha, files, line=True)
     budget = _Budget(len(files), tell)
     for oid, content in _stream(repository, files):
         for file in dict.fromkeys(files[oid]):
