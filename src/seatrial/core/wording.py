@@ -295,7 +295,9 @@ def _fold_remedies(comparison: Comparison, verdict: Verdict, labels: Mapping[Met
 
 
 def _list_idle(policy: Policy, verdict: Verdict) -> list[str]:
-    """Waivers that name no gate: misspelled, or left over."""
+    """Waivers that name no gate: misspelled, or left over; nobody knows where gates could not be judged at all."""
+    if any(finding.check == "readable" for finding in verdict.findings):
+        return []
     ids = {finding.id for finding in verdict.findings}
     idle = [waiver for waiver in policy.waivers if not any(waiver.names(identity) for identity in ids)]
     return [f"no gate is called {waiver.gate}, which {waiver.place} waives" for waiver in idle]

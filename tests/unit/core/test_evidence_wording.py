@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from seatrial.core.comparison import Comparison
-from seatrial.core.document import Block, Code, Folded, Line, Link, Paragraph, Sign, Strong, Table
+from seatrial.core.document import Block, Code, Folded, Footnote, Line, Link, Paragraph, Sign, Strong, Table
 from seatrial.core.evidence import EvaluationResult, Evidence
 from seatrial.core.evidence_facts import state_evaluation
 from seatrial.core.evidence_rules import EvidenceRule
 from seatrial.core.evidence_wording import fold_evidence, tell_evaluation_sets
-from seatrial.core.metrics import Direction, MetricId
+from seatrial.core.metrics import Direction, MetricId, Problem, State
 from seatrial.core.policy import Policy, Waiver, evaluate
 from seatrial.core.report import Report, build_report
 from seatrial.core.verdict import Severity
@@ -209,6 +209,16 @@ def test_a_waived_gate_is_told_at_the_top() -> None:
         "recall 0.500 → 0.400 (−0.100, 95 % CI −0.120…−0.080), limit Δ ≥ −0.02. "
         "Worse, waived until 2026-11-23: being mended."
     )
+
+
+def test_a_waiver_that_names_no_gate_is_told_where_all_gates_are_known() -> None:
+    """Not where predictions could not be read."""
+    waiver = Waiver(gate="recal", reason="being mended", until=TODAY, place="seatrial.yaml:9")
+    unread = EvaluationResult(name="delays", problem=Problem(state=State.UNREADABLE, path="p.csv", message="broken"))
+    for told, idle in ((result(WORSE), True), (unread, False)):
+        *_, small = report(SAFE, told=told, waivers=(waiver,)).document.blocks
+        assert isinstance(small, Footnote)
+        assert ("no gate is called recal, which seatrial.yaml:9 waives" in words(small.line)) is idle
 
 
 def test_a_gate_that_is_only_noted_is_not_called_passed() -> None:
