@@ -228,6 +228,7 @@ class _Writer:
 
     def __init__(self, options: RenderOptions) -> None:
         self._drawing_room = _DIAGRAM_ROOM[options.flavour]
+        self._full_report_url = options.full_report_url
 
     def write_document(self, document: Document) -> tuple[_Part, ...]:
         title = escape_line(document.title, Place.HEADING).strip()
@@ -248,12 +249,18 @@ class _Writer:
             case Diagram():
                 return self._write_diagram(block)
             case Plot(diagram=diagram):
-                return self._write_diagram(diagram) if diagram else None
+                drawn = self._write_diagram(diagram) if diagram else None
+                return drawn or self._point_to_report()
             case Pictures():
-                return None  # nothing hosts them; the full report holds them
+                return self._point_to_report()  # nothing hosts them here
             case Folded(summary=summary, blocks=blocks):
                 name = escape_line(summary, Place.SUMMARY).strip()
                 return _Fold(name=name, parts=self._write_blocks(blocks))
+
+    def _point_to_report(self) -> _Words | None:
+        """Where a drawing is to be seen that can't be shown here."""
+        address = safe_address(self._full_report_url) if self._full_report_url else None
+        return _Words(text=f"<sub>Drawn in the [full report]({address}).</sub>") if address else None
 
     def _write_diagram(self, diagram: Diagram) -> _Drawing | None:
         source = "\n".join(readable(line).strip() for line in diagram.source.splitlines())
