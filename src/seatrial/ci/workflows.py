@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -14,6 +15,9 @@ from msgspec import Struct
 from seatrial import __version__
 from seatrial.ci.job import System
 from seatrial.errors import UsageError
+
+if TYPE_CHECKING:
+    import yaml
 
 GITHUB_DIRECTORY = ".github/workflows"
 GITHUB_FILE = f"{GITHUB_DIRECTORY}/seatrial.yml"
@@ -231,23 +235,37 @@ workflow:
 def add_to_gitlab(text: str, wiring: Wiring) -> str:
     """An existing .gitlab-ci.yml with the include and the job added; UsageError where that needs a person.
 
-    Nothing of what is there changes, but for an `include:` that was no list and becomes one.
+    Nothing of what is there changes, but for an `include:` that was no list and becomes one: that is checked.
     """
+    entries = _compose(text, wiring)
+    if entries.keys() & {"seatrial", ".seatrial"}:
+        raise _ask_to_paste(wiring, "has a job `seatrial` of its own")
+    after = _insert(text, entries, wiring)
+    if not _is_kept(entries, _compose(after, wiring)):
+        raise _ask_to_paste(wiring, "is written in a way that can't be added to")
+    return after
+
+
+def _compose(text: str, wiring: Wiring) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """The entries of the pipeline by name, each with the nodes of its key and value; tags of GitLab's stay unread."""
     import yaml
 
     try:
         documents = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{GITLAB_FILE} is not YAML: {' '.join(str(error).split())}", hint="mend it first") from None
-    top = documents[-1] if documents else None
-    if top is not None and (not isinstance(top, yaml.MappingNode) or top.flow_style):
+    if not documents:
+        return {}
+    top = documents[-1]
+    if not isinstance(top, yaml.MappingNode) or top.flow_style:
         raise _ask_to_paste(wiring, "is not a mapping of lines")
-    entries = {key.value: (key, value) for key, value in top.value} if top is not None else {}
-    if entries.keys() & {"seatrial", ".seatrial"}:
-        raise _ask_to_paste(wiring, "has a job `seatrial` of its own")
+    return {key.value: (key, value) for key, value in top.value}
+
+
+def _insert(text: str, entries: Mapping[str, tuple[yaml.Node, yaml.Node]], wiring: Wiring) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
-    stage = _choose_stage(entries.get("stages", (None, None))[1])
+    stage = _choose_stage(entries["stages"][1] if "stages" in entries else None)
     job = _write_job(wiring).splitlines()
     if "include" in entries:
         lines = _extend_include(lines, *entries["include"], wiring, stage)
@@ -259,6 +277,26 @@ def add_to_gitlab(text: str, wiring: Wiring) -> str:
     if lines and lines[-1].strip() == "...":
         raise _ask_to_paste(wiring, "ends its document by `...`")
     return newline.join([*lines, *(added if lines else added[1:])]) + newline
+
+
+def _is_kept(
+    before: Mapping[str, tuple[yaml.Node, yaml.Node]], after: Mapping[str, tuple[yaml.Node, yaml.Node]]
+) -> bool:
+    """Whether every job and include that was there is there as it was, and ours besides."""
+    import yaml
+
+    def spell(node: yaml.Node) -> str:
+        return str(yaml.serialize(node, Dumper=yaml.SafeDumper))
+
+    had = before["include"][1] if "include" in before else None
+    listed = had.value if isinstance(had, yaml.SequenceNode) else [had] if had else []
+    now = after["include"][1].value if "include" in after else []
+    others = [name for name in before if name != "include"]
+    return (
+        set(after) == {*before, "include", "seatrial"}
+        and [spell(node) for node in now[:-1]] == [spell(node) for node in listed]
+        and all(spell(after[name][1]) == spell(before[name][1]) for name in others)
+    )
 
 
 def _choose_stage(stages: object) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from seatrial.ci.job import System
 from seatrial.ci.workflows import (
@@ -196,3 +198,32 @@ def test_what_is_not_cml_is_not_replaced(text: str) -> None:
 def test_a_file_that_runs_seatrial_is_known(text: str, runs: bool) -> None:
     """What is commented out does not run."""
     assert uses_seatrial(text) is runs
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=6)
+ENTRIES = st.one_of(
+    NAMES, st.dictionaries(st.sampled_from(["local", "file"]), NAMES | st.lists(NAMES, max_size=2), min_size=1)
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    include=ENTRIES | st.lists(ENTRIES, max_size=3) | st.none(),
+    jobs=st.dictionaries(NAMES.filter(lambda name: name not in {"include", "seatrial", ".seatrial"}), ENTRIES),
+    indent=st.sampled_from([2, 4]),
+    flow=st.sampled_from([False, None]),
+)
+def test_any_pipeline_is_added_to_or_refused(
+    include: Any, jobs: dict[str, Any], indent: int, flow: bool | None
+) -> None:
+    """However it is written: what was there is there, or nothing is done. A plain list is always added to."""
+    text = yaml.safe_dump({"include": include, **jobs}, indent=indent, default_flow_style=flow, allow_unicode=True)
+    try:
+        values = yaml.safe_load(add_to_gitlab(text, PLAIN))
+    except UsageError:
+        plain = isinstance(include, list) and include and flow is False
+        assert not plain
+        return
+    had = include if isinstance(include, list) else [include]
+    assert values["include"][:-1] == had
+    assert {name: values[name] for name in jobs} == jobs
