@@ -19,7 +19,7 @@ demo: $(VENV)/.all ## A pull request measured, judged, reported, merged and depl
 test: $(VENV)/.dev tests/e2e/node_modules/.ready ## All tests, real engines included (about 15 minutes)
 	@.ci/system-packages
 	@echo "testing: about 15 minutes, one dot a test"
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: lint types docs fresh test ## What CI asks
 	@echo "check: format, lint, import contracts, types, docs, generated files and tests are in order"

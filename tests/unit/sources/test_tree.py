@@ -10,6 +10,7 @@ import pytest
 
 from seatrial.core.revision import WORK_TREE, Revision
 from seatrial.errors import CompareError
+from seatrial.sources import formats
 from seatrial.sources import tree as tree_module
 from seatrial.sources.tree import Tree, WorkTree, open_tree
 from tests.fakes.git_project import GitProject
@@ -62,7 +63,7 @@ def test_what_is_too_long_is_not_held(project: GitProject, monkeypatch: pytest.M
     monkeypatch.setattr(tree_module, "MAX_BYTES", 3)
     project.commit({"long": "x" * 10})
     for revision in (project.revision("HEAD"), Revision(name=WORK_TREE, sha=None)):
-        assert open_tree(project.repository, revision).read(["long"]) == {"long": tree_module.TOO_LONG}
+        assert open_tree(project.repository, revision).read(["long"]) == {"long": formats.TOO_LONG}
 
 
 def _work_tree(project: GitProject) -> WorkTree:
