@@ -190,8 +190,13 @@ def _estimate(contest: Contest, data: Data) -> Estimate:
 
 
 def _extrapolate(run: Callable[[int], object], wanted: int, budget: float) -> Timed:
-    """Time `run(count)`: as many as are wanted, or as fit into the budget, and the rest by what each adds to two."""
-    run(2)  # warms what is compiled or imported on first use
+    """Time `run(count)`: as many as are wanted, or as fit into the budget, and the rest by what each adds to two.
+
+    Where two alone take longer than the budget, they are all that is run.
+    """
+    first = _time(run, 2)  # it also warms what is compiled or imported on first use
+    if first > budget:
+        return Timed(seconds=first / 2 * wanted, run=2, wanted=wanted)
     few = _time(run, 2)
     count = min(wanted, max(int(2 * budget / few), 10))
     whole = _time(run, count)
