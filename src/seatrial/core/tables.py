@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from seatrial.core.comparison import Change, Comparison, FileChange
-from seatrial.core.document import Align, Block, Code, Column, Inline, Line, Mark, Sign, Strong, Table, Text
+from seatrial.core.document import Align, Block, Code, Column, Folded, Inline, Line, Mark, Sign, Strong, Table, Text
 from seatrial.core.metrics import MetricId
 from seatrial.core.numbers import Spelling, spell_bytes
 from seatrial.core.phrases import (
     NO_BREAK,
     arrow,
     cell_delta,
+    count,
     join_names,
     list_names,
     word_change,
@@ -22,6 +23,8 @@ from seatrial.core.revision import RevisionRange
 from seatrial.core.verdict import Gate, Outcome
 
 Spell = Callable[[Change], Spelling]
+# A reviewer has three seconds: of more gates than the first number, only so many rows as the second are open.
+_MANY_GATES, _OPEN_GATES = 10, 8
 _MARKS: Mapping[Outcome, Mark] = {
     Outcome.PASSED: Mark.PASSED,
     Outcome.NOTED: Mark.NEUTRAL,
@@ -36,7 +39,7 @@ _MARKS: Mapping[Outcome, Mark] = {
 def table_gates(
     gates: tuple[Gate, ...], revisions: RevisionRange, labels: Mapping[MetricId, str], spell: Spell
 ) -> list[Block]:
-    """One row for each gate, those that did not pass first and kept; nothing where there are no gates."""
+    """One row for each gate, those that did not pass first and kept; of many, those that passed last are folded."""
     if not gates:
         return []
     has_interval = any(gate.worst.change and gate.worst.change.interval for gate in gates)
@@ -51,8 +54,17 @@ def table_gates(
     )
     rows = tuple(_row_gate(gate, labels, spell) for gate in gates)
     keep = sum(gate.worst.outcome is not Outcome.PASSED for gate in gates)
-    table = Table(columns=columns, rows=rows, keep=keep)
-    return [table if revisions.base else drop_columns(table, 2, 4)]
+    open_rows = max(keep, len(rows) if len(rows) <= _MANY_GATES else _OPEN_GATES)
+
+    def set_table(part: tuple[tuple[Line, ...], ...], kept: int) -> Table:
+        table = Table(columns=columns, rows=part, keep=kept)
+        return table if revisions.base else drop_columns(table, 2, 4)
+
+    blocks: list[Block] = [set_table(rows[:open_rows], keep)]
+    if rest := rows[open_rows:]:
+        summary = (Text(f"{count(len(rest), 'more gate')} passed"),)
+        blocks.append(Folded(summary=summary, blocks=(set_table(rest, 0),)))
+    return blocks
 
 
 def drop_columns(table: Table, *indexes: int) -> Table:

@@ -95,6 +95,21 @@ def test_gates_that_failed_come_first_and_are_kept() -> None:
     assert [row[1][0] for row in table.rows] == [Code("recall"), Code("f1")]
 
 
+def test_of_many_gates_those_that_passed_last_are_folded() -> None:
+    """A reviewer sees a table that fits, and every gate that did not pass, however many these are."""
+    base, head = ({f"m{i:02}": value for i in range(30)} for value in (0.8, 0.7))
+    report = report_on(
+        compare_values(base, head), *(gate(f"m{i:02}", at_least=Decimal("0.75" if i < 9 else "0.1")) for i in range(30))
+    )
+    (table,) = tables(report)
+    (folded,) = (
+        block for block in report.document.blocks if isinstance(block, Folded) and "gates" in words(block.summary)
+    )
+    assert (len(table.rows), table.keep, words(folded.summary)) == (9, 9, "21 more gates passed")
+    few = report_on(compare_values(base, head), *(gate(f"m{i:02}", at_least=Decimal("0.1")) for i in range(10)))
+    assert [len(one.rows) for one in tables(few)] == [10]
+
+
 def test_a_change_within_noise_is_called_so() -> None:
     """Better or worse is not claimed of an interval that holds 0."""
     interval = Interval(low=-0.02, high=0.01, level=0.95, n=900, method="influence")
