@@ -85,7 +85,7 @@ def test_a_directory_has_a_plot_for_every_file(scratch: Scratch) -> None:
 def test_pictures_stand_side_by_side(scratch: Scratch) -> None:
     """Both within the page; what is no picture, or could hold a script, is refused with a reason."""
     before: dict[str, str | bytes] = {"a.png": make_png(3, 2), "b.png": "none", "c.svg": "<svg/>"}
-    after: dict[str, str | bytes] = {"a.png": make_png(3, 3), "b.png": "nothing", "c.svg": "<svg><script>x</script></svg>"}
+    after: dict[str, str | bytes] = {"a.png": make_png(3, 3), "b.png": "nothing", "c.svg": "<svg><script/></svg>"}
     compare_plots(scratch, "- a.png\n- b.png\n- c.svg\n", before, after)
     answer = run_seatrial(scratch.directory, "compare", "HEAD~1", "HEAD", "--format", "html").out
     assert answer.count('src="data:image/png;base64,') == 2
@@ -162,3 +162,30 @@ def test_files_of_a_plot_are_seen_from_their_dvc_yaml(scratch: Scratch) -> None:
     scratch.commit({"sub/out/a.csv": "s,v\n1,3\n"})
     facts = run_seatrial(scratch.directory, "compare", "HEAD~1", "HEAD", "--format", "json").facts
     assert {plot["name"]: plot["state"] for plot in facts["plots"]}["sub/loss"] == "changed"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "- a.csv: {y: {}}\n",
+        "- a.csv: {y: [], x: []}\n",
+        "- a.csv: {x: {}, y: {a.csv: []}}\n",
+        "- a.csv: {y: [1, {a: b}], x: {a.csv: {b: c}}}\n",
+        "- a.csv: {template: {a: 1}, title: [1], x_label: {}, header: maybe}\n",
+        "- p: {y: {../../../etc/passwd: x, /etc/passwd: x, 'http://probe.invalid/x.csv': x}}\n",
+        "- p: {x: {a.csv: y}, y: {a.csv: [y, y, y]}}\n",
+        "- a.csv: {x: gone, y: y}\n",
+        "- a.csv: {x: y, y: y, template: bar_horizontal}\n",
+        "- a.csv: {x: y, y: y, template: confusion}\n",
+        "- ./a.csv\n",
+    ],
+)
+def test_any_declaration_is_drawn_or_told(scratch: Scratch, declared: str) -> None:
+    """Whatever dvc.yaml says of plots, a comparison ends with its verdict, and reads nothing outside."""
+    scratch.commit({"dvc.yaml": METRICS + declared, "metrics.json": '{"recall": 0.8}', "a.csv": "y\n1\n2\n"})
+    scratch.commit({"a.csv": "y\n1\n3\n", "metrics.json": '{"recall": 0.9}'})
+    answer = run_seatrial(scratch.directory, "compare", "HEAD~1", "HEAD", "--format", "markdown")
+    assert (answer.code, answer.err) == (0, "")
+    assert "root:" not in answer.out
+    assert "<summary>Plots:" in answer.out
+    draw_plots(scratch)

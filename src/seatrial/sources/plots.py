@@ -223,7 +223,7 @@ def _list_sources(name: str, plot: Plot) -> list[_Source]:
     """One source for every field of y, as DVC pairs them with x."""
     ys = _list_fields(plot.properties.get("y"), name, plot.directory)
     if not isinstance(x := plot.properties.get("x"), dict):
-        field = None if x is None else str(x)
+        field = str(x) if x or isinstance(x, int) else None
         return [_Source(file, y, file, field) for file, y in ys]
     xs = _list_fields(x, name, plot.directory)
     if len(xs) == len(ys):
@@ -234,15 +234,15 @@ def _list_sources(name: str, plot: Plot) -> list[_Source]:
 
 def _list_fields(declared: object, name: str, directory: str) -> list[tuple[str, str | None]]:
     """(file, field) of every field that `x` or `y` names."""
-    if isinstance(declared, dict):
+    if isinstance(declared, dict) and declared:
         return [
             (posixpath.normpath(posixpath.join(directory, str(file))), field)
             for file, fields in declared.items()
             for _, field in _list_fields(fields, name, directory)
         ]
-    if isinstance(declared, list):
+    if isinstance(declared, list) and declared:
         return [(name, str(field)) for field in declared]
-    return [(name, None if declared is None else str(declared))]
+    return [(name, str(declared) if declared or isinstance(declared, int) else None)]
 
 
 def _name_sources(sources: list[_Source]) -> dict[_Source, str]:
