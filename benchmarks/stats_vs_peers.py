@@ -31,6 +31,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# One thread for all, before numpy is loaded: threads of a matrix library that wait for each other count as work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import polars as pl
 from fairlearn.metrics import MetricFrame
