@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.commands.answers import Answers
 from seatrial.commands.matching import Match, PairedMatch, UnpairedMatch
+from seatrial.commands.remarks import remark_on
 from seatrial.commands.stating import adjust_slices, state_evidence, state_gap
 from seatrial.config.evaluations import Evaluation, Grouping, Pairing
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Gap
@@ -234,7 +235,9 @@ class Weighing:
             for measure in sorted(self._doubtful, key=str)
         ]
         notes += [f"no interval for {each.change.id.dotted}: {each.reason}" for each in result.overall if each.reason]
-        return (*notes, *(f"{each.change.id.dotted}: {each.caution}" for each in result.overall if each.caution))
+        notes += [f"{each.change.id.dotted}: {each.caution}" for each in result.overall if each.caution]
+        match = self._match
+        return (*notes, *(remark_on(match.base, match.head) if isinstance(match, PairedMatch) else ()))
 
 
 def _agrees(told: Value, computed: object) -> bool:
