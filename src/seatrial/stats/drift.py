@@ -1,4 +1,4 @@
-"""How far the distribution of a column, or the decisions of a model, have moved: effect sizes, with their noise.
+"""How far the distribution of a column has moved: effect sizes, with their noise.
 
 PSI is the population stability index Σ (h − b)·ln(h/b) over the shares of bins, Jeffreys' divergence. With no change
 at all it is about (1/n + 1/m)·χ² of bins − 1 degrees of freedom, so that a fixed limit means nothing without n and m:
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seatrial.stats.influence import Floats, Undefined
-from seatrial.stats.proportions import mcnemar, wilson_interval
 
 # What is called a moderate shift by custom.
 PSI_CUSTOM = 0.1
@@ -225,63 +224,3 @@ def _scale_distance(base: Floats, head: Floats) -> tuple[float | None, float | N
     if not (math.isfinite(scale) and scale > 0):
         return None, None
     return measure_wasserstein(base, head) / scale, scale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Churn:
-    """On how many of n shared rows two models decide differently, whatever is right.
-
-    `rate` has Wilson's interval low…high. With the truth, `newly_wrong` rows were right with the baseline alone,
-    `newly_right` ones with the candidate alone, each with the interval of its rate, and `p` is McNemar's exact
-    two-sided test of both being equally likely; without it these are None. Rows that change from one wrong answer to
-    another count in `flips` alone.
-    """
-
-    n: int
-    flips: int
-    rate: float
-    low: float
-    high: float
-    level: float
-    newly_wrong: int | None = None
-    newly_right: int | None = None
-    wrong_interval: tuple[float, float] | None = None
-    right_interval: tuple[float, float] | None = None
-    p: float | None = None
-
-
-def measure_churn(
-    base: NDArray[np.generic],
-    head: NDArray[np.generic],
-    truth: NDArray[np.generic] | None = None,
-    *,
-    level: float = 0.95,
-) -> Churn | Undefined:
-    """Compare decisions (n,) of any type on the same rows; `truth` (n,) is what would be right.
-
-    Undefined without rows; ValueError for unequal lengths.
-    """
-    n = base.size
-    if base.shape != (n,) or head.shape != (n,) or (truth is not None and truth.shape != (n,)):
-        raise ValueError("decisions are not one for each row")
-    if n == 0:
-        return Undefined(reason="there are no rows")
-    flips = int(np.count_nonzero(base != head))
-    low, high = wilson_interval(flips, n, level=level)
-    if truth is None:
-        return Churn(n=n, flips=flips, rate=flips / n, low=low, high=high, level=level)
-    was, now = base == truth, head == truth
-    wrong, right = int(np.count_nonzero(was & ~now)), int(np.count_nonzero(now & ~was))
-    return Churn(
-        n=n,
-        flips=flips,
-        rate=flips / n,
-        low=low,
-        high=high,
-        level=level,
-        newly_wrong=wrong,
-        newly_right=right,
-        wrong_interval=wilson_interval(wrong, n, level=level),
-        right_interval=wilson_interval(right, n, level=level),
-        p=mcnemar(right, wrong).exact,
-    )

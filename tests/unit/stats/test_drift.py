@@ -1,4 +1,4 @@
-"""Drift of columns and churn of decisions: scipy's distances, the noise of no change, and missing values."""
+"""Drift of columns: scipy's distances, the noise of no change, and missing values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from seatrial.stats.drift import (
-    Churn,
     Drift,
     compare_categories,
     compare_numbers,
     limit_psi,
-    measure_churn,
     measure_jensen_shannon,
     measure_psi,
     measure_wasserstein,
@@ -164,37 +162,3 @@ def test_counts_that_are_none_are_refused() -> None:
         limit_psi(0, 5, 3)
     with pytest.raises(ValueError, match="not a row of finite"):
         measure_wasserstein([], [1.0])
-
-
-def churned(found: Churn | Undefined) -> Churn:
-    """The churn, which must have a value."""
-    assert isinstance(found, Churn), found
-    return found
-
-
-def test_churn_by_hand() -> None:
-    """Of eight rows three flip: one newly wrong, one newly right, one from a wrong answer to another."""
-    truth = np.array(list("aaaabbbb"))
-    base, head = np.array(list("aaabbbcc")), np.array(list("aabbbbbd"))
-    found = churned(measure_churn(base, head, truth))
-    assert (found.n, found.flips, found.newly_wrong, found.newly_right) == (8, 3, 1, 1)
-    assert found.p == 1.0
-    assert found.low < found.rate == 3 / 8 < found.high
-
-
-def test_churn_has_published_numbers() -> None:
-    """McNemar of b = 150 and c = 86 has the exact p 3.7159e-05; 81 of 263 is Wilson's (0.2553, 0.3662)."""
-    truth = np.zeros(400, dtype=np.int64)
-    base, head = np.repeat([0, 1, 0], [150, 86, 164]), np.repeat([1, 0, 0], [150, 86, 164])
-    found = churned(measure_churn(base, head, truth))
-    assert found.p == pytest.approx(3.7159e-05, rel=1e-4)
-    some = churned(measure_churn(np.zeros(263), np.arange(263) < 81))
-    assert (some.low, some.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert (some.newly_wrong, some.p) == (None, None)
-
-
-def test_churn_needs_rows() -> None:
-    """No rows have no churn; unequal lengths are an error."""
-    assert measure_churn(np.array([]), np.array([])) == Undefined(reason="there are no rows")
-    with pytest.raises(ValueError, match="not one for each row"):
-        measure_churn(np.array([1]), np.array([1, 2]))
