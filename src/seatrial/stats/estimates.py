@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seatrial.stats.influence import Influence, Undefined
 from seatrial.stats.names import Measure
-from seatrial.stats.paired import Estimate, Insufficient, identical, paired_interval
+from seatrial.stats.paired import Estimate, Insufficient, explain_undefined, identical, paired_interval
 from seatrial.stats.sample import Sample, find_spec
 from seatrial.stats.spread import Clusters
 
@@ -81,8 +81,7 @@ def sort_slices(
 
 def measure_one(sample: Sample, measures: Sequence[Measure]) -> dict[Measure, float | Undefined]:
     """Each metric's value on one side alone; errors are those of `estimate`."""
-    found = {measure: sample.measure(measure) for measure in measures}
-    return {measure: one if isinstance(one, Undefined) else one.value for measure, one in found.items()}
+    return {measure: _value(sample.measure(measure)) for measure in measures}
 
 
 def _estimate(
@@ -94,7 +93,7 @@ def _estimate(
         spec = find_spec(head.task, measure)
         bounds = (spec.low, spec.high)
         if isinstance(before, Undefined) or isinstance(after, Undefined):
-            answers[measure] = _undefined(before, after, n=head.size)
+            answers[measure] = explain_undefined(_value(before), _value(after), n=head.size)
         elif base.answers_like(head, measure):
             answers[measure] = identical(after, level=level, clusters=clusters, bounds=bounds)
         else:
@@ -102,13 +101,8 @@ def _estimate(
     return answers
 
 
-def _undefined(before: Influence | Undefined, after: Influence | Undefined, *, n: int) -> Insufficient:
-    sides = {"baseline": before, "candidate": after}
-    reasons = {side: one.reason for side, one in sides.items() if isinstance(one, Undefined)}
-    values = [None if isinstance(one, Undefined) else one.value for one in sides.values()]
-    shared = len(set(reasons.values())) == 1 and len(reasons) == 2
-    text = next(iter(reasons.values())) if shared else "; ".join(f"{side}: {why}" for side, why in reasons.items())
-    return Insufficient(reason=text, n=n, base=values[0], head=values[1])
+def _value(found: Influence | Undefined) -> float | Undefined:
+    return found if isinstance(found, Undefined) else found.value
 
 
 def _check_pair(base: Sample, head: Sample, *, level: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -79,6 +79,25 @@ class Inference:
     method: str
 
 
+IDENTICAL = Inference(se=0.0, low=0.0, high=0.0, p_lower=1.0, p_higher=1.0, df=math.inf, method="identical")
+
+
+class Measured(Protocol):
+    """One side's metric, with or without the rows that it was measured on; the fields are those of `Influence`."""
+
+    @property
+    def value(self) -> float:
+        """The metric."""
+
+    @property
+    def support(self) -> int:
+        """How many of the rarest rows it rests on."""
+
+    @property
+    def caution(self) -> str:
+        """What a reader must know of the value."""
+
+
 def paired_interval(
     base: Influence,
     head: Influence,
@@ -95,24 +114,18 @@ def paired_interval(
     `bounds` are those of the metric; with them, models that no row tells apart get an interval too. Fewer than
     `min_support` rows of the rarest kind are Insufficient.
     """
-    support = min(base.support, head.support)
+    n, support = head.psi.size, min(base.support, head.support)
     if support < max(min_support, 2):
-        return explain_insufficient(
-            base, head, f"it rests on {support} rows of its rarest kind, and {min_support} are needed"
-        )
+        return explain_insufficient(base, head, lack_support(support, min_support), n=n)
     spread = find_spread(head, base, clusters)
     if isinstance(spread, Undefined):
-        return explain_insufficient(base, head, spread.reason)
-    if clusters is None and _is_paired_share(base, head):
-        found = _compare_shares(base, head, se=spread.se, level=level)
-    elif spread.se <= _ROUNDING * abs(head.value - base.value):
-        if head.value != base.value or None in bounds:
-            return explain_insufficient(base, head, _NO_DIFFERENCE if head.value == base.value else _NO_SPREAD)
-        found = _agree(spread, bounds, level=level)
-    else:
-        found = _student(head.value - base.value, spread, level=level)
+        return explain_insufficient(base, head, spread.reason, n=n)
+    discordant = _count_discordant(base, head) if clusters is None else None
+    found = infer(base, head, spread, discordant=discordant, level=level, bounds=bounds)
+    if isinstance(found, str):
+        return explain_insufficient(base, head, found, n=n)
     own = own_interval(head, level=level, clusters=clusters, bounds=bounds, min_support=min_support)
-    return join_estimate(base, head, found, own, level=level)
+    return join_estimate(base, head, found, own, level=level, n=n)
 
 
 def identical(
@@ -123,9 +136,8 @@ def identical(
     bounds: Bounds = (None, None),
 ) -> Estimate:
     """The estimate for a candidate whose every answer is the baseline's: no difference, and no doubt."""
-    found = Inference(se=0.0, low=0.0, high=0.0, p_lower=1.0, p_higher=1.0, df=math.inf, method="identical")
     own = own_interval(one, level=level, clusters=clusters, bounds=bounds)
-    return join_estimate(one, one, found, own, level=level)
+    return join_estimate(one, one, IDENTICAL, own, level=level, n=one.psi.size)
 
 
 def own_interval(
@@ -143,8 +155,15 @@ def own_interval(
     """
     if clusters is None and one.hits is not None:
         return wilson_interval(int(np.count_nonzero(one.hits)), one.support, level=level)
-    low, high = (-math.inf if bounds[0] is None else bounds[0]), (math.inf if bounds[1] is None else bounds[1])
     spread = find_spread(one, clusters=clusters)
+    return limit_value(one, spread, level=level, bounds=bounds, min_support=min_support)
+
+
+def limit_value(
+    one: Measured, spread: Spread | Undefined, *, level: float, bounds: Bounds, min_support: int = MIN_SUPPORT
+) -> tuple[float, float]:
+    """What `own_interval` says of a value with this spread that is no plain proportion."""
+    low, high = (-math.inf if bounds[0] is None else bounds[0]), (math.inf if bounds[1] is None else bounds[1])
     if isinstance(spread, Undefined) or one.support < max(min_support, 2):
         return low, high
     if spread.se > _ROUNDING * abs(one.value):
@@ -158,18 +177,40 @@ def own_interval(
     return low + ends[0] * (high - low), low + ends[1] * (high - low)
 
 
-def _is_paired_share(base: Influence, head: Influence) -> bool:
-    """Whether both are plain proportions of the same rows."""
-    return base.hits is not None and head.hits is not None and is_same(base.strata, head.strata)
+def infer(
+    base: Measured,
+    head: Measured,
+    spread: Spread,
+    *,
+    discordant: tuple[int, int] | None,
+    level: float,
+    bounds: Bounds,
+) -> Inference | str:
+    """What the method that fits says of head − base with this spread; or why nothing can be said.
+
+    `discordant` are the rows that only the candidate, and only the baseline, has right, if both sides are plain
+    proportions of the same rows.
+    """
+    delta = head.value - base.value
+    if discordant is not None:
+        return _compare_shares(discordant, min(base.support, head.support), se=spread.se, level=level)
+    if spread.se > _ROUNDING * abs(delta):
+        return student(delta, spread, level=level)
+    if delta or None in bounds:
+        return _NO_SPREAD if delta else _NO_DIFFERENCE
+    return _agree(spread, bounds, level=level)
 
 
-def _compare_shares(base: Influence, head: Influence, *, se: float, level: float) -> Inference:
-    if base.hits is None or head.hits is None:
-        raise ValueError("the metric is no plain proportion")
-    gained = int(np.count_nonzero(head.hits & ~base.hits))
-    lost = int(np.count_nonzero(base.hits & ~head.hits))
-    low, high = tango_interval(gained, lost, head.support, level=level)
-    test = mcnemar(gained, lost)
+def _count_discordant(base: Influence, head: Influence) -> tuple[int, int] | None:
+    """The rows that one side alone has right, if both are plain proportions of the same rows."""
+    if base.hits is None or head.hits is None or not is_same(base.strata, head.strata):
+        return None
+    return int(np.count_nonzero(head.hits & ~base.hits)), int(np.count_nonzero(base.hits & ~head.hits))
+
+
+def _compare_shares(discordant: tuple[int, int], n: int, *, se: float, level: float) -> Inference:
+    low, high = tango_interval(*discordant, n, level=level)
+    test = mcnemar(*discordant)
     return Inference(
         se=se, low=low, high=high, p_lower=test.lower, p_higher=test.higher, df=math.inf, method="Tango score"
     )
@@ -184,7 +225,8 @@ def _agree(spread: Spread, bounds: Bounds, *, level: float) -> Inference:
     )
 
 
-def _student(delta: float, spread: Spread, *, level: float) -> Inference:
+def student(delta: float, spread: Spread, *, level: float) -> Inference:
+    """The interval delta ± t·SE, and the probabilities of t beyond 0 on either side; the SE is above 0."""
     # Imported here because it costs more than numpy.
     from scipy.special import stdtr
 
@@ -207,9 +249,19 @@ def _t_quantile(df: float, probability: float) -> float:
 
 
 def join_estimate(
-    base: Influence, head: Influence, found: Inference, own: tuple[float, float], *, level: float
+    base: Measured,
+    head: Measured,
+    found: Inference,
+    own: tuple[float, float],
+    *,
+    level: float,
+    n: int,
+    caution: str = "",
 ) -> Estimate:
-    """What a method says of a difference, with both values and the candidate's `own` interval."""
+    """What a method says of a difference on n rows, with both values and the candidate's `own` interval.
+
+    `caution` comes after those of the sides.
+    """
     return Estimate(
         base=base.value,
         head=head.value,
@@ -223,13 +275,28 @@ def join_estimate(
         head_high=own[1],
         level=level,
         df=found.df,
-        n=head.psi.size,
+        n=n,
         support=min(base.support, head.support),
         method=found.method,
-        caution="; ".join(dict.fromkeys(side.caution for side in (base, head) if side.caution)),
+        caution="; ".join(dict.fromkeys(filter(None, (base.caution, head.caution, caution)))),
     )
 
 
-def explain_insufficient(base: Influence, head: Influence, reason: str) -> Insufficient:
+def explain_insufficient(base: Measured, head: Measured, reason: str, *, n: int) -> Insufficient:
     """No interval for this reason; both values are known."""
-    return Insufficient(reason=reason, n=head.psi.size, base=base.value, head=head.value)
+    return Insufficient(reason=reason, n=n, base=base.value, head=head.value)
+
+
+def lack_support(support: int, needed: int) -> str:
+    """The reason where a metric rests on too few rows."""
+    return f"it rests on {support} rows of its rarest kind, and {needed} are needed"
+
+
+def explain_undefined(base: float | Undefined, head: float | Undefined, *, n: int) -> Insufficient:
+    """No interval since a side, or both, have no value."""
+    sides = {"baseline": base, "candidate": head}
+    reasons = {side: one.reason for side, one in sides.items() if isinstance(one, Undefined)}
+    values = [None if isinstance(one, Undefined) else one for one in sides.values()]
+    shared = len(set(reasons.values())) == 1 and len(reasons) == 2
+    text = next(iter(reasons.values())) if shared else "; ".join(f"{side}: {why}" for side, why in reasons.items())
+    return Insufficient(reason=text, n=n, base=values[0], head=values[1])

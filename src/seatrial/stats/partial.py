@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from seatrial.stats.binary import BinarySample
 from seatrial.stats.influence import Floats, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
-from seatrial.stats.outline import Outline, Side, Sides, Squares, conclude, refuse
-from seatrial.stats.paired import Estimate, Insufficient
+from seatrial.stats.outline import Outline, Side, Sides, Squares, conclude
+from seatrial.stats.paired import Estimate, Insufficient, explain_undefined
 from seatrial.stats.partial_clusters import ClusterSide, ClusterSums, jackknife, sum_columns
 from seatrial.stats.partial_counts import DecisionCounts, encode
 from seatrial.stats.partial_moments import Differentiated, Moments, differentiate
@@ -238,7 +238,7 @@ def finish(
         if isinstance(found, Outline):
             answers[measure] = conclude(found, level=level, bounds=(spec.low, spec.high))
         else:
-            answers[measure] = refuse(found, n=partial.n)
+            answers[measure] = explain_undefined(*found, n=partial.n)
     return answers
 
 

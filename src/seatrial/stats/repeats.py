@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from seatrial.stats.influence import Floats
-from seatrial.stats.paired import Insufficient
+from seatrial.stats.paired import Insufficient, student
+from seatrial.stats.spread import Spread
 
 # Fewer values of the past say nothing of how a number varies.
 MIN_HISTORY = 5
@@ -63,7 +64,7 @@ def compare_folds(
         return _too_few("folds", folds, MIN_REPEATS, before, after)
     spread = float(np.std(after - before, ddof=1))
     se = spread * math.sqrt(1 / folds + test_train_ratio)
-    return _student(before, after, se=se, df=folds - 1, level=level, n=folds, method="Nadeau–Bengio, t")
+    return _compare(before, after, se=se, df=folds - 1, level=level, n=folds, method="Nadeau–Bengio, t")
 
 
 def compare_seeds(base: ArrayLike, head: ArrayLike, *, level: float = 0.95) -> RepeatedEstimate | Insufficient:
@@ -80,7 +81,7 @@ def compare_seeds(base: ArrayLike, head: ArrayLike, *, level: float = 0.95) -> R
     weighed = sum(part**2 / (side.size - 1) for part, side in zip(parts, (before, after), strict=True))
     df = total**2 / weighed if weighed else float(fewest - 1)
     n = before.size + after.size
-    return _student(before, after, se=math.sqrt(total), df=df, level=level, n=n, method="Welch, t")
+    return _compare(before, after, se=math.sqrt(total), df=df, level=level, n=n, method="Welch, t")
 
 
 def compare_with_history(history: ArrayLike, head: float, *, level: float = 0.95) -> RepeatedEstimate | Insufficient:
@@ -95,7 +96,7 @@ def compare_with_history(history: ArrayLike, head: float, *, level: float = 0.95
         return _too_few("values of the past", past.size, MIN_HISTORY, past, now)
     se = float(np.std(past, ddof=1)) * math.sqrt(1 + 1 / past.size)
     method = "prediction interval, t"
-    return _student(past, now, se=se, df=past.size - 1, level=level, n=past.size + 1, method=method)
+    return _compare(past, now, se=se, df=past.size - 1, level=level, n=past.size + 1, method=method)
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:
@@ -114,29 +115,26 @@ def _too_few(what: str, found: int, needed: int, base: Floats, head: Floats) -> 
     return Insufficient(reason=reason, n=base.size + head.size, base=_mean(base), head=_mean(head))
 
 
-def _student(
+def _compare(
     base: Floats, head: Floats, *, se: float, df: float, level: float, n: int, method: str
 ) -> RepeatedEstimate | Insufficient:
-    # Imported here because it costs more than numpy.
-    from scipy.special import stdtr, stdtrit
-
     before, after = float(base.mean()), float(head.mean())
     delta = after - before
     if se <= _ROUNDING * max(abs(before), abs(after)):
         reason = "its values do not vary, so that nothing tells how sure the difference is"
         return Insufficient(reason=reason, n=n, base=before, head=after)
-    reach = float(stdtrit(df, (1 + level) / 2)) * se
+    found = student(delta, Spread(se=se, df=df, method=method), level=level)
     return RepeatedEstimate(
         base=before,
         head=after,
         delta=delta,
-        se=se,
-        low=delta - reach,
-        high=delta + reach,
+        se=found.se,
+        low=found.low,
+        high=found.high,
         level=level,
-        df=df,
+        df=found.df,
         n=n,
-        method=method,
-        p_lower=float(stdtr(df, delta / se)),
-        p_higher=float(stdtr(df, -delta / se)),
+        method=found.method,
+        p_lower=found.p_lower,
+        p_higher=found.p_higher,
     )

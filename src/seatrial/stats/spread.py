@@ -60,17 +60,18 @@ def _spread(psi: Floats, strata: Bools | None, *, support: int) -> Spread:
     """SE² = Σψ² / (n(n − 1)); with strata, each kind has its own n − 1, as in DeLong's variance."""
     total = float(psi @ psi)
     if strata is None:
-        scatter = _unbias(total, psi.size)
+        scatter = unbias(total, psi.size)
         method = "influence functions, t"
     else:
         of_one = psi[strata]
         part = float(of_one @ of_one)
-        scatter = _unbias(part, of_one.size) + _unbias(max(total - part, 0.0), psi.size - of_one.size)
+        scatter = unbias(part, of_one.size) + unbias(max(total - part, 0.0), psi.size - of_one.size)
         method = "DeLong, t"
     return Spread(se=math.sqrt(scatter) / psi.size, df=support - 1, method=method)
 
 
-def _unbias(squares: float, n: int) -> float:
+def unbias(squares: float, n: int) -> float:
+    """A sum of squares about a mean of n values, freed of the one degree of freedom that the mean took."""
     return squares * (n / (n - 1) if n > 1 else 1.0)
 
 

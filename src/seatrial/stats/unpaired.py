@@ -26,7 +26,9 @@ from seatrial.stats.paired import (
     Insufficient,
     explain_insufficient,
     join_estimate,
+    lack_support,
     own_interval,
+    student,
 )
 from seatrial.stats.proportions import normal_quantile, wilson_interval
 from seatrial.stats.sample import Sample, find_spec
@@ -103,14 +105,13 @@ def unpaired_interval(
     `clusters` are each side's. Plain proportions without clusters get Newcombe's hybrid score interval and the score
     test, which stay honest where all units, or none, are hits. `bounds` are those of the metric.
     """
-    support = min(base.support, head.support)
+    n, support = head.psi.size, min(base.support, head.support)
     if support < max(min_support, 2):
-        reason = f"it rests on {support} rows of its rarest kind, and {min_support} are needed"
-        return explain_insufficient(base, head, reason)
+        return explain_insufficient(base, head, lack_support(support, min_support), n=n)
     spreads = [find_spread(one, clusters=each) for one, each in zip((base, head), clusters, strict=True)]
     for side, spread in zip(("baseline", "candidate"), spreads, strict=True):
         if isinstance(spread, Undefined):
-            return explain_insufficient(base, head, f"{side}: {spread.reason}")
+            return explain_insufficient(base, head, f"{side}: {spread.reason}", n=n)
     known = [spread for spread in spreads if isinstance(spread, Spread)]
     shares = [_count(one) for one in (base, head) if one.hits is not None and clusters == (None, None)]
     if len(shares) == 2:
@@ -118,9 +119,9 @@ def unpaired_interval(
     elif any(spread.se for spread in known):
         found = _welch(head.value - base.value, known, level=level)
     else:
-        return explain_insufficient(base, head, _NO_SPREAD)
+        return explain_insufficient(base, head, _NO_SPREAD, n=n)
     own = own_interval(head, level=level, clusters=clusters[1], bounds=bounds, min_support=min_support)
-    return join_estimate(base, head, found, own, level=level)
+    return join_estimate(base, head, found, own, level=level, n=n)
 
 
 def newcombe_interval(before: tuple[int, int], after: tuple[int, int], *, level: float = 0.95) -> tuple[float, float]:
@@ -148,23 +149,11 @@ def _estimate(base: Side, head: Side, measure: Measure, *, level: float) -> Esti
 
 
 def _welch(delta: float, spreads: Sequence[Spread], *, level: float) -> Inference:
-    # Imported here because it costs more than numpy.
-    from scipy.special import stdtr, stdtrit
-
     squares = [spread.se**2 for spread in spreads]
     se = math.sqrt(sum(squares))
     # In shares of the whole variance, so that very small ones do not vanish as they are squared.
     df = 1 / sum((square / se**2) ** 2 / spread.df for square, spread in zip(squares, spreads, strict=True))
-    reach = float(stdtrit(df, (1 + level) / 2)) * se
-    return Inference(
-        se=se,
-        low=delta - reach,
-        high=delta + reach,
-        p_lower=float(stdtr(df, delta / se)),
-        p_higher=float(stdtr(df, -delta / se)),
-        df=df,
-        method="unpaired, Welch t",
-    )
+    return student(delta, Spread(se=se, df=df, method="unpaired, Welch t"), level=level)
 
 
 def _compare_shares(before: tuple[int, int], after: tuple[int, int], *, level: float) -> Inference:
