@@ -77,7 +77,8 @@ class TableFacts(Struct, frozen=True, kw_only=True):
     """One table on both sides.
 
     `state` is `identical` (the same bytes, so nothing was counted), `compared`, `new` or `unreadable`. At most 200
-    columns are listed, those that differ in most rows first; `columns_changed` counts them all.
+    columns are listed, those that differ in most rows first; `columns_changed` counts them all. `side` is the one that
+    can't be read.
     """
 
     name: str
@@ -98,6 +99,7 @@ class TableFacts(Struct, frozen=True, kw_only=True):
     drifts: tuple[DriftFacts, ...]
     leaks: tuple[LeakFacts, ...]
     problem: str
+    side: str | None = None
 
 
 def state_table(table: TableDiff) -> TableFacts:
@@ -121,6 +123,7 @@ def state_table(table: TableDiff) -> TableFacts:
         drifts=tuple(_state_drift(drift) for drift in table.drifts),
         leaks=tuple(_state_leak(leak) for leak in table.leaks),
         problem=table.problem.message if table.problem else "",
+        side=table.side.value if table.side else None,
     )
 
 

@@ -70,7 +70,7 @@ class FlipFacts(Struct, frozen=True, kw_only=True):
 
 
 class EvaluationFacts(Struct, frozen=True, kw_only=True):
-    """All that the predictions of one evaluation say."""
+    """All that the predictions of one evaluation say; `side` is the one whose predictions can't be read."""
 
     name: str
     n_base: int | None
@@ -85,6 +85,7 @@ class EvaluationFacts(Struct, frozen=True, kw_only=True):
     flips: FlipFacts | None
     reused: int | None
     problem: str
+    side: str | None = None
 
 
 def state_evaluation(result: EvaluationResult) -> EvaluationFacts:
@@ -103,6 +104,7 @@ def state_evaluation(result: EvaluationResult) -> EvaluationFacts:
         flips=_state_flips(result.flips) if result.flips else None,
         reused=result.reused,
         problem=result.problem.message if result.problem else result.mismatch,
+        side=result.side.value if result.side else None,
     )
 
 

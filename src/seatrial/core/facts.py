@@ -37,6 +37,7 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
 
     `hint` says what mends a state of trouble; `moved_from` is the baseline's file where that had another name.
     `stale` says why the candidate's value was not made by its own code, data and parameters; it is empty otherwise.
+    `side` is where a state of trouble lies, `base` or `head`.
     """
 
     file: str
@@ -53,6 +54,7 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     hint: str = ""
     moved_from: str | None = None
     stale: str = ""
+    side: str | None = None
 
 
 class FindingFacts(Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from seatrial.core.verdict import Finding, Verdict
 from seatrial.core.wording import Telling, headline, write_document
 
 if TYPE_CHECKING:
+    from seatrial.core.annotations import Annotation
     from seatrial.core.plots import PlotChange
 
 _JSON_INTEGERS = 2**63
@@ -42,16 +43,23 @@ _JSON_INTEGERS = 2**63
 class Report(Struct, frozen=True, kw_only=True, dict=True):
     """What a run found. Left of it nothing is printed; right of it nothing is computed.
 
-    Its document is laid out when a renderer for people asks for it, and once: machines read facts alone.
+    Its document is laid out when a renderer for people asks for it, and once: machines read facts alone. So are its
+    annotations, for which files are read again; a report that was built without its files has none.
     """
 
     facts: ReportFacts
     lay_out: Callable[[], Document]
+    annotate: Callable[[], tuple[Annotation, ...]] = tuple
 
     @cached_property
     def document(self) -> Document:
         """The report as a reader meets it."""
         return self.lay_out()
+
+    @cached_property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """What is to be said at lines of the candidate's files, the worst first."""
+        return self.annotate()
 
 
 def build_report(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> Report:
@@ -59,7 +67,16 @@ def build_report(comparison: Comparison, verdict: Verdict, policy: Policy, telli
     return Report(
         facts=_collect_facts(comparison, verdict, policy, telling),
         lay_out=partial(write_document, comparison, verdict, policy, telling),
+        annotate=partial(_annotate, comparison, verdict, telling),
     )
+
+
+def _annotate(comparison: Comparison, verdict: Verdict, telling: Telling) -> tuple[Annotation, ...]:
+    if telling.find_lines is None:
+        return ()
+    from seatrial.core.annotations import annotate
+
+    return annotate(comparison, verdict, telling.find_lines(), precision=telling.precision)
 
 
 def _collect_facts(comparison: Comparison, verdict: Verdict, policy: Policy, telling: Telling) -> ReportFacts:
@@ -124,6 +141,7 @@ def _state_change(change: Change) -> ChangeFacts:
         hint=change.hint,
         moved_from=change.moved_from or None,
         stale=change.stale,
+        side=change.side.value if change.side else None,
     )
 
 
