@@ -15,6 +15,7 @@ STATES = {
         Conclusion.NEUTRAL: "success",
         Conclusion.FAILURE: "failed",
         Conclusion.ACTION_REQUIRED: "failed",
+        Conclusion.CANCELLED: "canceled",
     },
 }
 

@@ -6,12 +6,15 @@ on are imported when a forge is opened, not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from seatrial.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from seatrial.core.annotations import Annotation
 
 TokenKind = Literal["installation", "personal", "job"]
 
@@ -23,6 +26,7 @@ class Conclusion(str, Enum):
     NEUTRAL = "neutral"
     FAILURE = "failure"
     ACTION_REQUIRED = "action_required"
+    CANCELLED = "cancelled"
 
 
 class UncertainDeliveryError(DeliveryError):
@@ -51,12 +55,18 @@ class ForgeAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """A comment of a pull request, or a note of a merge request."""
+    """A comment of a pull request, or a note of a merge request.
+
+    `handle` is the forge's second name for it, where an ability needs one (GitHub's node id, GitLab's discussion).
+    `resolved` is None where it is no thread that somebody resolves.
+    """
 
     id: int
     author: str
     body: str
     url: str
+    handle: str = ""
+    resolved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +108,23 @@ class Forge(Protocol):
     def list_comments(self, change: int) -> Iterator[Comment]:
         """The comments of a change from all pages, oldest first."""
 
-    def create_comment(self, change: int, body: str) -> Comment:
-        """Add a comment; raises `UncertainDeliveryError` where it may be there although no answer came."""
+    def create_comment(self, change: int, body: str, *, resolvable: bool = False) -> Comment:
+        """Add a comment; raises `UncertainDeliveryError` where it may be there although no answer came.
+
+        `resolvable` opens a thread that has to be resolved; a forge without such adds a plain comment.
+        """
 
     def update_comment(self, comment: Comment, change: int, body: str) -> Comment:
         """Replace a comment's body."""
 
     def delete_comment(self, comment: Comment, change: int) -> None:
         """Remove a comment; one that is gone already is as good."""
+
+    def hide_comments(self, comments: Sequence[Comment], change: int) -> None:
+        """Fold comments as outdated, hidden ones too; a forge that can't raises, and its hint says what it offers."""
+
+    def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
+        """Resolve a thread, or open it again; asked only of comments whose `resolved` is not None."""
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """Show on the commit `head` that a check is under way."""
@@ -120,8 +139,12 @@ class Forge(Protocol):
         summary: str,
         details_url: str | None,
         started: StartedCheck | None = None,
+        annotations: Sequence[Annotation] = (),
     ) -> str:
-        """Conclude the check, or make it concluded where none was started; returns where a person can see it."""
+        """Conclude the check, or make it concluded where none was started; returns where a person can see it.
+
+        A forge with no place for annotations at a check's side leaves them out: the report's own files have them.
+        """
 
 
 def _open_github(access: ForgeAccess) -> Forge:

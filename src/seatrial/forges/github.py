@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import github
 import requests
 from github.GithubObject import NotSet
 
+from seatrial.errors import DeliveryError
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import make_retry
+
+if TYPE_CHECKING:
+    from seatrial.core.annotations import Annotation
 
 # GitHub's limit is 65,536; whether of characters or bytes is disputed.
 COMMENT_BUDGET = 60_000
@@ -26,7 +30,13 @@ STATES = {
     Conclusion.NEUTRAL: "success",
     Conclusion.FAILURE: "failure",
     Conclusion.ACTION_REQUIRED: "failure",
+    Conclusion.CANCELLED: "error",
 }
+# A check run takes this many annotations at once; beyond two batches nobody reads them, and each costs a request.
+BATCH = 50
+MOST_ANNOTATIONS = 2 * BATCH
+ANNOTATION_TITLE = 255
+_HIDE = "  c{0}: minimizeComment(input: {{subjectId: $c{0}, classifier: OUTDATED}}) {{ clientMutationId }}"
 
 
 class GitHub:
@@ -96,8 +106,8 @@ class GitHub:
                 yield from map(_comment, page)
                 address = _next_page(headers)
 
-    def create_comment(self, change: int, body: str) -> Comment:
-        """Add a comment to a pull request."""
+    def create_comment(self, change: int, body: str, *, resolvable: bool = False) -> Comment:
+        """Add a comment to a pull request, whose conversation has no threads."""
         with self._asking(self._deed("add a comment", "pull-requests: write", change=change, creates=True)):
             return _comment(self._repository.get_issue(change).create_comment(body).raw_data)
 
@@ -115,6 +125,19 @@ class GitHub:
                 self._repository.get_issue(change).get_comment(comment.id).delete()
             except github.UnknownObjectException:
                 return
+
+    def hide_comments(self, comments: Sequence[Comment], change: int) -> None:
+        """Minimize comments as outdated, all in one request; those that are minimized already stay so."""
+        names = [f"$c{number}: ID!" for number in range(len(comments))]
+        hidings = [_HIDE.format(number) for number in range(len(comments))]
+        query = f"mutation({', '.join(names)}) {{\n" + "\n".join(hidings) + "\n}"
+        variables = {f"c{number}": comment.handle for number, comment in enumerate(comments)}
+        with self._asking(self._deed("hide comments", "pull-requests: write", change=change)):
+            self._github.requester.graphql_query(query, variables)
+
+    def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
+        """Not on GitHub: only review comments, on lines of files, are threads there."""
+        raise DeliveryError("GitHub's comments are no threads to resolve", hint="require the check instead")
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A check run in progress; for a person's token, which may make none, a pending commit status."""
@@ -135,30 +158,25 @@ class GitHub:
         summary: str,
         details_url: str | None,
         started: StartedCheck | None = None,
+        annotations: Sequence[Annotation] = (),
     ) -> str:
         """Conclude a check run; for a person's token a commit status, which knows success and failure only."""
         if self._is_personal():
             return self._set_status(name, head, STATES[conclusion], title, details_url)
-        output: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary}
+        first, *others = _cut_into_batches(annotations)
+        ended: dict[str, Any] = {"status": "completed", "conclusion": conclusion.value}
+        ended |= {"details_url": details_url} if details_url else {}
+        output = {"title": title, "summary": summary}
         with self._asking(self._deed("conclude a check run", "checks: write", creates=started is None)):
             if started is not None:
                 run = self._repository.get_check_run(started.id)
-                run.edit(
-                    status="completed",
-                    conclusion=conclusion.value,
-                    output=output,
-                    details_url=details_url or NotSet,
-                )
+                run.edit(**ended, output={**output, "annotations": first})
             else:
-                run = self._repository.create_check_run(
-                    name,
-                    head,
-                    status="completed",
-                    conclusion=conclusion.value,
-                    output=output,
-                    details_url=details_url or NotSet,
-                )
-            return run.html_url
+                run = self._repository.create_check_run(name, head, **ended, output={**output, "annotations": first})
+        for batch in others:
+            with self._asking(self._deed("annotate a check run", "checks: write")):
+                run.edit(output={**output, "annotations": batch})
+        return run.html_url
 
     def _is_personal(self) -> bool:
         kind = self._access.token_kind
@@ -209,7 +227,30 @@ class GitHub:
 def _comment(raw: Mapping[str, Any]) -> Comment:
     # An account that was deleted leaves its comments behind, with no author.
     author = str(raw["user"]["login"]) if raw["user"] else ""
-    return Comment(id=int(raw["id"]), author=author, body=str(raw.get("body") or ""), url=str(raw["html_url"]))
+    return Comment(
+        id=int(raw["id"]),
+        author=author,
+        body=str(raw.get("body") or ""),
+        url=str(raw["html_url"]),
+        handle=str(raw["node_id"]),
+    )
+
+
+def _cut_into_batches(annotations: Sequence[Annotation]) -> list[list[dict[str, str | int]]]:
+    """The annotations in GitHub's shape, as many as one request takes in each; one batch at least."""
+    shaped = [_annotation(annotation) for annotation in annotations[:MOST_ANNOTATIONS]]
+    return [shaped[start : start + BATCH] for start in range(0, max(1, len(shaped)), BATCH)]
+
+
+def _annotation(annotation: Annotation) -> dict[str, str | int]:
+    return {
+        "path": annotation.path,
+        "start_line": annotation.line,
+        "end_line": annotation.line,
+        "annotation_level": annotation.level.value,
+        "title": annotation.title[:ANNOTATION_TITLE],
+        "message": annotation.message,
+    }
 
 
 def _next_page(headers: Mapping[str, Any]) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gitlab
 import requests
@@ -16,6 +16,9 @@ from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, Toke
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import make_retry
 
+if TYPE_CHECKING:
+    from seatrial.core.annotations import Annotation
+
 # GitLab's limit is 1,000,000 characters; a UTF-8 text of that many bytes has no more of them.
 COMMENT_BUDGET = 1_000_000
 STATUS_DESCRIPTION = 255
@@ -26,6 +29,7 @@ STATES = {
     Conclusion.NEUTRAL: "success",
     Conclusion.FAILURE: "failed",
     Conclusion.ACTION_REQUIRED: "failed",
+    Conclusion.CANCELLED: "canceled",
 }
 # The session asks again by itself; the client's own way sleeps for as long as a server tells it to.
 ONCE: Mapping[str, Any] = {"obey_rate_limit": False, "retry_transient_errors": False}
@@ -86,17 +90,20 @@ class GitLab:
                 if not note.attributes.get("system"):
                     yield self._comment(note.attributes, change)
 
-    def create_comment(self, change: int, body: str) -> Comment:
-        """Add a note to a merge request."""
+    def create_comment(self, change: int, body: str, *, resolvable: bool = False) -> Comment:
+        """Add a note to a merge request, or open a thread with it."""
         self._show_project()  # before the note is there: failing after it would hide that it is
         with self._asking(self._deed("add a note", change=change, creates=True)):
-            note = self._notes(change).create({"body": body}, **ONCE)
-            return self._comment(note.attributes, change)
+            if not resolvable:
+                return self._comment(self._notes(change).create({"body": body}, **ONCE).attributes, change)
+            thread = self._threads(change).create({"body": body}, **ONCE)
+            return self._comment(thread.attributes["notes"][0], change, thread=str(thread.id))
 
     def update_comment(self, comment: Comment, change: int, body: str) -> Comment:
         """Replace a note's body."""
         with self._asking(self._deed("update a note", change=change)):
-            return self._comment(self._notes(change).update(comment.id, {"body": body}, **ONCE), change)
+            note = self._notes(change).update(comment.id, {"body": body}, **ONCE)
+            return self._comment(note, change, thread=comment.handle)
 
     def delete_comment(self, comment: Comment, change: int) -> None:
         """Remove a note."""
@@ -106,6 +113,18 @@ class GitLab:
             except GitlabError as refusal:
                 if refusal.response_code != requests.codes.not_found:
                     raise
+
+    def hide_comments(self, comments: Sequence[Comment], change: int) -> None:
+        """Not on GitLab, which folds no notes."""
+        raise DeliveryError(
+            "GitLab can't hide notes", hint="choose `recreate`, which deletes the old note, or `update`, or `thread`"
+        )
+
+    def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
+        """Resolve a thread, or open it again; a note that was listed does not tell its thread, which is looked up."""
+        with self._asking(self._deed("resolve a thread", change=change)):
+            thread = comment.handle or self._find_thread(comment, change)
+            self._threads(change).update(thread, {"resolved": resolved}, **ONCE)
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A running commit status in the job's own pipeline."""
@@ -121,8 +140,12 @@ class GitLab:
         summary: str,
         details_url: str | None,
         started: StartedCheck | None = None,
+        annotations: Sequence[Annotation] = (),
     ) -> str:
-        """Conclude the commit status: GitLab finds the running one by its name, and has no place for a summary."""
+        """Conclude the commit status: GitLab finds the running one by its name.
+
+        It has no place for a summary, nor for annotations, which its code-quality report shows.
+        """
         self._set_status(name, head, STATES[conclusion], title, details_url)
         return f"{self._show_project()}/-/commit/{head}/pipelines"
 
@@ -147,12 +170,23 @@ class GitLab:
     def _notes(self, change: int) -> Any:
         return self._project.mergerequests.get(change, lazy=True).notes
 
-    def _comment(self, note: Mapping[str, Any], change: int) -> Comment:
+    def _threads(self, change: int) -> Any:
+        return self._project.mergerequests.get(change, lazy=True).discussions
+
+    def _find_thread(self, comment: Comment, change: int) -> str:
+        for thread in self._threads(change).list(iterator=True, per_page=100, **ONCE):
+            if any(note["id"] == comment.id for note in thread.attributes["notes"]):
+                return str(thread.id)
+        raise KeyError(comment.id)
+
+    def _comment(self, note: Mapping[str, Any], change: int, *, thread: str = "") -> Comment:
         return Comment(
             id=int(note["id"]),
             author=str(note["author"]["username"]),
             body=str(note["body"]),
             url=f"{self._show_project()}/-/merge_requests/{change}#note_{note['id']}",
+            handle=thread,
+            resolved=bool(note.get("resolved")) if note.get("resolvable") else None,
         )
 
     def _show_project(self) -> str:
