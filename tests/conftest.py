@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from pytest_socket import disable_socket, socket_allow_hosts
 
-_SCRUBBED = ("CI", "CI_", "GITHUB_", "GITLAB_", "GIT_", "RUNNER_", "SEATRIAL_", "DVC_")
+_SCRUBBED = (
+    *("CI", "CI_", "GITHUB_", "GITLAB_", "GITEA_", "FORGEJO_", "BITBUCKET_"),
+    *("GIT_", "RUNNER_", "SEATRIAL_", "DVC_"),
+)
 _SCRUBBED_EXACTLY = ("NO_COLOR", "FORCE_COLOR", "REPO_TOKEN", "CI")
 _PURE = ("unit", "golden", "repository")
 # A room is pure by rule; these two exist to open a loopback port, and say so in their names.

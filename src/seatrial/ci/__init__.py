@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from seatrial.ci import github, gitlab
+from seatrial.ci import bitbucket, gitea, github, gitlab
 from seatrial.ci.job import BaselineHint, CIJob, System
 from seatrial.errors import DeliveryError
 
@@ -29,7 +29,13 @@ class _System(Protocol):
     def write_outputs(self, path: Path, outputs: Mapping[str, str]) -> None: ...
 
 
-_SYSTEMS: Mapping[System, _System] = {System.GITHUB: github, System.GITLAB: gitlab}
+# Gitea's runner calls itself GitHub's too, so it is asked for first.
+_SYSTEMS: Mapping[System, _System] = {
+    System.GITEA: gitea,
+    System.GITHUB: github,
+    System.GITLAB: gitlab,
+    System.BITBUCKET: bitbucket,
+}
 
 
 def detect(env: Mapping[str, str], *, checked_out: str) -> CIJob | None:

@@ -92,7 +92,7 @@ def read_job(env: Env, checked_out: str) -> CIJob:
     Raises `UsageError` where a variable or the event file is absent or garbled, or where the pull
     request's own tree was not checked out.
     """
-    subject = _read_subject(env, checked_out)
+    subject = read_subject(env, checked_out)
     server = env.get("GITHUB_SERVER_URL") or "https://github.com"
     run, attempt = require_number(env, "GITHUB_RUN_ID"), require_number(env, "GITHUB_RUN_ATTEMPT")
     token, token_variable = read_token(env, "SEATRIAL_TOKEN", "GITHUB_TOKEN", "REPO_TOKEN")
@@ -120,7 +120,8 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
             file.write(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
 
-def _read_subject(env: Env, checked_out: str) -> Subject:
+def read_subject(env: Env, checked_out: str) -> Subject:
+    """What the job is about, as the event file of GitHub Actions, and of what runs its workflows, tells."""
     match require(env, "GITHUB_EVENT_NAME"):
         case "pull_request" | "pull_request_target" | "pull_request_review" | "pull_request_review_comment":
             return _read_pull_request(env, checked_out)

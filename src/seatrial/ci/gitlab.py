@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from seatrial.ci.variables import (
     require,
     require_commit,
     require_number,
+    spell_dotenv,
 )
 from seatrial.errors import DeliveryError, UsageError
 
@@ -55,7 +55,7 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
 
     Raises `DeliveryError` beyond GitLab's 5 KB, because GitLab would then refuse the job's artifacts.
     """
-    text = "".join(f"SEATRIAL_{_to_variable(name)}={' '.join(value.split())}\n" for name, value in outputs.items())
+    text = spell_dotenv(outputs)
     size = len(text.encode())
     if size > DOTENV_BYTES:
         raise DeliveryError(
@@ -65,10 +65,6 @@ def write_outputs(path: Path, outputs: Mapping[str, str]) -> None:
     beside = path.with_name(f".{path.name}.partial")
     beside.write_text(text, encoding="utf-8", newline="\n")
     beside.replace(path)
-
-
-def _to_variable(name: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def _read_subject(env: Env, checked_out: str) -> Subject:

@@ -13,7 +13,31 @@ class System(str, Enum):
 
     GITHUB = "github"
     GITLAB = "gitlab"
+    GITEA = "gitea"
+    BITBUCKET = "bitbucket"
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return _LABELS[self]
+
+    @property
+    def change_word(self) -> str:
+        """What its forge calls a change."""
+        return "merge request" if self is System.GITLAB else "pull request"
+
+    @property
+    def change_letters(self) -> str:
+        """The same in short."""
+        return "MR" if self is System.GITLAB else "PR"
+
+
+_LABELS = {
+    System.GITHUB: "GitHub Actions",
+    System.GITLAB: "GitLab CI",
+    System.GITEA: "Gitea or Forgejo Actions",
+    System.BITBUCKET: "Bitbucket Pipelines",
+}
 
 Rule = Literal["first-parent", "merge-base", "commit", "none"]
 Event = Literal["change", "push", "other"]
@@ -78,3 +102,12 @@ class CIJob(Subject):
     ca_file: str | None
     summary_file: Path | None
     output_file: Path | None
+
+    @property
+    def may_only_read(self) -> bool:
+        """Whether a stranger's change is given no right to post: asking would only be refused.
+
+        GitHub and Gitea give a fork's job a token that can't write; GitLab runs it in the fork, mostly with none.
+        """
+        given = self.system in (System.GITHUB, System.GITEA) or not self.token
+        return self.from_fork and given

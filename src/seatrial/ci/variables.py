@@ -70,3 +70,12 @@ def read_token(env: Env, *names: str) -> tuple[str | None, str]:
         if token := env.get(name, "").strip():
             return token, name
     return None, names[0]
+
+
+def spell_dotenv(outputs: Env) -> str:
+    """Outputs as a dotenv file: `exit-code` becomes `SEATRIAL_EXIT_CODE`, each value one line."""
+    return "".join(f"SEATRIAL_{_to_variable(name)}={' '.join(value.split())}\n" for name, value in outputs.items())
+
+
+def _to_variable(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())

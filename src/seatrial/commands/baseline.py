@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from seatrial.ci.job import System
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.errors import CompareError, UsageError
 from seatrial.git import Repository
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # Beyond this, an older commit says little about the branch of today.
 _MOST_OLDER = 100
+_WHOLE_SHA = 40
 
 
 class Ends(Struct, frozen=True, kw_only=True):
@@ -67,10 +70,27 @@ def choose_merged_range(repository: Repository, base: str | None) -> RevisionRan
     return RevisionRange(base=before, head=head, reason="first parent of the merged commit")
 
 
+def find_job(repository: Repository, env: Mapping[str, str]) -> CIJob | None:
+    """The CI job that these variables describe, with its commits spelt out, which Bitbucket abbreviates."""
+    from seatrial import ci
+
+    job = ci.detect(env, checked_out=repository.head_sha())
+    if job is None:
+        return None
+    sha = job.baseline.sha
+    baseline = dataclasses.replace(job.baseline, sha=_spell_out(repository, sha) if sha else None)
+    return dataclasses.replace(job, head=_spell_out(repository, job.head), baseline=baseline)
+
+
+def _spell_out(repository: Repository, commit: str) -> str:
+    """A whole commit is left alone: it need not be here yet."""
+    return commit if len(commit) >= _WHOLE_SHA else repository.resolve(commit)
+
+
 def choose_ci_range(repository: Repository, job: CIJob, base: str | None) -> RevisionRange:
     """The range of a CI job, by its own hint; `base` overrides it."""
     checked_out = repository.head_sha()
-    word = {"github": "this PR", "gitlab": "this MR"}[job.system.value] if job.change else job.head_name
+    word = f"this {job.system.change_letters}" if job.change else job.head_name
     head = Revision(name=word, sha=checked_out, shown=job.head)
     if base is not None:
         return RevisionRange(base=_revision(repository, base), head=head, reason="as asked for")
@@ -132,10 +152,10 @@ def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> 
         return  # the first parent is asked for where GitHub's own merge of the change is checked out
     if job.head in (checked_out, *repository.parents(checked_out)):
         return
-    if job.system.value == "github":
-        held = repository.find_merge_base(repository.ensure_commit(job.head), checked_out) == job.head
-    else:
+    if job.system is System.GITLAB:
         held = not _is_of_target(repository, job, checked_out)
+    else:
+        held = repository.find_merge_base(repository.ensure_commit(job.head), checked_out) == job.head
     if not held:
         raise UsageError(
             f"the checked-out commit {checked_out[:7]} does not hold the change {job.head[:7]}: it was not measured",

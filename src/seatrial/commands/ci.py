@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from seatrial import ci
 from seatrial.ci import CIJob, System
-from seatrial.commands.baseline import choose_ci_range, find_policy_commit
+from seatrial.commands.baseline import choose_ci_range, find_job, find_policy_commit
 from seatrial.commands.compare import Destination, load_config, load_config_at, locate_config, write_outputs
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.reproduction import check_reproduction
@@ -77,10 +77,10 @@ def run_ci(
 ) -> CIResult:
     """Measure the change that this CI job is about, judge it, and report wherever the job allows."""
     repository = Repository.discover(directory, git_dir)
-    job = ci.detect(env, checked_out=repository.head_sha())
+    job = find_job(repository, env)
     if job is None:
         raise UsageError(
-            "this is no CI job that seatrial knows: neither GITHUB_ACTIONS nor GITLAB_CI is set",
+            "this is no CI job that seatrial knows: it sees no variables of GitHub, GitLab, Gitea or Bitbucket",
             hint="on your own machine, run: seatrial compare",
         )
     measurement = _measure_job(repository, directory, job, request, tell)
@@ -149,9 +149,7 @@ def _plan_deliveries(job: CIJob, request: CIRequest, measurement: Measurement, r
     reporter = _Reporter(job=job, request=request, measurement=measurement, report_dir=report_dir)
     steps: list[Step] = [("files", reporter.write_files), ("summary", reporter.write_summary)]
     wants_forge = request.check or (request.comment and job.change is not None)
-    # GitHub gives a fork's job a token that can't write; GitLab runs it in the fork, mostly with none.
-    without_rights = job.from_fork and (job.system is System.GITHUB or not job.token)
-    if without_rights and wants_forge:
+    if job.may_only_read and wants_forge:
         steps.append(("comment and check", reporter.miss_rights))
     elif job.token:
         if request.check:

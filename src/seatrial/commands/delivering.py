@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial import ci
 from seatrial.ci.job import CIJob, System
 from seatrial.ci.workflows import GITLAB_FILE, uses_seatrial
+from seatrial.commands.baseline import find_job
 from seatrial.core.checkup import Check, fail, fail_by, ok, skip, warn
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.forges import FORGES, ForgeAccess, TokenRights
@@ -17,18 +17,26 @@ from seatrial.git import Repository
 _ACTION = "seatrial/seatrial@"
 _WANTED = {"pull-requests": "the comment", "checks": "the check"}
 _CHECKOUT = "- uses: actions/checkout@v7\n  with: {fetch-depth: 0}"
-_GITLAB_TOKEN = (
-    "Settings → Access tokens: a project access token, scope api, role Developer; store it as the masked CI/CD\n"  # noqa: S105
-    "variable SEATRIAL_TOKEN, unprotected if merge requests of unprotected branches are to use it"
-)
-_GITHUB_TOKEN = "env:\n  GITHUB_TOKEN: ${{ github.token }}"  # noqa: S105 - where it comes from, not what it is
+# How a job comes by a token that may post.
+_TOKENS = {
+    System.GITHUB: "env:\n  GITHUB_TOKEN: ${{ github.token }}",
+    System.GITLAB: (
+        "Settings → Access tokens: a project access token, scope api, role Developer; store it as the masked CI/CD\n"
+        "variable SEATRIAL_TOKEN, unprotected if merge requests of unprotected branches are to use it"
+    ),
+    System.GITEA: "env:\n  SEATRIAL_TOKEN: ${{ github.token }}",
+    System.BITBUCKET: (
+        "Repository settings → Access tokens: one that may write pull requests and repositories; store it as the secured\n"
+        "repository variable SEATRIAL_TOKEN"
+    ),
+}
 
 
 def check_ci(repository: Repository, env: Mapping[str, str], *, offline: bool) -> tuple[CIJob | None, list[Check]]:
     """The CI files, and the job that this runs in, if it does; a forge is asked only where there is a token."""
     files = list(_check_files(repository.root))
     try:
-        job = ci.detect(env, checked_out=repository.head_sha())
+        job = find_job(repository, env)
     except SeatrialError as error:
         return None, [*files, fail_by("CI job", error)]
     if job is None:
@@ -132,17 +140,15 @@ def _spell_permissions(names: Mapping[str, str]) -> str:
 
 
 def _describe(job: CIJob) -> str:
-    system = {System.GITHUB: "GitHub Actions", System.GITLAB: "GitLab CI"}[job.system]
-    word = {System.GITHUB: "pull request", System.GITLAB: "merge request"}[job.system]
-    subject = f"{word} {job.change}" if job.change else f"{job.event} of {job.head_name}"
+    subject = f"{job.system.change_word} {job.change}" if job.change else f"{job.event} of {job.head_name}"
     origin = " from a fork" if job.from_fork else ""
-    return f"{system}, {subject}{origin}; baseline: {job.baseline.reason}"
+    return f"{job.system.label}, {subject}{origin}; baseline: {job.baseline.reason}"
 
 
 def _check_token(job: CIJob, *, offline: bool) -> tuple[TokenRights | None, Check]:
     """What the job's token may do, as far as the forge tells; the token itself is never shown."""
     if not job.token:
-        remedy = _GITLAB_TOKEN if job.system is System.GITLAB else _GITHUB_TOKEN
+        remedy = _TOKENS[job.system]
         said = f"there is none in {job.token_variable}: nothing is posted"
         return None, ok("token", f"{said}, as is usual for a fork") if job.from_fork else warn("token", said, remedy)
     if offline:
@@ -174,14 +180,14 @@ def _judge_rights(job: CIJob, rights: TokenRights) -> Check:
     refused = [name for name, may in (("comment", rights.comments), ("check", rights.checks)) if may is False]
     if not refused:
         return ok("token", told)
-    remedy = _GITLAB_TOKEN if job.system is System.GITLAB else _spell_permissions(_WANTED)
+    remedy = _spell_permissions(_WANTED) if job.system is System.GITHUB else _TOKENS[job.system]
     return warn("token", f"{told}; it may not write the {' and the '.join(refused)}", remedy)
 
 
 def _foresee(job: CIJob, rights: TokenRights | None) -> Check:
     """What will reach its place if `seatrial ci` runs here."""
     always = ["the report's files", *(["the job summary"] if job.summary_file else []), "the exit code"]
-    without = job.from_fork and (job.system is System.GITHUB or not job.token)
+    without = job.may_only_read
     posts: list[str] = []
     perhaps: list[str] = []
     if job.token and not without:
