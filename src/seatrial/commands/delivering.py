@@ -26,8 +26,8 @@ _TOKENS = {
     ),
     System.GITEA: "env:\n  SEATRIAL_TOKEN: ${{ github.token }}",
     System.BITBUCKET: (
-        "Repository settings → Access tokens: one that may write pull requests and repositories; store it as the secured\n"
-        "repository variable SEATRIAL_TOKEN"
+        "Repository settings → Access tokens: a repository access token, Pull requests: Write; store it as the\n"
+        "secured repository variable SEATRIAL_TOKEN"
     ),
 }
 
