@@ -31,7 +31,6 @@ from seatrial.stats.sample import Units, find_spec
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_SCORE_METRICS = frozenset({"roc_auc", "average_precision", "log_loss", "brier"})
 _OF_BOTH_CLASSES: Mapping[str, Callable[[Confusion], Gradient | Undefined]] = {
     "accuracy": confusion.accuracy,
     "balanced_accuracy": confusion.balanced_accuracy,
@@ -41,7 +40,7 @@ _OF_BOTH_CLASSES: Mapping[str, Callable[[Confusion], Gradient | Undefined]] = {
 _POSITIVE = np.array([False, True])
 _NONE_DECIDED = "no row is predicted positive"
 _NONE_POSITIVE = "no row is positive, or predicted positive"
-_NO_PROBABILITIES = "the scores are no probabilities: some lie outside of 0 to 1"
+NO_PROBABILITIES = "the scores are no probabilities: some lie outside of 0 to 1"
 
 
 # Without slots, since the sort is kept from the first metric that needs it to the next.
@@ -85,8 +84,7 @@ class BinarySample:
 
     def measure(self, measure: Measure) -> Influence | Undefined:
         """The metric's value and influences; ValueError if binary classification has no such metric or setting."""
-        find_spec(self.task, measure)
-        if measure.name not in _SCORE_METRICS:
+        if find_spec(self.task, measure).is_of_decisions:
             return _measure_decisions(self, measure)
         if self.size == 0:
             return Undefined(reason="there are no rows")
@@ -107,20 +105,21 @@ class BinarySample:
 
     def answers_like(self, other: Self, measure: Measure) -> bool:
         """Whether truth, scores, weights and, for a metric of decisions, the threshold are equal."""
-        same_cut = measure.name in _SCORE_METRICS or self._cut(measure) == other._cut(measure)
+        same_cut = not find_spec(self.task, measure).is_of_decisions or self.cut(measure) == other.cut(measure)
         return same_cut and all(
             is_same(getattr(self, name), getattr(other, name)) for name in ("score", "weight", "label")
         )
 
     def decide(self, measure: Measure) -> _Decisions:
         """The decisions at the metric's threshold, or at the sample's own."""
-        cut = self._cut(measure)
+        cut = self.cut(measure)
         if cut not in self._decisions:
             _check_threshold(cut)
             self._decisions[cut] = _Decisions.of(self.label, self.score >= cut, self.weight)
         return self._decisions[cut]
 
-    def _cut(self, measure: Measure) -> float:
+    def cut(self, measure: Measure) -> float:
+        """The score from which on a row is decided positive: the metric's own, or the sample's."""
         return self.threshold if measure.at is None else measure.at
 
     @cached_property
@@ -129,7 +128,7 @@ class BinarySample:
 
     def _measure_loss(self, loss: Callable[[Bools, Floats], Floats]) -> Influence | Undefined:
         if self.score.min() < 0 or self.score.max() > 1:
-            return Undefined(reason=_NO_PROBABILITIES)
+            return Undefined(reason=NO_PROBABILITIES)
         return mean_influence(loss(self.label, self.score), weight=self.weight)
 
 

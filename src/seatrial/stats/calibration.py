@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from seatrial.stats.binary import NO_PROBABILITIES
 from seatrial.stats.influence import Bools, Floats, Undefined
 from seatrial.stats.proportions import wilson_interval
 
@@ -72,7 +73,7 @@ def measure_calibration(
     if probability.size == 0:
         return Undefined(reason="there are no rows")
     if not ((probability >= 0) & (probability <= 1)).all():
-        return Undefined(reason="the scores are no probabilities: some lie outside of 0 to 1")
+        return Undefined(reason=NO_PROBABILITIES)
     edges = _find_edges(probability, bins, binning)
     place = np.searchsorted(edges[1:-1], probability, side="right")
     rows = np.bincount(place, minlength=edges.size - 1)

@@ -6,10 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seatrial.stats.influence import Floats
+from seatrial.stats.influence import Bools, Floats
 
 Metric: TypeAlias = Callable[[Floats, Floats, Floats, Floats], Floats]
+
+
+def encode(label: Bools, base: Bools, head: Bools) -> NDArray[np.uint8]:
+    """The cell (n,) of each row, 4·label + 2·baseline's decision + candidate's."""
+    code: NDArray[np.uint8] = 4 * label.astype(np.uint8) + 2 * base.astype(np.uint8) + head.astype(np.uint8)
+    return code
 
 
 def measure_tables(tables: Floats, name: str, *, beta: float = 1.0) -> Floats:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seatrial.stats.cells import encode
 from seatrial.stats.estimates import sort_slices
 from seatrial.stats.gaps import Gap, gap_of_cells, gap_of_estimates
 from seatrial.stats.influence import Floats, Influence, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
 from seatrial.stats.sample import Sample
+from seatrial.stats.spread import Clusters
 from seatrial.stats.unpaired import Side
 
 _FEW = 2
@@ -80,8 +82,8 @@ def compare_groups_unpaired(
 
 
 def _is_of_plain_decisions(sample: Sample, measure: Measure) -> bool:
-    takes_threshold = "at" in SPECS[sample.task][measure.name].settings
-    return sample.task is Task.BINARY and takes_threshold and getattr(sample, "weight", None) is None
+    of_decisions = SPECS[sample.task][measure.name].is_of_decisions
+    return sample.task is Task.BINARY and of_decisions and getattr(sample, "weight", None) is None
 
 
 def _count_cells(
@@ -89,8 +91,8 @@ def _count_cells(
 ) -> NDArray[np.float64]:
     """Counts (groups, 2, 2, 2) by label and both sides' decisions; samples are binary ones."""
     cells = np.zeros((count, 2, 2, 2))
-    before, after = (side.score >= (side.threshold if measure.at is None else measure.at) for side in (base, head))
-    joint = head.label * 4 + before * 2 + after
+    before, after = (side.score >= side.cut(measure) for side in (base, head))
+    joint = encode(head.label, before, after)
     for code, chosen in units.items():
         cells[code] = np.bincount(joint[chosen], minlength=8).reshape(2, 2, 2)
     return cells
@@ -101,8 +103,8 @@ def _covary(base: Influence, head: Influence, clusters: NDArray[np.integer[Any]]
     psi = np.stack([base.psi, head.psi])
     n = psi.shape[1]
     if clusters is not None:
-        _, code = np.unique(clusters, return_inverse=True)
-        psi = np.stack([np.bincount(code, weights=row) for row in psi])
+        summed = Clusters.of(clusters)
+        psi = np.stack([summed.sum(row) for row in psi])
     parts = psi.shape[1]
     covariance: Floats = psi @ psi.T / n**2 * (parts / max(parts - 1, 1))
     return covariance

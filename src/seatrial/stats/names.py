@@ -55,6 +55,11 @@ class MetricSpec:
     low: float | None = 0.0
     high: float | None = 1.0
 
+    @property
+    def is_of_decisions(self) -> bool:
+        """Whether it needs a threshold on the score, and sees nothing of the score but its side of that."""
+        return "at" in self.settings
+
 
 def _specs(*specs: MetricSpec) -> dict[str, MetricSpec]:
     return {spec.name: spec for spec in specs}
@@ -117,9 +122,3 @@ SPECS: dict[Task, dict[str, MetricSpec]] = {
     ),
     Task.SCORES: _specs(MetricSpec(name="mean", low=None, high=None)),
 }
-
-# Metrics of decisions: they need a threshold on the score.
-DECISION_METRICS: tuple[str, ...] = ("accuracy", "precision", "recall", "specificity", "f1")
-# Metrics of the scores themselves.
-SCORE_METRICS: tuple[str, ...] = ("roc_auc", "average_precision", "log_loss", "brier")
-METRIC_NAMES: tuple[str, ...] = DECISION_METRICS + SCORE_METRICS

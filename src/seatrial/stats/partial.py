@@ -22,13 +22,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from seatrial.stats.binary import BinarySample
+from seatrial.stats.binary import NO_PROBABILITIES, BinarySample
+from seatrial.stats.cells import encode
 from seatrial.stats.influence import Floats, Undefined
 from seatrial.stats.names import SPECS, Measure, Task
 from seatrial.stats.outline import Outline, Side, Sides, Squares, conclude
 from seatrial.stats.paired import Estimate, Insufficient, explain_undefined
 from seatrial.stats.partial_clusters import ClusterSide, ClusterSums, jackknife, sum_columns
-from seatrial.stats.partial_counts import DecisionCounts, encode
+from seatrial.stats.partial_counts import DecisionCounts
 from seatrial.stats.partial_moments import Differentiated, Moments, differentiate
 from seatrial.stats.partial_ranks import (
     PROBABILITY_EDGES,
@@ -37,9 +38,9 @@ from seatrial.stats.partial_ranks import (
     RankSquares,
     RankTable,
 )
-from seatrial.stats.regression import RegressionSample
+from seatrial.stats.regression import ALL_THE_SAME, ALL_ZERO, OVERFLOW, RegressionSample, divide_by_zeros
 from seatrial.stats.sample import find_spec
-from seatrial.stats.scores import ScoreSample
+from seatrial.stats.scores import TOO_LARGE, ScoreSample
 from seatrial.stats.spread import Spread
 from seatrial.stats.units import Grouping
 
@@ -49,9 +50,6 @@ Chunk = BinarySample | RegressionSample | ScoreSample
 _RANKS = ("roc_auc", "average_precision")
 _LOSSES = ("log_loss", "brier")
 _NO_ROWS = Undefined(reason="there are no rows")
-_NO_PROBABILITIES = Undefined(reason="the scores are no probabilities: some lie outside of 0 to 1")
-_TOO_LARGE = Undefined(reason="its scores are too large to be squared or summed")
-_OVERFLOW = Undefined(reason="its errors are too large to be squared or summed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -202,17 +200,14 @@ def collect_ranks(
     squares = {measure: table.square(base.label, base.score, head.score) for measure, table in tables.items()}
     if groups is None:
         return RankSums(squares=squares)
-    grouping = Grouping.of(groups)
-    if grouping.code.size != base.size:
-        raise ValueError("groups are not one name for each unit")
+    grouping = _group(groups, base.size)
     sums = {
         measure: sum_columns(
             grouping.code, grouping.names.size, np.stack(table.look_up(base.label, base.score, head.score))
         )
         for measure, table in tables.items()
     }
-    rows = np.bincount(grouping.code, minlength=grouping.names.size).astype(np.int64)
-    return RankSums(squares=squares, clusters=ClusterSums(names=grouping.names, rows=rows, sums=sums))
+    return RankSums(squares=squares, clusters=ClusterSums.of(grouping, sums))
 
 
 def merge_ranks(one: RankSums, other: RankSums) -> RankSums:
@@ -274,9 +269,9 @@ def _find_cuts(base: Chunk, head: Chunk, measures: Sequence[Measure]) -> dict[Me
     if not isinstance(base, BinarySample) or not isinstance(head, BinarySample):
         return {}
     return {
-        measure: (base.threshold, head.threshold) if measure.at is None else (measure.at, measure.at)
+        measure: (base.cut(measure), head.cut(measure))
         for measure in measures
-        if "at" in SPECS[Task.BINARY][measure.name].settings
+        if SPECS[Task.BINARY][measure.name].is_of_decisions
     }
 
 
@@ -322,9 +317,7 @@ def _sum_clusters(
     losses: Mapping[Measure, tuple[Floats, tuple[int, int]]],
     groups: NDArray[np.generic],
 ) -> ClusterSums:
-    grouping = Grouping.of(groups)
-    if grouping.code.size != base.size:
-        raise ValueError("groups are not one name for each unit")
+    grouping = _group(groups, base.size)
     size = grouping.names.size
     sums: dict[Measure, NDArray[Any]] = {
         measure: sum_columns(grouping.code, size, rows) for measure, (rows, _) in losses.items()
@@ -335,8 +328,14 @@ def _sum_clusters(
             cells = encode(base.label, base.score >= cut[0], head.score >= cut[1])
             of_cuts[cut] = np.bincount(grouping.code * 8 + cells, minlength=size * 8).reshape(size, 8).astype(np.int64)
         sums[measure] = of_cuts[cut]
-    rows = np.bincount(grouping.code, minlength=size).astype(np.int64)
-    return ClusterSums(names=grouping.names, rows=rows, sums=sums)
+    return ClusterSums.of(grouping, sums)
+
+
+def _group(groups: NDArray[np.generic], n: int) -> Grouping:
+    grouping = Grouping.of(groups)
+    if grouping.code.size != n:
+        raise ValueError("groups are not one name for each unit")
+    return grouping
 
 
 def _list_losses(base: Chunk, head: Chunk, measure: Measure, *, centre: float) -> tuple[Floats, tuple[int, int]]:
@@ -426,7 +425,7 @@ def _outline_losses(partial: Partial, measure: Measure) -> Outline | Sides:
 def _outline_moments(partial: Partial, measure: Measure, found: Differentiated) -> Outline | Sides:
     moments, tally, n = partial.moments[measure], partial.tally, partial.n
     if not (np.isfinite(moments.mean).all() and np.isfinite(moments.scatter).all()):
-        reason = _TOO_LARGE if measure.name == "mean" else _OVERFLOW
+        reason = TOO_LARGE if measure.name == "mean" else OVERFLOW
         return reason, reason
     own: Spread | Undefined = Squares(total=moments.square(found.of_head), rows=n).find_spread(support=n)
     apart: Spread | Undefined = Squares(total=moments.square(found.of_difference), rows=n).find_spread(support=n)
@@ -463,17 +462,16 @@ def _find_refusal(partial: Partial, measure: Measure) -> Undefined | None:
     """Why the truth itself leaves the metric without a value."""
     match measure.name:
         case "wape" if partial.lowest == partial.highest == 0:
-            return Undefined(reason="every true value is 0")
+            return ALL_ZERO
         case "r2" if partial.lowest == partial.highest:
-            return Undefined(reason="the true values are all the same")
+            return ALL_THE_SAME
         case _:
             return None
 
 
 def _explain(measure: Measure, rows: int) -> Undefined:
     if measure.name in _LOSSES:
-        return _NO_PROBABILITIES
+        return Undefined(reason=NO_PROBABILITIES)
     if measure.name == "mape":
-        values = "1 true value is" if rows == 1 else f"{rows} true values are"
-        return Undefined(reason=f"{values} 0, by which it would divide; wape sums before it divides")
-    return _TOO_LARGE if measure.name == "mean" else _OVERFLOW
+        return divide_by_zeros(rows)
+    return TOO_LARGE if measure.name == "mean" else OVERFLOW

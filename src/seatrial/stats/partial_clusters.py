@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from seatrial.stats.influence import Floats, Influence, Undefined
 from seatrial.stats.names import Measure
 from seatrial.stats.spread import Clusters, Spread, find_spread
+from seatrial.stats.units import Grouping
 
 Ints = NDArray[np.intp]
 
@@ -28,6 +29,12 @@ class ClusterSums:
     names: NDArray[np.generic]
     rows: NDArray[np.int64]
     sums: Mapping[Measure, NDArray[Any]]
+
+    @classmethod
+    def of(cls, grouping: Grouping, sums: Mapping[Measure, NDArray[Any]]) -> ClusterSums:
+        """The sums of the grouping's clusters, whose rows are counted."""
+        rows = np.bincount(grouping.code, minlength=grouping.names.size).astype(np.int64)
+        return cls(names=grouping.names, rows=rows, sums=sums)
 
     def merge(self, other: ClusterSums) -> ClusterSums:
         """The sums of both by name; ValueError if the names are of other types."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seatrial.stats.binary import BinarySample
+from seatrial.stats.cells import encode
 from seatrial.stats.influence import Bools, Floats, Undefined
 from seatrial.stats.names import Measure
 from seatrial.stats.outline import Outline, Side, Sides, Squares
@@ -91,12 +92,6 @@ class DecisionCounts:
     def _are_among_the_same(self, among: NDArray[np.int64]) -> bool:
         """Whether both sides' proportions are of the same rows: no row is among those of one side alone."""
         return not self.cells[among[:, :, np.newaxis] != among[:, np.newaxis, :]].any()
-
-
-def encode(label: Bools, base: Bools, head: Bools) -> NDArray[np.uint8]:
-    """The cell (n,) of each row, 4·label + 2·baseline's decision + candidate's."""
-    code: NDArray[np.uint8] = 4 * label.astype(np.uint8) + 2 * base.astype(np.uint8) + head.astype(np.uint8)
-    return code
 
 
 def _gather(found: _Found, tables: NDArray[np.int64], mass: Floats) -> ClusterSide:

@@ -23,12 +23,11 @@ from seatrial.stats.binary import BinarySample
 from seatrial.stats.influence import Bools, Floats, Undefined
 from seatrial.stats.names import Measure
 from seatrial.stats.outline import Sides, Squares
+from seatrial.stats.ranking import doubt_near_one
 
 RankMetric: TypeAlias = Literal["roc_auc", "average_precision"]
 # Inner edges of bins for probabilities: exact 0 and 1, which many models give, and 4,096 between; 128 KiB of counts.
 PROBABILITY_EDGES: Floats = np.concatenate(([np.nextafter(0.0, 1.0)], np.arange(1, 4096) / 4096, [1.0]))
-_FEW_MISPLACED = 5
-_NEAR_ONE = "so near to 1 that the interval may be too short"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,7 +151,7 @@ def _bin(counts: NDArray[np.int64], name: RankMetric) -> Binned | Undefined:
     psi[place, label] = found.psi / (place.size * weight) * counts.sum()
     negatives, positives = counts.sum(axis=0).tolist()
     support = min(positives, negatives)
-    caution = _NEAR_ONE if name == "roc_auc" and (1 - found.value) * support < _FEW_MISPLACED else ""
+    caution = doubt_near_one(found.value, support) if name == "roc_auc" else ""
     bound = _bound_auc(counts) if name == "roc_auc" else _bound_precision(counts)
     return Binned(value=found.value, bound=bound, support=support, caution=caution, psi=psi)
 

@@ -107,8 +107,13 @@ def roc_auc(ranking: Ranking, label: Bools) -> Influence | Undefined:
         support=support,
         mass=None if ranking.weight is None else ranking.restore(np.ones(label.size), scale=1.0),
         strata=label if ranking.weight is None else None,
-        caution=_NEAR_ONE if (1 - value) * support < _FEW_MISPLACED else "",
+        caution=doubt_near_one(value, support),
     )
+
+
+def doubt_near_one(value: float, support: int) -> str:
+    """The caution about an AUC that so few rows of the rarer kind keep from 1; empty where they are not few."""
+    return _NEAR_ONE if (1 - value) * support < _FEW_MISPLACED else ""
 
 
 def average_precision(ranking: Ranking) -> Influence | Undefined:

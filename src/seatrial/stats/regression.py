@@ -28,7 +28,9 @@ from seatrial.stats.sample import Units, find_spec
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_OVERFLOW = Undefined(reason="its errors are too large to be squared or summed")
+OVERFLOW = Undefined(reason="its errors are too large to be squared or summed")
+ALL_ZERO = Undefined(reason="every true value is 0")
+ALL_THE_SAME = Undefined(reason="the true values are all the same")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +69,7 @@ class RegressionSample:
             found = _pinball(self, quantile) if measure.name == "pinball" else _METRICS[measure.name](self)
             # Checked last and at once: a sum that overflowed has spoiled the value or an influence.
             if isinstance(found, Influence) and not np.isfinite(found.value + found.psi @ found.psi):
-                return _OVERFLOW
+                return OVERFLOW
         return found
 
     def select(self, units: Units) -> Self:
@@ -104,15 +106,20 @@ def _mape(sample: RegressionSample) -> Influence | Undefined:
     """Mean of |error| / |truth|."""
     zeros = sample.size - int(np.count_nonzero(sample.truth))
     if zeros:
-        rows = "1 true value is" if zeros == 1 else f"{zeros} true values are"
-        return Undefined(reason=f"{rows} 0, by which it would divide; wape sums before it divides")
+        return divide_by_zeros(zeros)
     return mean_influence(np.abs((sample.prediction - sample.truth) / sample.truth), weight=sample.weight)
+
+
+def divide_by_zeros(rows: int) -> Undefined:
+    """Why there is no MAPE where so many true values are 0."""
+    values = "1 true value is" if rows == 1 else f"{rows} true values are"
+    return Undefined(reason=f"{values} 0, by which it would divide; wape sums before it divides")
 
 
 def _wape(sample: RegressionSample) -> Influence | Undefined:
     """Σ|error| / Σ|truth|: the MAPE in which a row counts as much as its true value."""
     if not sample.truth.any():
-        return Undefined(reason="every true value is 0")
+        return ALL_ZERO
     error = np.abs(sample.prediction - sample.truth)
     return ratio_influence(error, np.abs(sample.truth), support=_support(sample), weight=sample.weight)
 
@@ -126,7 +133,7 @@ def _pinball(sample: RegressionSample, quantile: float) -> Influence | Undefined
 def _r2(sample: RegressionSample) -> Influence | Undefined:
     """1 − MSE/V, V being the variance of the truth; ψ = −(e² − MSE)/V + MSE·((y − ȳ)² − V)/V²."""
     if sample.truth.min() == sample.truth.max():
-        return Undefined(reason="the true values are all the same")
+        return ALL_THE_SAME
     errors, mean = _mse(sample), mean_influence(sample.truth, weight=sample.weight)
     if isinstance(errors, Undefined) or isinstance(mean, Undefined):
         return errors

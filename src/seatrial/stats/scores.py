@@ -28,6 +28,8 @@ from seatrial.stats.units import Grouping
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+TOO_LARGE = Undefined(reason="its scores are too large to be squared or summed")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreSample:
@@ -83,7 +85,7 @@ class ScoreSample:
         with np.errstate(over="ignore", invalid="ignore"):
             found = mean_influence(self.mean, weight=self.weight)
             if isinstance(found, Influence) and not np.isfinite(found.psi @ found.psi):
-                return Undefined(reason="its scores are too large to be squared or summed")
+                return TOO_LARGE
         return found
 
     def select(self, units: Units) -> Self:
