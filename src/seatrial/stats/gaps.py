@@ -46,8 +46,6 @@ class Gap:
     delta: float
     low: float
     high: float
-    base_low: float
-    base_high: float
     head_low: float
     head_high: float
     base_bias: float
@@ -137,7 +135,7 @@ def _find_gap(values: Floats, draw: Callable[[int], Floats], *, level: float, re
         return Undefined(reason=f"{counted.size} of {values.shape[0]} groups have a value, and 2 are needed")
     pairs = values[counted]
     noise = _draw_noise(draw, counted.tolist(), replicates)
-    base, head = (_measure_side(pairs[:, side], noise[:, :, side], level) for side in (0, 1))
+    base, head = (_measure_side(pairs[:, side], noise[:, :, side]) for side in (0, 1))
     low, high = _ends(head.drawn - base.drawn, level)
     apart = head.bias - base.bias
     return Gap(
@@ -146,10 +144,8 @@ def _find_gap(values: Floats, draw: Callable[[int], Floats], *, level: float, re
         delta=head.gap - base.gap,
         low=head.gap - base.gap + low - max(apart, 0.0),
         high=head.gap - base.gap + high - min(apart, 0.0),
-        base_low=base.low,
-        base_high=base.high,
-        head_low=head.low,
-        head_high=head.high,
+        head_low=_proven_difference(pairs[:, 1], noise[:, :, 1], (1 + level) / 2),
+        head_high=head.gap + _ends(head.drawn, level)[1],
         base_bias=base.bias,
         head_bias=head.bias,
         highest=int(counted[np.argmax(pairs[:, 1])]),
@@ -173,20 +169,16 @@ def _draw_noise(draw: Callable[[int], Floats], groups: Sequence[int], replicates
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Side:
     gap: float
-    low: float
-    high: float
     bias: float
     drawn: Floats
 
 
-def _measure_side(values: Floats, noise: Floats, level: float) -> _Side:
+def _measure_side(values: Floats, noise: Floats) -> _Side:
     """One side's gap from values (groups,) and noise (groups, replicates)."""
-    gap, se = float(np.ptp(values)), noise.std(axis=1)
     drawn = np.ptp(values[:, np.newaxis] + noise, axis=0)
-    centres = _centre(values, se)
+    centres = _centre(values, noise.std(axis=1))
     bias = float(np.ptp(centres[:, np.newaxis] + noise, axis=0).mean() - np.ptp(centres))
-    low = _proven_difference(values, se, noise, (1 + level) / 2)
-    return _Side(gap=gap, low=low, high=gap + _ends(drawn, level)[1], bias=bias, drawn=drawn)
+    return _Side(gap=float(np.ptp(values)), bias=bias, drawn=drawn)
 
 
 def _ends(drawn: Floats, level: float) -> tuple[float, float]:
@@ -209,9 +201,9 @@ def _centre(values: Floats, se: Floats) -> Floats:
     return centres
 
 
-def _proven_difference(values: Floats, se: Floats, noise: Floats, level: float) -> float:
+def _proven_difference(values: Floats, noise: Floats, level: float) -> float:
     """The largest one-sided lower bound of any two groups' difference, valid for all pairs at once; at least 0."""
-    groups = values.size
+    groups, se = values.size, noise.std(axis=1)
     draws = noise[:, : max(_FEWEST_DRAWS, _MOST_STEPS // groups**2)]
     apart = np.sqrt(se[:, np.newaxis] ** 2 + se**2)
     scale = np.where(apart > 0, apart, np.inf)
