@@ -49,11 +49,6 @@ class Drift:
     head_missing: int
     novel: int
 
-    @property
-    def is_beyond_limit(self) -> bool:
-        """Whether the PSI says that it moved by more than custom and noise explain."""
-        return self.psi > self.psi_limit
-
 
 def measure_psi(base: ArrayLike, head: ArrayLike) -> float:
     """Population stability index of counts (bins,) and (bins,), half a row being added to each bin.
