@@ -13,7 +13,17 @@ from msgspec.structs import replace
 from seatrial.core.comparison import Change, Comparison, Side
 from seatrial.core.metrics import Direction, MetricId, State, is_finite, is_number
 from seatrial.core.naming import matches_name
-from seatrial.core.verdict import Finding, Margin, Outcome, Severity, Status, Verdict, breach
+from seatrial.core.verdict import (
+    Finding,
+    Margin,
+    Outcome,
+    Severity,
+    Status,
+    Verdict,
+    breach,
+    pick_hardest,
+    pick_mildest,
+)
 from seatrial.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -115,7 +125,6 @@ class Policy(Struct, frozen=True, kw_only=True):
         return next((r.direction for r in self.rules if r.direction and r.matches(identity)), None)
 
 
-_HARDEST_FIRST = (Severity.FAIL, Severity.WARN, Severity.INFO)
 BROKEN = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_FINITE})
 
 
@@ -128,7 +137,9 @@ def evaluate(
     """
     by_rule = [finding for rule in policy.rules if rule.gates for finding in _apply(rule, policy, comparison.metrics)]
     # A rule that only warns does not soften what the policy says of broken values.
-    named = {finding.id for finding in by_rule if _HARDEST_FIRST.index(finding.severity) <= _hardness(policy)}
+    named = {
+        finding.id for finding in by_rule if pick_hardest((finding.severity, policy.on_broken)) is finding.severity
+    }
     health = [*_check_health(policy, comparison, named=named), *_check_lost(policy, comparison, by_rule)]
     shown = _judge_evidence(policy, comparison) if policy.evidence or comparison.evaluations else ()
     of_data = _judge_tables(policy, comparison) if policy.tables else ()
@@ -164,7 +175,7 @@ def _conclude(findings: Iterable[Finding], policy: Policy) -> Status:
         return Status.FAILED
     # A rule that only warns does so as well where it can't be judged.
     undecided = {
-        max(finding.severity, policy.on_inconclusive, key=_HARDEST_FIRST.index)
+        pick_mildest((finding.severity, policy.on_inconclusive))
         for finding in findings
         if finding.outcome is Outcome.INCONCLUSIVE
     }
@@ -184,10 +195,6 @@ def _waive(finding: Finding, waivers: tuple[Waiver, ...], today: date | None) ->
     told = f"{finding.reason}, " if finding.reason else ""
     reason = f"{told}waived until {waiver.until}: {waiver.reason}"
     return replace(finding, outcome=Outcome.WAIVED, reason=reason, hint="")
-
-
-def _hardness(policy: Policy) -> int:
-    return _HARDEST_FIRST.index(policy.on_broken)
 
 
 def _apply(rule: Rule, policy: Policy, changes: tuple[Change, ...]) -> list[Finding]:

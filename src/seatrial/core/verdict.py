@@ -142,6 +142,11 @@ def pick_hardest(severities: Iterable[Severity]) -> Severity:
     return min(severities, key=_HARDEST_FIRST.index)
 
 
+def pick_mildest(severities: Iterable[Severity]) -> Severity:
+    """The severity of several that does least."""
+    return max(severities, key=_HARDEST_FIRST.index)
+
+
 def breach(severity: Severity) -> Outcome:
     """What a breach of a rule comes to."""
     return {Severity.FAIL: Outcome.FAILED, Severity.WARN: Outcome.WARNED, Severity.INFO: Outcome.NOTED}[severity]
