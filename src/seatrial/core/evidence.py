@@ -12,6 +12,14 @@ from seatrial.core.metrics import Direction, MetricId, Problem
 _NEVER = 1_000  # so many times the samples that are there is no advice
 
 
+def scale_samples(n: int, detectable: float, distance: float) -> float:
+    """How many samples show a true change of this `distance` where n of them show one of `detectable`, and no smaller.
+
+    The standard error falls with √n: n · (detectable / distance)².
+    """
+    return n * (detectable / distance) ** 2
+
+
 class Harm(Struct, frozen=True, kw_only=True):
     """How much worse the candidate is, in the metric's own unit, whichever way is better: below 0 it is better."""
 
@@ -66,14 +74,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return p_value is not None and p_value <= q
 
     def samples_for(self, distance: float) -> int | None:
-        """How many units would tell a true change that lies this far from the limit; None where that is no advice.
-
-        The standard error falls with √n: n · (detectable / distance)².
-        """
+        """How many units would tell a true change that lies this far from the limit; None where that is no advice."""
         if not self.detectable or not distance or not self.unit:
             return None
-        ratio = (self.detectable / distance) ** 2
-        return math.ceil(self.n * ratio) if ratio < _NEVER else None
+        needed = scale_samples(self.n, self.detectable, distance)
+        return math.ceil(needed) if needed < self.n * _NEVER else None
 
 
 class Flips(Struct, frozen=True, kw_only=True):
@@ -148,7 +153,6 @@ class EvaluationResult(Struct, frozen=True, kw_only=True):
     mismatch: str = ""
     problem: Problem | None = None
     side: Side | None = None
-    notes: tuple[str, ...] = ()
 
     def identify(self, metric: str) -> MetricId:
         """The address that a metric has within this evaluation where no answer of it is at hand."""

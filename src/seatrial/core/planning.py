@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from seatrial.core.comparison import Change
 from seatrial.core.document import Align, Code, Column, Document, Footnote, Line, Mark, Paragraph, Table, Text
-from seatrial.core.evidence import EvaluationResult, Evidence
-from seatrial.core.evidence_rules import Bound, Correction, EvidenceRule, spell_bound, spell_limit
+from seatrial.core.evidence import EvaluationResult, Evidence, scale_samples
+from seatrial.core.evidence_rules import AnyEvidenceRule, Bound, Correction, EvidenceRule, spell_bound, spell_limit
 from seatrial.core.metrics import Direction, MetricId, State, is_finite
 from seatrial.core.naming import label_metrics
 from seatrial.core.phrases import NO_BREAK, arrow, count
@@ -40,7 +40,6 @@ class Prospect(Struct, frozen=True, kw_only=True):
     `reason` says why nothing can be told.
     """
 
-    id: MetricId
     change: Change
     check: str
     limit: str
@@ -50,6 +49,11 @@ class Prospect(Struct, frozen=True, kw_only=True):
     enough: int | None = None
     assumed: bool = False
     reason: str = ""
+
+    @property
+    def id(self) -> MetricId:
+        """What the demand is on."""
+        return self.change.id
 
     @property
     def is_weak(self) -> bool:
@@ -66,7 +70,7 @@ class _Spread(Struct, frozen=True, kw_only=True):
 
 
 def foresee(
-    rules: Iterable[object], results: Iterable[EvaluationResult], *, correlation: float = 0.9
+    rules: Iterable[AnyEvidenceRule], results: Iterable[EvaluationResult], *, correlation: float = 0.9
 ) -> tuple[Prospect, ...]:
     """The prospects of every demand that rests on evidence, in the order of the policy.
 
@@ -153,14 +157,13 @@ def _weigh(
     detectable = seen + _POWER * spread.se
     needs = check == "no_worse_than" and amount > 0 and bool(evidence.unit)
     return Prospect(
-        id=evidence.change.id,
         change=evidence.change,
         check=check,
         limit=limit,
         n=evidence.n,
         detectable=detectable,
         blocks=_share_blocked(check, amount, proof, spread),
-        enough=math.ceil(evidence.n * (detectable / amount) ** 2) if needs else None,
+        enough=math.ceil(scale_samples(evidence.n, detectable, amount)) if needs else None,
         assumed=spread.assumed,
     )
 
@@ -193,7 +196,6 @@ def _weigh_bound(rule: EvidenceRule, evidence: Evidence, check: str, edge: Decim
     kept = 0.0 if rule.bound is Bound.POINT else own[0] if floor else own[1]
     room = (_centre(evidence) - float(edge)) * (1 if floor else -1) - kept
     return Prospect(
-        id=evidence.change.id,
         change=evidence.change,
         check=check,
         limit=limit,
@@ -204,9 +206,8 @@ def _weigh_bound(rule: EvidenceRule, evidence: Evidence, check: str, edge: Decim
 
 
 def _give_up(evidence: Evidence, check: str, limit: str) -> Prospect:
-    change = evidence.change
     reason = evidence.reason or "both sides are the same, which tells no spread"
-    return Prospect(id=change.id, change=change, check=check, limit=limit, n=evidence.n, reason=reason)
+    return Prospect(change=evidence.change, check=check, limit=limit, n=evidence.n, reason=reason)
 
 
 def write_plan(prospects: tuple[Prospect, ...], *, correlation: float) -> Document:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from statistics import NormalDist
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seatrial.core.document import Code, Document, Footnote, Line, Link, Mark, Paragraph, Sign, Table
-from seatrial.core.evidence import Evidence
+from seatrial.core.evidence import Evidence, scale_samples
 from seatrial.core.evidence_rules import Bound, Correction, EvidenceRule
 from seatrial.core.metrics import Direction, Problem, State
 from seatrial.core.planning import Prospect, foresee, write_plan
 from seatrial.core.verdict import Outcome
 from seatrial.stats.multiplicity import benjamini_hochberg
-from seatrial.stats.power import minimum_detectable_effect, samples_needed
+from seatrial.stats.power import minimum_detectable_effect
 from tests.unit.core.evidence_cases import Z, absolute, evidence, judge, result, rule, share
 
 NORMAL = NormalDist()
@@ -91,12 +94,36 @@ def test_how_many_samples_are_enough(margin: str) -> None:
     demand = rule(no_worse_than=absolute(margin))
     (prospect,) = foresee([demand], [result(measured(0.0))])
     assert prospect.enough is not None
-    assert prospect.enough == samples_needed(SE, 2_000, float(margin))
+    assert prospect.enough == math.ceil(2_000 * (minimum_detectable_effect(SE) / float(margin)) ** 2)
     assert prospect.detectable == pytest.approx(minimum_detectable_effect(SE))
     se = SE * (2_000 / prospect.enough) ** 0.5
     ends = (-Z * se, Z * se)
     (again,) = foresee([demand], [result(evidence(0.5, 0.5, ends, se=se, n=prospect.enough))])
     assert again.blocks == pytest.approx(0.2, abs=0.001)
+
+
+@given(se=st.floats(1e-4, 0.1), n=st.integers(10, 10**6), margin=st.floats(1e-4, 0.1))
+def test_enough_samples_bring_the_detectable_change_down_to_the_margin(se: float, n: int, margin: float) -> None:
+    """At the answer the minimum detectable effect is within the margin, and at one row fewer it is not."""
+    needed = math.ceil(scale_samples(n, minimum_detectable_effect(se), margin))
+
+    def effect(rows: int) -> float:
+        return minimum_detectable_effect(se * (n / rows) ** 0.5)
+
+    assert effect(needed) <= margin * (1 + 1e-9)
+    assert needed == 1 or effect(needed - 1) > margin * (1 - 1e-9)
+
+
+def test_example_of_the_documentation() -> None:
+    """A standard error of 0.0055 on 4,812 rows needs about 11,400 for a margin of 0.01."""
+    assert math.ceil(scale_samples(4812, minimum_detectable_effect(0.0055), 0.01)) == 11426
+
+
+@pytest.mark.parametrize(("detectable", "distance"), [(0.01, 0.0), (0.0, 0.01), (None, 0.01)])
+def test_where_nothing_can_be_planned(detectable: float | None, distance: float) -> None:
+    """No number of samples proves equality, and nothing follows from models that differed on no row."""
+    told = evidence(0.5, 0.5, (-0.01, 0.01), detectable=detectable)
+    assert told.samples_for(distance) is None
 
 
 def test_a_tighter_margin_stops_more() -> None:
