@@ -39,7 +39,8 @@ class ForgeAccess:
 
     `token_kind` None means that the token's own prefix tells: `installation` is GITHUB_TOKEN or a GitHub App,
     `personal` a person's, project's or group's token, `job` CI_JOB_TOKEN. `token_variable` is named in hints.
-    `timeout` (seconds) is how long a silent forge is waited for, in each of at most two attempts.
+    `timeout` (seconds) is how long a silent forge is waited for, in each of at most two attempts; `patience` (seconds)
+    how long all calls may take together: none begins after it.
     """
 
     api_url: str
@@ -51,6 +52,7 @@ class ForgeAccess:
     ca_file: str | None = None
     pipeline_id: int | None = None
     timeout: int = 15
+    patience: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,21 @@ def _open_gitlab(access: ForgeAccess) -> Forge:
     return GitLab(access)
 
 
+def _open_gitea(access: ForgeAccess) -> Forge:
+    from seatrial.forges.gitea import Gitea
+
+    return Gitea(access)
+
+
+def _open_bitbucket(access: ForgeAccess) -> Forge:
+    from seatrial.forges.bitbucket import Bitbucket
+
+    return Bitbucket(access)
+
+
 FORGES: dict[str, Callable[[ForgeAccess], Forge]] = {
     "github": _open_github,
     "gitlab": _open_gitlab,
+    "gitea": _open_gitea,
+    "bitbucket": _open_bitbucket,
 }

@@ -83,6 +83,14 @@ def explain_silence(access: ForgeAccess, deed: Deed, failure: requests.RequestEx
     return kind(message, hint="Run the job again; if it stays so, look at the forge's status page.")
 
 
+def explain_impatience(access: ForgeAccess, deed: Deed) -> DeliveryError:
+    """The error for a request that was not begun, because those before it took all the time that there is."""
+    return DeliveryError(
+        f"{_host(access)} took more than {access.patience:g} s altogether: it was not asked to {deed.what}",
+        hint="The forge is slow: run the job again later.",
+    )
+
+
 def explain_nonsense(access: ForgeAccess, deed: Deed) -> DeliveryError:
     """The error for an answer that is not what the API promises."""
     kind = UncertainDeliveryError if deed.creates else DeliveryError

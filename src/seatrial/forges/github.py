@@ -14,7 +14,7 @@ from github.GithubObject import NotSet
 from seatrial.errors import DeliveryError
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
-from seatrial.forges.retries import make_retry
+from seatrial.forges.retries import Patience, make_retry
 
 if TYPE_CHECKING:
     from seatrial.core.annotations import Annotation
@@ -47,13 +47,14 @@ class GitHub:
 
     def __init__(self, access: ForgeAccess) -> None:
         self._access = access
+        self._patience = Patience(access)
         self._github = github.Github(
             base_url=access.api_url.rstrip("/"),
             auth=github.Auth.Token(access.token),
             user_agent="seatrial",
             timeout=access.timeout,
             verify=access.ca_file or True,
-            retry=make_retry(),
+            retry=make_retry(self._patience),
             seconds_between_requests=None,
             seconds_between_writes=None,
             lazy=True,
@@ -209,7 +210,8 @@ class GitHub:
     @contextmanager
     def _asking(self, deed: Deed) -> Iterator[None]:
         try:
-            yield
+            with self._patience.spend(deed):
+                yield
         except github.GithubException as refusal:
             raise explain_answer(
                 self._access,

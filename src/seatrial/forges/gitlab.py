@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from seatrial.errors import DeliveryError
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
-from seatrial.forges.retries import make_retry
+from seatrial.forges.retries import Patience, make_retry
 
 if TYPE_CHECKING:
     from seatrial.core.annotations import Annotation
@@ -43,6 +43,7 @@ class GitLab:
 
     def __init__(self, access: ForgeAccess) -> None:
         self._access = access
+        self._patience = Patience(access)
         self._job = access.token_kind == "job" or access.token.startswith(CI_JOB_PREFIX)  # noqa: S105
         self._gitlab = gitlab.Gitlab(
             access.api_url.rstrip("/").removesuffix("/api/v4"),
@@ -52,7 +53,7 @@ class GitLab:
             timeout=access.timeout,
             user_agent="seatrial",
             keep_base_url=True,
-            session=_session(),
+            session=_session(self._patience),
         )
         self._project = self._gitlab.projects.get(access.project, lazy=True)
         self._project_url: str | None = None
@@ -215,7 +216,8 @@ class GitLab:
     @contextmanager
     def _asking(self, deed: Deed) -> Iterator[None]:
         try:
-            yield
+            with self._patience.spend(deed):
+                yield
         except RedirectError:
             raise explain_silence(self._access, deed, requests.exceptions.TooManyRedirects()) from None
         except GitlabError as refusal:
@@ -232,10 +234,10 @@ class GitLab:
             raise explain_nonsense(self._access, deed) from None
 
 
-def _session() -> requests.Session:
+def _session(patience: Patience) -> requests.Session:
     session = requests.Session()
     # A redirect would carry the token to wherever it points.
     session.max_redirects = 0
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=make_retry()))
+        session.mount(scheme, HTTPAdapter(max_retries=make_retry(patience)))
     return session
