@@ -11,7 +11,7 @@ from msgspec import Struct
 from seatrial.core.comparison import Change, Side, measure_delta
 from seatrial.core.data import ColumnDrift, Drift, Leak, Rows, TableDiff
 from seatrial.core.metrics import Direction, MetricId, State
-from seatrial.core.verdict import Finding, Margin, Outcome, Severity, breach
+from seatrial.core.verdict import Finding, Judged, Margin, Outcome, Severity, breach
 
 
 class Count(str, Enum):
@@ -80,12 +80,6 @@ _NAMES = {
 _SMALLEST = 0.0005  # below, three decimals are none
 
 
-class _Judged(Struct, frozen=True):
-    outcome: Outcome
-    reason: str
-    hint: str = ""
-
-
 def judge_tables(rules: Iterable[AnyTableRule], tables: Iterable[TableDiff]) -> list[Finding]:
     """What every rule says of its table, then which tables can't be read."""
     by_name = {table.name: table for table in tables}
@@ -134,23 +128,14 @@ def _report_problem(table: TableDiff) -> Finding:
 
 
 def _find(
-    rule: AnyTableRule, name: str, check: str, limit: str, judged: _Judged, change: Change | None = None
+    rule: AnyTableRule, name: str, check: str, limit: str, judged: Judged, change: Change | None = None
 ) -> Finding:
-    return Finding(
-        id=MetricId(file=rule.table, key=(name,)),
-        check=check,
-        limit=limit,
-        outcome=judged.outcome,
-        severity=rule.severity,
-        reason=judged.reason,
-        hint=judged.hint,
-        place=rule.place,
-        change=change,
-    )
+    identity = MetricId(file=rule.table, key=(name,))
+    return judged.of(identity, check, limit, severity=rule.severity, place=rule.place, change=change)
 
 
-_NEW = _Judged(Outcome.NOT_JUDGED, "new: the baseline has no such table")
-_SAME = _Judged(Outcome.PASSED, "the same on both sides")
+_NEW = Judged(Outcome.NOT_JUDGED, "new: the baseline has no such table")
+_SAME = Judged(Outcome.PASSED, "the same on both sides")
 
 
 def _judge_rows(rule: RowRule, table: TableDiff) -> Finding:
@@ -158,14 +143,14 @@ def _judge_rows(rule: RowRule, table: TableDiff) -> Finding:
     return _find(rule, f"{_NAMES[rule.count]} {table.name}", rule.count.value, f"≤ {rule.most}", judged)
 
 
-def _count_rows(rule: RowRule, table: TableDiff) -> _Judged:
+def _count_rows(rule: RowRule, table: TableDiff) -> Judged:
     rows, total = _choose_rows(rule.count, table)
     if rows.count <= rule.most.resolve(Decimal(total)):
-        return _Judged(Outcome.PASSED, f"{rows.count:,} of {total:,}")
+        return Judged(Outcome.PASSED, f"{rows.count:,} of {total:,}")
     told = f"{rows.count:,} of {total:,}"
     if rule.count is Count.FLIPPED and table.relabelled and table.relabelled[0][1] * 2 > rows.count > 1:
         told += f", most of them {table.relabelled[0][0]}"
-    return _Judged(breach(rule.severity), told, f"look at the rows {'; '.join(rows.examples[:3])}")
+    return Judged(breach(rule.severity), told, f"look at the rows {'; '.join(rows.examples[:3])}")
 
 
 def _choose_rows(count: Count, table: TableDiff) -> tuple[Rows, int]:
@@ -192,7 +177,7 @@ def _judge_schema(rule: SchemaRule, table: TableDiff) -> Finding:
         judged = _SAME
     else:
         told = "; ".join(parts[:3]) + (f" and {len(parts) - 3:,} more" if parts[3:] else "")
-        judged = _Judged(breach(rule.severity), told)
+        judged = Judged(breach(rule.severity), told)
     return _find(rule, f"columns of {table.name}", "schema", "the same columns", judged)
 
 
@@ -200,18 +185,18 @@ def _judge_leak(rule: LeakRule, table: TableDiff) -> Finding:
     name = f"keys of {rule.table} in {rule.other}"
     leak = next((leak for leak in table.leaks if leak.other == rule.other), None)
     if leak is None:
-        judged = _Judged(Outcome.INCONCLUSIVE, f"{table.name} or {rule.other} can't be read")
+        judged = Judged(Outcome.INCONCLUSIVE, f"{table.name} or {rule.other} can't be read")
         return _find(rule, name, "leakage", f"≤ {rule.most}", judged)
     kept = leak.shared.count <= rule.most.resolve(Decimal(table.n_head or 0))
-    judged = _Judged(Outcome.PASSED, "") if kept else _tell_leak(rule, leak)
+    judged = Judged(Outcome.PASSED, "") if kept else _tell_leak(rule, leak)
     change = _state_leak(MetricId(file=table.name, key=(name,)), leak)
     return _find(rule, name, "leakage", f"≤ {rule.most}", judged, change)
 
 
-def _tell_leak(rule: LeakRule, leak: Leak) -> _Judged:
+def _tell_leak(rule: LeakRule, leak: Leak) -> Judged:
     older = leak.before is not None and leak.before >= leak.shared.count
     told = "a leak, which the baseline has too" if older else "a leak"
-    return _Judged(
+    return Judged(
         breach(rule.severity), told, f"take them out of one of the two: {'; '.join(leak.shared.examples[:3])}"
     )
 
@@ -240,20 +225,20 @@ def _judge_drift(rule: DriftRule, table: TableDiff) -> Finding:
     if drift is not None:
         judged = _weigh_drift(rule, drift)
     elif rule.against:
-        judged = _Judged(Outcome.INCONCLUSIVE, f"{table.name} or {rule.against} can't be read")
+        judged = Judged(Outcome.INCONCLUSIVE, f"{table.name} or {rule.against} can't be read")
     else:
         judged = _NEW if table.new else _SAME
     return _find(rule, name, "drift", limit, judged)
 
 
-def _weigh_drift(rule: DriftRule, drift: Drift) -> _Judged:
+def _weigh_drift(rule: DriftRule, drift: Drift) -> Judged:
     known = [column for column in drift.columns if column.psi is not None]
     if not known:
-        return _Judged(Outcome.INCONCLUSIVE, "no column can be compared")
+        return Judged(Outcome.INCONCLUSIVE, "no column can be compared")
     beyond = [column for column in known if (column.psi or 0.0) > (find_limit(column, rule.most) or 0.0)]
     first = (beyond or known)[0]
     told = f"{first.column} most, {f'{first.psi:.3f}' if (first.psi or 0.0) >= _SMALLEST else '< 0.001'}"
     if not beyond:
-        return _Judged(Outcome.PASSED, told)
+        return Judged(Outcome.PASSED, told)
     told = f"{len(beyond):,} of {len(known):,} columns: {told}" if len(known) > 1 else told
-    return _Judged(breach(rule.severity), told, f"look at what changed in {first.column}")
+    return Judged(breach(rule.severity), told, f"look at what changed in {first.column}")

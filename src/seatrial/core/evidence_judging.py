@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterable
 from decimal import Decimal
 
-from msgspec import Struct
-
 from seatrial.core.comparison import Change, Side
 from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Gap, Harm
 from seatrial.core.evidence_rules import (
@@ -26,7 +24,7 @@ from seatrial.core.evidence_rules import (
 from seatrial.core.metrics import Direction, MetricId, State, is_finite
 from seatrial.core.numbers import spell_value
 from seatrial.core.phrases import count
-from seatrial.core.verdict import BREACH_FIRST, Finding, Margin, Outcome, Severity, breach, pick_hardest
+from seatrial.core.verdict import BREACH_FIRST, Finding, Judged, Margin, Outcome, Severity, breach, pick_hardest
 
 
 def judge_evidence(rules: Iterable[AnyEvidenceRule], results: Iterable[EvaluationResult]) -> list[Finding]:
@@ -146,24 +144,9 @@ def _judge_metric(rule: EvidenceRule, evidence: Evidence) -> list[Finding]:
     return checks + [_check_bound(rule, evidence, name, limit) for name, limit in rule.bounds.items()]
 
 
-def _find(rule: EvidenceRule | GapRule, evidence: Evidence | Gap, check: str, limit: str, judged: _Judged) -> Finding:
-    return Finding(
-        id=evidence.change.id,
-        check=check,
-        limit=limit,
-        outcome=judged.outcome,
-        severity=rule.severity,
-        reason=judged.reason,
-        hint=judged.hint,
-        place=rule.place,
-        change=evidence.change,
-    )
-
-
-class _Judged(Struct, frozen=True):
-    outcome: Outcome
-    reason: str = ""
-    hint: str = ""
+def _find(rule: EvidenceRule | GapRule, evidence: Evidence | Gap, check: str, limit: str, judged: Judged) -> Finding:
+    change = evidence.change
+    return judged.of(change.id, check, limit, severity=rule.severity, place=rule.place, change=change)
 
 
 def _check_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Margin) -> Finding:
@@ -171,50 +154,50 @@ def _check_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Ma
     return _find(rule, evidence, check, limit, _judge_margin(rule, evidence, check, margin))
 
 
-def _judge_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Margin) -> _Judged:
+def _judge_margin(rule: EvidenceRule, evidence: Evidence, check: str, margin: Margin) -> Judged:
     change = evidence.change
     if change.base is None and not evidence.reason:
-        return _Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
+        return Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
     fail = breach(rule.severity)
     if change.head is None and change.base is not None:
-        return _Judged(fail, evidence.reason or "undefined", "mend the candidate: the baseline has this metric")
+        return Judged(fail, evidence.reason or "undefined", "mend the candidate: the baseline has this metric")
     harm = evidence.harm
     if harm is None:
         reason = f"insufficient: {evidence.reason}" if evidence.reason else "insufficient"
-        return _Judged(Outcome.INCONCLUSIVE, reason, "evaluate on samples that tell, or drop this gate")
+        return Judged(Outcome.INCONCLUSIVE, reason, "evaluate on samples that tell, or drop this gate")
     amount = float(margin.resolve(Decimal(str(change.base))))
     match check:
         case "no_worse_than":
             return _judge_safety(evidence, harm, amount, fail)
         case "not_harmed":
             proven = harm.low > amount
-            return _Judged(fail, "proven worse") if proven else _Judged(Outcome.PASSED, _word_harm(harm, amount))
+            return Judged(fail, "proven worse") if proven else Judged(Outcome.PASSED, _word_harm(harm, amount))
         case "better_by":
             return _judge_benefit(evidence, harm, amount, fail)
         case _:
             return _judge_leak(harm, amount, fail)
 
 
-def _judge_leak(harm: Harm, amount: float, fail: Outcome) -> _Judged:
+def _judge_leak(harm: Harm, amount: float, fail: Outcome) -> Judged:
     """What is too good is seen from the value alone: doubt is no excuse."""
     if -harm.point > amount:
-        return _Judged(fail, "too good to be true", "look for a leak of the truth into the features or the training")
-    return _Judged(Outcome.PASSED, _word_harm(harm, math.inf))
+        return Judged(fail, "too good to be true", "look for a leak of the truth into the features or the training")
+    return Judged(Outcome.PASSED, _word_harm(harm, math.inf))
 
 
-def _judge_safety(evidence: Evidence, harm: Harm, amount: float, fail: Outcome) -> _Judged:
+def _judge_safety(evidence: Evidence, harm: Harm, amount: float, fail: Outcome) -> Judged:
     """Non-inferiority: the whole interval must lie on the safe side of the margin."""
     if evidence.identical or harm.high < amount:
-        return _Judged(Outcome.PASSED, _word_harm(harm, amount))
-    return _Judged(fail, "worse") if harm.low > amount else _doubt(evidence, amount - harm.point)
+        return Judged(Outcome.PASSED, _word_harm(harm, amount))
+    return Judged(fail, "worse") if harm.low > amount else _doubt(evidence, amount - harm.point)
 
 
-def _judge_benefit(evidence: Evidence, harm: Harm, amount: float, fail: Outcome) -> _Judged:
+def _judge_benefit(evidence: Evidence, harm: Harm, amount: float, fail: Outcome) -> Judged:
     """Superiority: the whole interval must lie beyond the margin."""
     if -harm.high > amount:
-        return _Judged(Outcome.PASSED, "improved")
+        return Judged(Outcome.PASSED, "improved")
     if evidence.identical or -harm.low < amount:
-        return _Judged(fail, _word_missing_benefit(harm))
+        return Judged(fail, _word_missing_benefit(harm))
     return _doubt(evidence, -harm.point - amount)
 
 
@@ -227,10 +210,10 @@ def _word_missing_benefit(harm: Harm) -> str:
     return "better, but by too little" if harm.high < 0 else "no better, or by too little"
 
 
-def _doubt(evidence: Evidence, distance: float) -> _Judged:
+def _doubt(evidence: Evidence, distance: float) -> Judged:
     samples = evidence.samples_for(distance)
     tail = f": about {_round_up(samples):,} {evidence.unit}s would tell" if samples and samples > evidence.n else ""
-    return _Judged(
+    return Judged(
         Outcome.INCONCLUSIVE,
         f"inconclusive{tail}",
         f"measure more {evidence.unit or 'sample'}s, or widen the margin; `seatrial plan` says what these can tell",
@@ -259,26 +242,26 @@ def _check_bound(rule: EvidenceRule, evidence: Evidence, check: str, limit: Deci
     return _find(rule, evidence, check, spell_bound(check, limit, rule.bound), judged)
 
 
-def _judge_bound(rule: EvidenceRule, evidence: Evidence, check: str, limit: Decimal) -> _Judged:
+def _judge_bound(rule: EvidenceRule, evidence: Evidence, check: str, limit: Decimal) -> Judged:
     value = evidence.change.head
     if value is None or not is_finite(value):
-        return _Judged(breach(rule.severity), evidence.reason or "undefined")
+        return Judged(breach(rule.severity), evidence.reason or "undefined")
     floor, word = check == "at_least", "below" if check == "at_least" else "above"
     if rule.bound is Bound.CONFIDENT:
         if evidence.own is None:
-            return _Judged(Outcome.INCONCLUSIVE, f"insufficient: {evidence.reason}")
+            return Judged(Outcome.INCONCLUSIVE, f"insufficient: {evidence.reason}")
         safe, hopeful = evidence.own if floor else (-evidence.own[1], -evidence.own[0])
         edge = float(limit) if floor else -float(limit)
         if safe >= edge:
-            return _Judged(Outcome.PASSED)
+            return Judged(Outcome.PASSED)
         if hopeful >= edge:
             told = spell_value(evidence.own[0] if floor else evidence.own[1])
             hint = "measure more samples, or hold the value itself against the limit (bound: point)"
-            return _Judged(Outcome.INCONCLUSIVE, f"inconclusive: its interval reaches {told}", hint)
-        return _Judged(breach(rule.severity), f"{word} the limit")
+            return Judged(Outcome.INCONCLUSIVE, f"inconclusive: its interval reaches {told}", hint)
+        return Judged(breach(rule.severity), f"{word} the limit")
     exact = Decimal(str(value))
     kept = exact >= limit if floor else exact <= limit
-    return _Judged(Outcome.PASSED) if kept else _Judged(breach(rule.severity), f"{word} the limit")
+    return Judged(Outcome.PASSED) if kept else Judged(breach(rule.severity), f"{word} the limit")
 
 
 def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]:
@@ -286,7 +269,7 @@ def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]
     slices = [each for each in result.slices if each.change.id.key[-1] == rule.metric]
     if not slices:
         reason, hint = f"no slice has {result.min_n:,} samples", "lower min_n, or evaluate on more samples"
-        return [_summarise(rule, result, _Judged(Outcome.INCONCLUSIVE, reason, hint), None)]
+        return [_summarise(rule, result, Judged(Outcome.INCONCLUSIVE, reason, hint), None)]
     judged = [(evidence, finding) for evidence in slices for finding in _judge_slice(rule, evidence)]
     outcomes = {finding.outcome for _, finding in judged}
     unjudged = {evidence.change.id.slice for evidence, finding in judged if finding.outcome is Outcome.NOT_JUDGED}
@@ -299,21 +282,21 @@ def _judge_slices(rule: EvidenceRule, result: EvaluationResult) -> list[Finding]
     reason = (
         f"{named:,} of {count(len(slices), 'slice')} {finding.reason or worst.value}; shown: {shown.change.id.slice}"
     )
-    return [_summarise(rule, result, _Judged(worst, reason, f"look at slice {shown.change.id.slice}"), shown)]
+    return [_summarise(rule, result, Judged(worst, reason, f"look at slice {shown.change.id.slice}"), shown)]
 
 
-def _sum_up(rule: EvidenceRule, slices: list[Evidence], unjudged: set[str]) -> _Judged:
+def _sum_up(rule: EvidenceRule, slices: list[Evidence], unjudged: set[str]) -> Judged:
     """The answer where no slice breaks the demand: how many were judged, and that none is no pass."""
     if rule.margins and all(each.change.base is None and not each.reason for each in slices):
-        return _Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
+        return Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
     told = len(slices) - len(unjudged)
     if not told:
         reason = f"insufficient: none of {count(len(slices), 'slice')} can be judged"
-        return _Judged(Outcome.INCONCLUSIVE, reason, "evaluate on samples that tell, or drop this gate")
+        return Judged(Outcome.INCONCLUSIVE, reason, "evaluate on samples that tell, or drop this gate")
     tail = f", {len(unjudged):,} can't be judged" if unjudged else ""
     if rule.not_harmed is not None:
-        return _Judged(Outcome.PASSED, f"none of {count(told, 'slice')} proven worse{tail}")
-    return _Judged(Outcome.PASSED, f"{'all of ' if told > 1 else ''}{count(told, 'slice')} within the limit{tail}")
+        return Judged(Outcome.PASSED, f"none of {count(told, 'slice')} proven worse{tail}")
+    return Judged(Outcome.PASSED, f"{'all of ' if told > 1 else ''}{count(told, 'slice')} within the limit{tail}")
 
 
 def _judge_slice(rule: EvidenceRule, evidence: Evidence) -> list[Finding]:
@@ -325,34 +308,25 @@ def _judge_slice(rule: EvidenceRule, evidence: Evidence) -> list[Finding]:
     return [_find(rule, evidence, "not_harmed", limit, _judge_slice_harm(rule, evidence, rule.not_harmed)), *others]
 
 
-def _judge_slice_harm(rule: EvidenceRule, evidence: Evidence, margin: Margin) -> _Judged:
+def _judge_slice_harm(rule: EvidenceRule, evidence: Evidence, margin: Margin) -> Judged:
     """Harm of a slice blocks where it is proven after the correction, and is larger than the margin."""
     harm, change = evidence.harm, evidence.change
     if change.head is None and change.base is not None:
-        return _Judged(breach(rule.severity), "undefined in the candidate")
+        return Judged(breach(rule.severity), "undefined in the candidate")
     if harm is None or evidence.p_adjusted is None:
-        return _Judged(Outcome.NOT_JUDGED, evidence.reason)
+        return Judged(Outcome.NOT_JUDGED, evidence.reason)
     amount = float(margin.resolve(Decimal(str(change.base))))
     if evidence.is_worse(rule.q) and harm.point > amount:
-        return _Judged(breach(rule.severity), "worse")
-    return _Judged(Outcome.PASSED, _word_harm(harm, amount))
+        return Judged(breach(rule.severity), "worse")
+    return Judged(Outcome.PASSED, _word_harm(harm, amount))
 
 
-def _summarise(rule: EvidenceRule, result: EvaluationResult, judged: _Judged, shown: Evidence | None) -> Finding:
+def _summarise(rule: EvidenceRule, result: EvaluationResult, judged: Judged, shown: Evidence | None) -> Finding:
     """The one finding of all slices; `shown` is the one whose numbers stand for them."""
     limits = [spell_limit(check, margin, rule.direction) for check, margin in rule.margins.items()]
     limits += [spell_bound(check, limit, rule.bound) for check, limit in rule.bounds.items()]
-    return Finding(
-        id=MetricId(file=result.name, key=(rule.metric,), slice="slices"),
-        check="slices",
-        limit=", ".join(limits),
-        outcome=judged.outcome,
-        severity=rule.severity,
-        reason=judged.reason,
-        hint=judged.hint,
-        place=rule.place,
-        change=shown.change if shown else None,
-    )
+    identity, change = MetricId(file=result.name, key=(rule.metric,), slice="slices"), shown.change if shown else None
+    return judged.of(identity, "slices", ", ".join(limits), severity=rule.severity, place=rule.place, change=change)
 
 
 def _report_no_flips(rule: FlipRule, result: EvaluationResult) -> Finding:
@@ -394,25 +368,16 @@ def _judge_reuse(rule: BudgetRule, result: EvaluationResult) -> Finding:
     used = result.reused
     identity = MetricId(file=result.name, key=("uses of the set",))
     if result.n_base is None:
-        judged = _Judged(Outcome.NOT_JUDGED, "new: there is no baseline")
+        judged = Judged(Outcome.NOT_JUDGED, "new: there is no baseline")
     elif used is None:
         reason = f"no dvc.lock of the baseline records {rule.data} and the predictions"
-        judged = _Judged(Outcome.INCONCLUSIVE, reason, "name the output that holds the set")
+        judged = Judged(Outcome.INCONCLUSIVE, reason, "name the output that holds the set")
     elif used <= rule.most:
-        judged = _Judged(Outcome.PASSED)
+        judged = Judged(Outcome.PASSED)
     else:
-        judged = _Judged(breach(rule.severity), "worn out", "draw a new evaluation set")
-    return Finding(
-        id=identity,
-        check="budget",
-        limit=f"≤ {rule.most:,}",
-        outcome=judged.outcome,
-        severity=rule.severity,
-        reason=judged.reason,
-        hint=judged.hint,
-        place=rule.place,
-        change=_state_count(identity, used),
-    )
+        judged = Judged(breach(rule.severity), "worn out", "draw a new evaluation set")
+    change = _state_count(identity, used)
+    return judged.of(identity, "budget", f"≤ {rule.most:,}", severity=rule.severity, place=rule.place, change=change)
 
 
 def _state_count(identity: MetricId, number: int | None) -> Change | None:
@@ -432,33 +397,33 @@ def _judge_gap(rule: GapRule, gap: Gap) -> list[Finding]:
     return findings
 
 
-def _judge_gap_now(rule: GapRule, gap: Gap, limit: Decimal) -> _Judged:
+def _judge_gap_now(rule: GapRule, gap: Gap, limit: Decimal) -> Judged:
     if gap.change.head is None:
         return _judge_no_gap(gap)
     point = Decimal(str(gap.change.head))
-    fine = _Judged(Outcome.PASSED, f"{gap.worst} lowest, {gap.best} highest")
-    wide = _Judged(breach(rule.severity), f"too wide: {fine.reason}", f"look at {gap.by}={gap.worst}")
+    fine = Judged(Outcome.PASSED, f"{gap.worst} lowest, {gap.best} highest")
+    wide = Judged(breach(rule.severity), f"too wide: {fine.reason}", f"look at {gap.by}={gap.worst}")
     if rule.bound is Bound.POINT:
         return fine if point <= limit else wide
     low, high = gap.own or (0.0, math.inf)
     if high <= limit:
         return fine
     hint = "measure more samples of these groups, or hold the gap itself against the limit (bound: point)"
-    return wide if low > limit else _Judged(Outcome.INCONCLUSIVE, f"inconclusive: {fine.reason}", hint)
+    return wide if low > limit else Judged(Outcome.INCONCLUSIVE, f"inconclusive: {fine.reason}", hint)
 
 
-def _judge_no_gap(gap: Gap) -> _Judged:
-    return _Judged(Outcome.INCONCLUSIVE, f"insufficient: {gap.reason}", "lower min_n, or evaluate on more samples")
+def _judge_no_gap(gap: Gap) -> Judged:
+    return Judged(Outcome.INCONCLUSIVE, f"insufficient: {gap.reason}", "lower min_n, or evaluate on more samples")
 
 
-def _judge_gap_change(rule: GapRule, gap: Gap, margin: Margin) -> _Judged:
+def _judge_gap_change(rule: GapRule, gap: Gap, margin: Margin) -> Judged:
     """Only a widening beyond the margin that is proven blocks: a gap of maxima is too noisy for the point alone."""
     if gap.change.head is None:
         return _judge_no_gap(gap)
     if gap.change.base is None:
-        return _Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
+        return Judged(Outcome.NOT_JUDGED, "new: there is no baseline value")
     if gap.change.interval is None:
         return _judge_no_gap(gap)
     widened = gap.change.interval.low > float(margin.resolve(Decimal(str(gap.change.base))))
-    wider = _Judged(breach(rule.severity), "wider", f"look at {gap.by}={gap.worst}")
-    return wider if widened else _Judged(Outcome.PASSED)
+    wider = Judged(breach(rule.severity), "wider", f"look at {gap.by}={gap.worst}")
+    return wider if widened else Judged(Outcome.PASSED)

@@ -74,6 +74,37 @@ class Finding(Struct, frozen=True, kw_only=True):
     change: Change | None = None
 
 
+class Judged(Struct, frozen=True):
+    """An answer by itself, before it is said which rule gave it of what."""
+
+    outcome: Outcome
+    reason: str = ""
+    hint: str = ""
+
+    def of(
+        self,
+        identity: MetricId,
+        check: str,
+        limit: str,
+        *,
+        severity: Severity,
+        place: str = "",
+        change: Change | None = None,
+    ) -> Finding:
+        """The finding that a rule's demand has this answer."""
+        return Finding(
+            id=identity,
+            check=check,
+            limit=limit,
+            outcome=self.outcome,
+            severity=severity,
+            reason=self.reason,
+            hint=self.hint,
+            place=place,
+            change=change,
+        )
+
+
 class Gate(Struct, frozen=True, kw_only=True):
     """All that one rule demands of one metric, the worst answer first."""
 
