@@ -11,6 +11,10 @@ _SPACES = re.compile("[ \t-\r\x1c-\x1f\x85\u1680\u2000-\u2008\u200a\u2028\u2029\
 # Letters and marks without a shape, which Unicode does not count as format characters.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _RANGE = re.compile(r"(?<=\d)…(?=[−+\d])")
+_LEFT_TO_RIGHT_MARK = "\u200e"
+# Blocks of the scripts that are written from right to left: Hebrew, Arabic, Syriac, N'Ko, Adlam and their like.
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff"
+_TURNED = re.compile(f"[{_RIGHT_TO_LEFT}]+(?: +[{_RIGHT_TO_LEFT}]+)*")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 _MOST_MARKS = 4
 _MOST_READ = 20_000
@@ -50,6 +54,16 @@ def shorten_middle(value: str, limit: int) -> str:
 def join_ranges(value: str) -> str:
     """Text in which no line ends within a range of numbers: `−0.049…−0.012` is one thing to the eye."""
     return _RANGE.sub("…\u2060", value)
+
+
+def keep_order(value: str) -> str:
+    """Text in which words of right-to-left scripts turn nobody round but themselves.
+
+    After such a word `0.9 → 0.1` would be shown as `0.1 → 0.9`, and a line that begins with one from the right.
+    """
+    if value.isascii():
+        return value
+    return _TURNED.sub(rf"{_LEFT_TO_RIGHT_MARK}\g<0>{_LEFT_TO_RIGHT_MARK}", value)
 
 
 def _is_visible(char: str) -> bool:

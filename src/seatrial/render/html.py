@@ -40,7 +40,7 @@ from seatrial.core.document import (
 from seatrial.core.facts import RevisionFacts
 from seatrial.core.report import Report
 from seatrial.render import RenderOptions
-from seatrial.render.characters import join_ranges, readable
+from seatrial.render.characters import join_ranges, keep_order, readable
 from seatrial.render.signs import SIGNS
 
 _TEMPLATES = "templates"
@@ -121,7 +121,7 @@ def _split(document: Document) -> dict[str, list[View]]:
 
 def _name_sides(report: Report) -> list[tuple[str, str]]:
     sides = [side for side in (report.facts.base, report.facts.head) if side is not None]
-    return [(readable(side.name, 80), _short(side)) for side in sides]
+    return [(keep_order(readable(side.name, 80)), _short(side)) for side in sides]
 
 
 def _short(side: RevisionFacts) -> str:
@@ -242,18 +242,23 @@ def _write_line(line: Line) -> Markup:
     return Markup().join(_write_inline(inline) for inline in line)
 
 
+def _set(value: str) -> str:
+    """Words as a reader is to see them."""
+    return keep_order(join_ranges(readable(value)))
+
+
 def _write_inline(inline: Inline) -> Markup:
     match inline:
         case Text(value=value):
-            return Markup.escape(join_ranges(readable(value)))
+            return Markup.escape(_set(value))
         case Strong(value=value):
-            return Markup("<strong>{}</strong>").format(join_ranges(readable(value)))
+            return Markup("<strong>{}</strong>").format(_set(value))
         case Code(value=value):
-            return Markup("<code>{}</code>").format(readable(value))
+            return Markup("<code>{}</code>").format(keep_order(readable(value)))
         case Link(label=label, url=url):
             if not url.startswith(("https://", "http://")):
-                return Markup.escape(readable(label))
-            return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(readable(url), readable(label))
+                return Markup.escape(_set(label))
+            return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(readable(url), _set(label))
         case Sign(mark=mark):
             return Markup('<span class="sign {}">{}<span class="word">{}</span></span>').format(
                 mark.value, _icon(mark), SIGNS[mark].word

@@ -37,7 +37,7 @@ from seatrial.core.document import (
 )
 from seatrial.core.report import Report
 from seatrial.render import Flavour, RenderOptions
-from seatrial.render.characters import join_ranges, readable, shorten_middle
+from seatrial.render.characters import join_ranges, keep_order, readable, shorten_middle
 from seatrial.render.signs import SIGNS
 
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -71,14 +71,18 @@ def render_document(document: Document, options: RenderOptions) -> str:
 
 # --- Escaping ---------------------------------------------------------------------------------------------------------
 
-_STRUCTURE = {char: f"&#{ord(char)};" for char in "\\`*[]|~$#"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_STRUCTURE = {char: f"&#{ord(char)};" for char in "\\`*[]|~#"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# Forges look for formulas in the finished text, where an entity is a dollar again: an element keeps two of them apart.
+_STRUCTURE |= {"$": "<span>&#36;</span>"}
 _OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # What forges and Markdown's autolinks look for in text, also after entities were resolved: parted behind the match.
 _REFERENCE = re.compile(
     r"""
       @(?=[\w-])              # people and teams, e-mail addresses
     | [#!&$](?=\d)            # issues, merge requests, epics, snippets
-    | [~%](?=[\w"])           # GitLab's labels and milestones
+    | [~%](?=[\w"{])          # GitLab's labels, milestones and placeholders
+    | [\[{](?=[+-])           # GitLab's coloured changes: [+ added +]
+    | (?<=/)[\w.-]+(?=>)      # GitLab's projects: group/project>
     | \[(?=\[|\w+:|TOC)       # GitLab's [vulnerability:1], wiki links, tables of contents
     | \*(?=iteration:)
     | (?<![^\W_])GH(?=-\d)    # GitHub's other way to name an issue
@@ -116,15 +120,20 @@ def _merge_text(line: Line) -> Iterable[Inline]:
 def _escape_inline(inline: Inline, place: Place) -> str:
     match inline:
         case Text(value=value):
-            return escape_text(join_ranges(readable(value, place.value)))
+            return escape_text(_set(value, place))
         case Strong(value=value):
-            return _escape_strong(join_ranges(readable(value, place.value)).strip(), place)
+            return _escape_strong(_set(value, place).strip(), place)
         case Code(value=value):
             return _escape_code(readable(value).strip(), place)
         case Link(label=label, url=url):
-            return _escape_link(readable(label, place.value).strip(), url, place)
+            return _escape_link(_set(label, place).strip(), url, place)
         case Sign(mark=mark):
             return SIGNS[mark].emoji
+
+
+def _set(value: str, place: Place) -> str:
+    """Words as a reader is to see them."""
+    return keep_order(join_ranges(readable(value, place.value)))
 
 
 def escape_text(value: str) -> str:
@@ -146,7 +155,7 @@ def _escape_strong(value: str, place: Place) -> str:
 
 
 def _escape_code(value: str, place: Place) -> str:
-    value = shorten_middle(value, place.value) or "(empty)"
+    value = keep_order(shorten_middle(value, place.value)) or "(empty)"
     if place is not Place.SUMMARY and _TAME_CODE.fullmatch(value):
         return f"`{value}`"
     # Back-ticks do not protect a pipe in a cell, and back-slashes in front of one are read differently by different

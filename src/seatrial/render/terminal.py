@@ -38,7 +38,7 @@ from seatrial.core.document import (
 )
 from seatrial.core.report import Report
 from seatrial.render import RenderOptions
-from seatrial.render.characters import readable
+from seatrial.render.characters import keep_order, readable
 from seatrial.render.signs import SIGNS
 
 _GAP = 3
@@ -315,13 +315,13 @@ def _write_line(line: Line, *, links: bool = False) -> _Cell:
 def _write_inline(inline: Inline, links: bool) -> _Piece:
     match inline:
         case Text(value=value):
-            return _Piece(readable(value))
+            return _Piece(keep_order(readable(value)))
         case Strong(value=value):
-            return _Piece(readable(value), _BOLD)
+            return _Piece(keep_order(readable(value)), _BOLD)
         case Code(value=value):
-            return _Piece(readable(value), _NAME)
+            return _Piece(keep_order(readable(value)), _NAME)
         case Link(label=label, url=url):
-            return _write_link(readable(label), readable(url), links)
+            return _write_link(keep_order(readable(label)), readable(url), links)
         case Sign(mark=mark):
             return _Piece(SIGNS[mark].character, _BOLD + Style.parse(SIGNS[mark].colour))
 

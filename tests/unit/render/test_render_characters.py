@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.render.characters import join_ranges, readable, shorten_middle
+from seatrial.render.characters import join_ranges, keep_order, readable, shorten_middle
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,23 @@ def test_a_long_path_keeps_its_end() -> None:
 def test_a_range_does_not_break() -> None:
     """The ellipsis of a range holds both numbers together; any other is left alone."""
     assert join_ranges("−0.1…+0.2 and so on… or a…b") == "−0.1…\u2060+0.2 and so on… or a…b"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("recall 0.9 → 0.1", "recall 0.9 → 0.1"),
+        ("Größe 0.9 → 0.1", "Größe 0.9 → 0.1"),
+        ("\u05d3\u05d9 \u05d5 0.9 → 0.1", "\u200e\u05d3\u05d9 \u05d5\u200e 0.9 → 0.1"),
+        ("\u062f → \u0661", "\u200e\u062f\u200e → \u200e\u0661\u200e"),
+    ],
+)
+def test_a_word_from_right_to_left_turns_only_itself(raw: str, shown: str) -> None:
+    """What stands behind it keeps its order, and words of other scripts are not touched."""
+    assert keep_order(raw) == shown
+
+
+def test_every_letter_from_right_to_left_is_known() -> None:
+    """No script is left out that Unicode counts as such."""
+    turning = [char for char in map(chr, range(0x110000)) if unicodedata.bidirectional(char) in {"R", "AL", "AN"}]
+    assert [char for char in turning if readable(char) and keep_order(char) == char] == []
