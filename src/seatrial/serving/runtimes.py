@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,12 +21,13 @@ Array = npt.NDArray[Any]
 class Tensor:
     """An input or output: its name, its type as the Open Inference Protocol writes it, its shape.
 
-    -1 stands for a size that the request chooses.
+    -1 stands for a size that the request chooses. `columns` names the values along the last axis, if they are known.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    columns: tuple[str, ...] = ()
 
 
 class Runtime(Protocol):
@@ -51,6 +52,19 @@ class LoadedModel:
     card: ModelCard
     runtime: Runtime
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors that a request must bring, with the names of their columns."""
+        return tuple(
+            replace(tensor, columns=self.card.inputs) if tensor.name == self.card.input else tensor
+            for tensor in self.runtime.inputs
+        )
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The tensors that an answer may hold."""
+        return self.runtime.outputs
+
     def predict(self, features: Array) -> Array:
         """The predictions, shape (rows,), of features of shape (rows, features)."""
         (answer,) = self.runtime.run({self.card.input: features}, (self.card.output,))
@@ -67,7 +81,14 @@ def load_model(directory: Path) -> LoadedModel:
     for wanted, tensors in ((card.input, model.runtime.inputs), (card.output, model.runtime.outputs)):
         if wanted not in (names := [tensor.name for tensor in tensors]):
             raise ServeError(f"{directory}: model.json names the tensor {wanted!r}; the model has {', '.join(names)}")
+    _check_columns(directory, card, model)
     return model
+
+
+def _check_columns(directory: Path, card: ModelCard, model: LoadedModel) -> None:
+    width = next(tensor.shape[-1:] for tensor in model.runtime.inputs if tensor.name == card.input)
+    if card.inputs and width not in ((-1,), (len(card.inputs),)):
+        raise ServeError(f"{directory}: model.json names {len(card.inputs)} inputs; the model takes {[*width]}")
 
 
 _ONNX_TYPES = {

@@ -25,8 +25,9 @@ from starlette.routing import Route
 
 from seatrial import __version__
 from seatrial.serving.live import LiveModel, LiveModels, Served
-from seatrial.serving.protocol import RequestError, encode_answer, parse_query
+from seatrial.serving.protocol import encode_answer, parse_query
 from seatrial.serving.runtimes import Tensor
+from seatrial.serving.tensors import RequestError
 
 DIGEST_HEADER = "X-Model-Digest"
 MAX_BODY = 8 * 1024 * 1024

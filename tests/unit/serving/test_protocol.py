@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.serving.protocol import Query, RequestError, encode_answer, parse_query
+from seatrial.serving.protocol import Query, encode_answer, parse_query
 from seatrial.serving.runtimes import Tensor
+from seatrial.serving.tensors import RequestError
 
-INPUTS = (Tensor(name="features", datatype="FP32", shape=(-1, 2)),)
+INPUTS = (Tensor(name="features", datatype="FP32", shape=(-1, 2), columns=("hour", "distance")),)
 OUTPUTS = (
     Tensor(name="label", datatype="INT64", shape=(-1,)),
     Tensor(name="probabilities", datatype="FP32", shape=(-1, 2)),
@@ -60,12 +61,14 @@ def test_all_outputs_are_answered_unless_some_are_named() -> None:
         (ask(shape=[2**62, 2]), "the shape [4611686018427387904, 2] needs 9223372036854775808"),
         (ask(data=[1, 2, 3]), "holds 3 values in the shape [3]; the shape [2, 2] needs 4"),
         (ask(data=[[1, 2, 3, 4]]), "holds 4 values in the shape [1, 4]; the shape [2, 2] needs 4"),
-        (ask(data=[[1, 2], [3]]), "the rows of data are not all of the same length"),
-        (ask(data=["1", 2, 3, 4]), "data must hold numbers only"),
-        (ask(data=[None, 2, 3, 4]), "data must hold numbers only"),
-        (ask(data=[{}, 2, 3, 4]), "data must hold numbers only"),
-        (ask(data=[1e300, 2, 3, 4]), "a value does not fit into FP32"),
-        (ask(data=[10**400, 2, 3, 4]), "input"),
+        (ask(data=[[1, 2], [3]]), "input 'features', row 1 has 1 values; the model takes 2: hour, distance"),
+        (ask(data=[[1, 2], 3]), "row 1: 3 stands where a list of values is meant"),
+        (ask(data=["1", 2, 3, 4]), "input 'features', row 0, feature 'hour' (column 0): '1' is not a number"),
+        (ask(data=[1, 2, 3, "4"]), "row 1, feature 'distance' (column 1): '4' is not a number"),
+        (ask(data=[[1, 2], [3, None]]), "row 1, feature 'distance' (column 1): null is no value"),
+        (ask(data=[{}, 2, 3, 4]), "an object is not a number"),
+        (ask(data=[1e300, 2, 3, 4]), "row 0, feature 'hour' (column 0): 1e+300 does not fit into FP32"),
+        (ask(data=[10**400, 2, 3, 4]), "does not fit into FP32"),
         (ask(data="1234"), "Expected `array`, got `str`"),
         (b'{"inputs": [{"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [NaN, 1]}]}', "body"),
     ],
