@@ -213,6 +213,20 @@ def test_what_is_no_plain_file_is_not_waited_for(scratch: Scratch, name: str, ki
         assert answer.code == 1
 
 
+@pytest.mark.parametrize("inside", ["", "/part-0.csv"])
+def test_an_output_that_is_a_pipe_is_not_waited_for(scratch: Scratch, inside: str) -> None:
+    """Predictions without an end fail their gate by name, as a file or as a part of a directory."""
+    lock = "schema: '2.0'\nstages:\n  score:\n    cmd: score\n    outs:\n    - {path: p.csv, md5: " + "0" * 32 + "}\n"
+    files = {"dvc.yaml": "stages:\n  score:\n    cmd: score\n    outs: [p.csv]\n", "dvc.lock": lock}
+    policy = "version: 1\nevaluations:\n- {name: e, predictions: p.csv, task: binary, key: id, label: y, score: p}\n"
+    scratch.commit({**files, "seatrial.yaml": policy})
+    (scratch.directory / f"p.csv{inside}").parent.mkdir(exist_ok=True)
+    os.mkfifo(scratch.directory / f"p.csv{inside}")
+    answer = compare_limited(scratch)
+    assert answer.code == 1
+    assert any("a pipe" in finding["reason"] for finding in answer.facts["findings"])
+
+
 def test_many_huge_files_are_not_held(scratch: Scratch) -> None:
     """Thirty sparse gigabytes."""
     (scratch.directory / "m").mkdir()

@@ -71,7 +71,10 @@ def is_untouched(repository: Repository, evaluation: Evaluation, base: Snapshot,
         return False
     if _read_threshold(evaluation, base) != _read_threshold(evaluation, head):
         return False
-    before, after = (locate_out(repository, side.revision, evaluation.predictions) for side in (base, head))
+    try:
+        before, after = (locate_out(repository, side.revision, evaluation.predictions) for side in (base, head))
+    except CompareError:
+        return False  # whoever reads them says why they can't be read, and of which side
     return before is not None and after is not None and bool(before.digest) and before.digest == after.digest
 
 

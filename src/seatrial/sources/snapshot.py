@@ -360,11 +360,22 @@ def _hash_out(tree: WorkTree, path: str) -> CachedOut | None:
     if top is None:
         return None
     if not top.is_dir():
-        digest = hash_file(top)
+        digest = _hash_file(top, path)
         return CachedOut(path=path, digest=digest, files=(CachedFile(path="", digest=digest, location=top),))
     places = [(file[len(path) + 1 :], tree.locate(file)) for file in tree.expand(path)]
-    files = tuple(CachedFile(path=name, digest=hash_file(place), location=place) for name, place in places if place)
+    files = tuple(
+        CachedFile(path=name, digest=_hash_file(place, f"{path}/{name}"), location=place)
+        for name, place in places
+        if place
+    )
     return CachedOut(path=path, digest=hash_listing((file.path, file.digest) for file in files), files=files)
+
+
+def _hash_file(place: Path, path: str) -> str:
+    # A pipe would be waited for, without end.
+    if not place.is_file():
+        raise CompareError(f"{path} is no file, but a pipe, a socket or a device", hint="run the stage that writes it")
+    return hash_file(place)
 
 
 def _select_below(out: CachedOut, path: str) -> CachedOut | None:
