@@ -218,13 +218,14 @@ def test_an_output_that_is_a_pipe_is_not_waited_for(scratch: Scratch, inside: st
     """Predictions without an end fail their gate by name, as a file or as a part of a directory."""
     lock = "schema: '2.0'\nstages:\n  score:\n    cmd: score\n    outs:\n    - {path: p.csv, md5: " + "0" * 32 + "}\n"
     files = {"dvc.yaml": "stages:\n  score:\n    cmd: score\n    outs: [p.csv]\n", "dvc.lock": lock}
-    policy = "version: 1\nevaluations:\n- {name: e, predictions: p.csv, task: binary, key: id, label: y, score: p}\n"
+    columns = "task: binary, key: id, label: y, score: p, gates: [accuracy: {no_worse_than: 0.1}]"
+    policy = f"version: 1\nevaluations:\n- {{name: e, predictions: p.csv, {columns}}}\n"
     scratch.commit({**files, "seatrial.yaml": policy})
     (scratch.directory / f"p.csv{inside}").parent.mkdir(exist_ok=True)
     os.mkfifo(scratch.directory / f"p.csv{inside}")
     answer = compare_limited(scratch)
     assert answer.code == 1
-    assert any("a pipe" in finding["reason"] for finding in answer.facts["findings"])
+    assert any("is no file, but a pipe" in finding["reason"] for finding in answer.facts["findings"])
 
 
 def test_many_huge_files_are_not_held(scratch: Scratch) -> None:

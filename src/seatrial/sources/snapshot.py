@@ -9,6 +9,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import takewhile
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
