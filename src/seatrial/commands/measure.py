@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ from seatrial.git import Repository
 
 if TYPE_CHECKING:
     from seatrial.commands.evidence import Gathered
+    from seatrial.core.annotations import Lines
     from seatrial.core.data import TableDiff
     from seatrial.core.plots import Plots
     from seatrial.core.trend import Trend
@@ -127,9 +128,16 @@ def measure(
         pipeline=_draw_pipeline(head, comparison),
         plots=_gather_plots(repository, chosen, selection) if selection.plots else None,
         trends=_read_trends(repository, comparison, verdict) if config.policy.gates and not selection.lean else (),
+        find_lines=partial(_find_lines, repository, chosen.head, config, comparison),
     )
     report = build_report(comparison, verdict, config.policy, telling)
     return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _find_lines(repository: Repository, head: Revision, config: Config, comparison: Comparison) -> Lines:
+    from seatrial.commands.locating import locate
+
+    return locate(repository, head, config, comparison)
 
 
 def _gather_plots(repository: Repository, revisions: RevisionRange, selection: Selection) -> Plots | None:

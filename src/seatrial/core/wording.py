@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from seatrial.core.tables import table_changes, table_gates, table_pipeline, tab
 from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
 
 if TYPE_CHECKING:
+    from seatrial.core.annotations import Lines
     from seatrial.core.plots import Plots
     from seatrial.core.trend import Trend
 
@@ -47,7 +48,7 @@ class Telling(Struct, frozen=True, kw_only=True):
     `show_all` lists unchanged values too; `precision` is a fixed number of decimals; `policy_source` names
     the policy and where it came from; `notices` stand above everything, `notes` are remarks for the small print;
     `pipeline` is its drawing; `trends` are those of gated metrics on the baseline's branch; `plots` are None where no
-    format shows them.
+    format shows them. `find_lines` reads where things stand in the candidate's files, once somebody asks.
     """
 
     show_all: bool = False
@@ -59,6 +60,7 @@ class Telling(Struct, frozen=True, kw_only=True):
     pipeline: Diagram | None = None
     trends: tuple[Trend, ...] = ()
     plots: Plots | None = None
+    find_lines: Callable[[], Lines] | None = None
 
 
 def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
@@ -135,18 +137,18 @@ def _tell_reason(
         return []
     worst = gates[0].worst
     label = worst.change.id.dotted if worst.check == "slices" and worst.change else labels[worst.id]
-    told = _tell_deciding(worst, label, telling)
+    told = tell_deciding(worst, label, telling.precision)
     if worst.outcome is Outcome.WAIVED:
         return [Paragraph(line=(Strong(told), Text(f". {worst.reason[:1].upper()}{worst.reason[1:]}.")))]
     return [Paragraph(line=(Strong(told), Text(". "), *_tell_next_step(worst, comparison)))]
 
 
-def _tell_deciding(worst: Finding, label: str, telling: Telling) -> str:
+def tell_deciding(worst: Finding, label: str, precision: int | None = None) -> str:
     """The numbers of the worst finding, or why it has none."""
     change = worst.change
     if change is None or worst.check in {"present", "readable", "reproducible", "fresh"}:
         return f"{label}: {worst.reason}"
-    spelled = spell_change(change, precision=telling.precision)
+    spelled = spell_change(change, precision=precision)
     if change.delta:
         return f"{label} {_tell_change(spelled, change)}, limit {worst.limit}"
     if change.head is not None:

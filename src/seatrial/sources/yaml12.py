@@ -9,11 +9,21 @@ Duplicate keys are an error, as in DVC.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
 import yaml
-from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent, StreamEndEvent
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from seatrial.sources.scalars import BUILDERS, MAP, MERGE, SEQ, STR, resolve
 
@@ -22,6 +32,9 @@ MAX_VALUES = 1_000_000
 # Long before Python's own limit, and what libyaml's scanner finds costly; a column or a bracket is at most two levels.
 _MAX_COLUMNS = 500
 _MAX_KEY = 4096
+# Keys so far below others are not located one by one.
+_MOST_LOCATED = 30
+_OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 # None and "!" are what has no tag of its own: a quoted scalar, a sequence, a mapping.
 _TEXT_TAGS = frozenset({None, "!", STR, MERGE, "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp"})
@@ -67,6 +80,60 @@ def load(text: str) -> object:
     if "*" in text and _count(value, {}) > MAX_VALUES:
         raise YAMLError(f"unfolds into more than {MAX_VALUES} values")
     return value
+
+
+def list_keys(text: str) -> list[tuple[tuple[str, ...], int]]:
+    """Every key that is written in a text, containers' before those in them, with its line from 1.
+
+    Keys are spelled as `str` spells what `load` makes of them. Nothing is unfolded: what an alias or a merge brings in
+    has no line. YAMLError where the text can't be read.
+    """
+    _refuse_deep(text)
+    parser = _Parser(text)
+    found: list[tuple[tuple[str, ...], Any]] = []
+    try:
+        parser.get_event()  # the start of the stream
+        if not isinstance(parser.get_event(), StreamEndEvent):
+            _list_keys(parser.get_event(), parser.get_event, (), found)
+    except yaml.YAMLError as error:
+        raise YAMLError(f"is not YAML: {str(error).splitlines()[0]}") from None
+    finally:
+        parser.dispose()
+    if not _OTHER_BREAKS.search(text):
+        return [(key, mark.line + 1) for key, mark in found]
+    # YAML ends lines at signs where no editor and no forge does.
+    ends = [end.start() for end in re.finditer("\n", text)]
+    return [(key, bisect_left(ends, mark.index) + 1) for key, mark in found]
+
+
+def _list_keys(
+    event: Any, next_event: Callable[[], Any], path: tuple[str, ...], found: list[tuple[tuple[str, ...], Any]]
+) -> None:
+    """What is in a value that begins with an event; a container that is a key is passed over, with its value."""
+    if not isinstance(event, CollectionStartEvent):
+        return
+    if len(path) >= MAX_DEPTH:
+        raise _fail(event, f"is nested more than {MAX_DEPTH} levels deep")
+    place = 0
+    while not isinstance(inner := next_event(), CollectionEndEvent):
+        unnamed = False
+        if isinstance(event, SequenceStartEvent):
+            here = (*path, str(place))
+            place += 1
+        else:
+            unnamed = not isinstance(inner, ScalarEvent)
+            here = (*path, "" if unnamed else _name_key(inner))
+            if unnamed:
+                _list_keys(inner, next_event, here, [])
+        if not unnamed and len(here) <= _MOST_LOCATED:
+            found.append((here, inner.start_mark))
+        value = inner if isinstance(event, SequenceStartEvent) else next_event()
+        _list_keys(value, next_event, here, [] if unnamed else found)
+
+
+def _name_key(event: Any) -> str:
+    plain = event.tag is None and event.implicit[0]
+    return str(_convert_scalar(event, resolve(event.value)) if plain else event.value)
 
 
 def _join_surrogates(found: re.Match[str]) -> str:
