@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seatrial.commands.compare import compare_revisions, load_config
-from seatrial.commands.measure import Progress, Selection
+from seatrial.commands.baseline import Ends, choose_range
+from seatrial.commands.compare import load_config
+from seatrial.commands.measure import Progress, Selection, measure
 from seatrial.core.comparison import Side
 from seatrial.core.evidence_facts import PlanFacts, ProspectFacts
 from seatrial.core.planning import Prospect, foresee
@@ -27,16 +28,10 @@ def plan_gates(
 
     CompareError where that evidence can't be had.
     """
-    config = load_config(Repository.discover(directory, git_dir), config_path)
-    measurement = compare_revisions(
-        directory,
-        base=base,
-        head=head,
-        config_path=config_path,
-        selection=Selection(),
-        git_dir=git_dir,
-        fetching=fetching,
-    )
+    repository = Repository.discover(directory, git_dir)
+    config = load_config(repository, config_path)
+    revisions = choose_range(repository, Ends.parse(base, head))
+    measurement = measure(repository, revisions, config, Selection(), fetching=fetching)
     for result in measurement.comparison.evaluations:
         if result.problem:
             problem = result.problem
