@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,15 @@ class SidedError(Exception):
         self.side, self.cause = side, cause
 
 
+@contextmanager
+def blame(side: Side) -> Iterator[None]:
+    """Say of a CompareError which side it is about, as a SidedError."""
+    try:
+        yield
+    except CompareError as error:
+        raise SidedError(side, error) from None
+
+
 class Answers(Struct, frozen=True, kw_only=True):
     """One side of an evaluation: its predictions, if they are held, and what the metrics file tells of them."""
 
@@ -40,24 +50,12 @@ class Answers(Struct, frozen=True, kw_only=True):
         cls, evaluation: Evaluation, snapshot: Snapshot, side: Side, origin: Origin, *, held: bool = True
     ) -> Answers:
         """Read one side, the predictions only if they are to be held; SidedError where it can't be had."""
-        try:
+        with blame(side):
             return cls(
-                predictions=_read(origin) if held else None,
+                predictions=origin.read() if held else None,
                 threshold=_read_threshold(evaluation, snapshot),
                 values=_read_values(snapshot, evaluation.metrics_file),
             )
-        except CompareError as error:
-            raise SidedError(side, error) from None
-
-
-def has_predictions(repository: Repository, evaluation: Evaluation, side: Snapshot) -> bool:
-    """Whether a side has the file at all: as an output of DVC, here or elsewhere, or in git."""
-    from seatrial.sources.snapshot import locate_out, read_text
-
-    path = evaluation.predictions
-    if locate_out(repository, side.revision, path) is not None:
-        return True
-    return read_text(repository, side.revision, path) is not None
 
 
 def is_untouched(repository: Repository, evaluation: Evaluation, base: Snapshot, head: Snapshot) -> bool:
@@ -86,13 +84,20 @@ def _read_values(side: Snapshot, path: str | None) -> dict[str, Value]:
 
 def find_origin(repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Origin:
     """Where the predictions of a side are, and what is needed of them; SidedError where they are not."""
-    try:
-        return _find_origin(repository, evaluation, snapshot)
-    except CompareError as error:
-        raise SidedError(side, error) from None
+    origin = seek_origin(repository, evaluation, snapshot, side)
+    if origin is None:
+        message = f"{evaluation.predictions} is not there at {snapshot.revision}"
+        raise SidedError(side, CompareError(message, hint="check `predictions:` in seatrial.yaml"))
+    return origin
 
 
-def _find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Origin:
+def seek_origin(repository: Repository, evaluation: Evaluation, snapshot: Snapshot, side: Side) -> Origin | None:
+    """As `find_origin`, but None where neither DVC nor git knows such a file on that side."""
+    with blame(side):
+        return _seek_origin(repository, evaluation, snapshot)
+
+
+def _seek_origin(repository: Repository, evaluation: Evaluation, side: Snapshot) -> Origin | None:
     from seatrial.sources.predictions import Cuts
     from seatrial.sources.snapshot import locate_out, read_text
     from seatrial.sources.streams import Origin
@@ -105,7 +110,7 @@ def _find_origin(repository: Repository, evaluation: Evaluation, side: Snapshot)
     # An output that DVC does not cache is tracked by git, as is a file that is no output at all.
     source = (_list_files(out) if out else None) or read_text(repository, side.revision, path)
     if source is None and out is None:
-        raise CompareError(f"{path} is not there at {side.revision}", hint="check `predictions:` in seatrial.yaml")
+        return None
     if source is None:
         raise CompareError(f"{path} of {side.revision} is not in the local DVC cache (dvc fetch --all-commits {path})")
     suffix = _find_suffix(out) if isinstance(source, tuple) and out else ""
@@ -134,12 +139,6 @@ def _find_suffix(out: CachedOut) -> str:
 def _is_table(path: str) -> bool:
     """Whether a file of a directory counts: not the markers that others leave beside tables (_SUCCESS, .crc)."""
     return not PurePosixPath(path).name.startswith((".", "_"))
-
-
-def _read(origin: Origin) -> Predictions:
-    from seatrial.sources.predictions import read_predictions
-
-    return read_predictions(origin.source, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts)
 
 
 def _read_threshold(evaluation: Evaluation, side: Snapshot) -> float:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from seatrial.commands.answers import SidedError
+from seatrial.commands.answers import blame
 from seatrial.config.evaluations import Evaluation, Pairing
 from seatrial.core.comparison import Side
-from seatrial.errors import CompareError
-from seatrial.sources.predictions import Pairs, Predictions
+from seatrial.sources.predictions import Pairs
 from seatrial.sources.streams import Origin, Spilled, choose_parts, keep_pairs, pair_part, restore_pairs, spill
 from seatrial.stats.names import Task
 
@@ -62,8 +61,10 @@ class LocalParts(Struct, frozen=True, kw_only=True):
     def open(cls, base: Origin | None, head: Origin, directory: Path) -> LocalParts:
         """Take both sides apart, into files of the directory."""
         parts = choose_parts(side.count_rows() for side in (base, head) if side)
-        after = _spill(head, directory / "head.parquet", parts, Side.HEAD)
-        before = _spill(base, directory / "base.parquet", parts, Side.BASE) if base else None
+        with blame(Side.HEAD):
+            after = spill(head, directory / "head.parquet", parts)
+        with blame(Side.BASE):
+            before = spill(base, directory / "base.parquet", parts) if base else None
         return cls(base=before, head=after, directory=directory)
 
     @property
@@ -87,21 +88,10 @@ class LocalParts(Struct, frozen=True, kw_only=True):
         place = self.directory / f"pairs{part}.arrow"
         if place.exists():
             return restore_pairs(place, self.head.path, self.head.task)
-        after = _read(self.head, part, Side.HEAD)
-        pairs = pair_part(_read(self.base, part, Side.BASE) if self.base else after, after)
+        with blame(Side.HEAD):
+            after = self.head.read(part)
+        with blame(Side.BASE):
+            before = self.base.read(part) if self.base else after
+        pairs = pair_part(before, after)
         keep_pairs(pairs, place)
         return pairs
-
-
-def _spill(origin: Origin, file: Path, parts: int, side: Side) -> Spilled:
-    try:
-        return spill(origin, file, parts)
-    except CompareError as error:
-        raise SidedError(side, error) from None
-
-
-def _read(spilled: Spilled, part: int, side: Side) -> Predictions:
-    try:
-        return spilled.read(part)
-    except CompareError as error:
-        raise SidedError(side, error) from None

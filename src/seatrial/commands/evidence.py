@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seatrial.commands.answers import Answers, SidedError, find_origin, has_predictions, is_untouched
+from seatrial.commands.answers import Answers, SidedError, find_origin, is_untouched, seek_origin
 from seatrial.config import Config
 from seatrial.config.evaluations import Evaluation
 from seatrial.core.comparison import Side
@@ -62,18 +62,17 @@ def _gather(
         from seatrial.commands.engines import LOCAL, open_engine
         from seatrial.commands.weighing import Weighing
 
-        # A baseline that never had predictions is a first measurement; what it has and can't be read is not.
-        lacks = base is not None and not has_predictions(repository, evaluation, base)
-        other = None if lacks else base
         # The candidate first: what is wrong on both sides is the candidate's to mend.
         newest = find_origin(repository, evaluation, head, Side.HEAD)
-        oldest = find_origin(repository, evaluation, other, Side.BASE) if other else None
+        # A baseline that never had predictions is a first measurement; what it has and can't be read is not.
+        oldest = seek_origin(repository, evaluation, base, Side.BASE) if base else None
         with open_engine(evaluation, oldest, newest, name) as engine:
             held = engine is None
             after = Answers.read(evaluation, head, Side.HEAD, newest, held=held)
-            before = Answers.read(evaluation, other, Side.BASE, oldest, held=held) if other and oldest else None
+            before = Answers.read(evaluation, base, Side.BASE, oldest, held=held) if base and oldest else None
             weighing = Weighing(evaluation=evaluation, before=before, after=after, engine=engine)
             result = _count_uses(repository, evaluation, base, weighing.weigh())
+            lacks = base is not None and oldest is None
             notes = (f"{evaluation.predictions}: the baseline has none",) if lacks else weighing.describe(result)
             if held and name != LOCAL:
                 notes = (*notes, f"{evaluation.name}: compared on this machine, since it can't be summed in parts")

@@ -8,7 +8,6 @@ seatrial, and the files under the same paths.
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +18,12 @@ from typing import Any, TypeVar
 import polars as pl
 from msgspec import Struct
 
-from seatrial.commands.answers import SidedError
+from seatrial.commands.answers import SidedError, blame
 from seatrial.core.comparison import Side
 from seatrial.errors import CompareError, UsageError
-from seatrial.sources.frames import explain_damage, scan_table
-from seatrial.sources.predictions import Pairs, Predictions, check_rows, miss_rows, select_columns, select_from
-from seatrial.sources.streams import PART, ROWS_OF_PART, Origin, choose_parts, number_parts, pair_part
+from seatrial.sources.frames import count_rows, explain_damage, scan_table
+from seatrial.sources.predictions import Pairs, Predictions, miss_rows, select_from
+from seatrial.sources.streams import PART, ROWS_OF_PART, Origin, average_column, choose_parts, number_parts, pair_part
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -48,28 +47,21 @@ class Located(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, origin: Origin, side: Side) -> Located:
         """Look at the files' headers; SidedError where they can't be used."""
-        try:
-            with explain_damage(origin.path):
-                select_columns(origin.source, origin.path, origin.columns, origin.cuts).collect_schema()
-                size = int(scan_table(origin.source, origin.path).select(pl.len()).collect().item())
+        with blame(side):
+            origin.require_columns()
+            size = count_rows(origin.source, origin.path)
             if size == 0:
                 raise miss_rows(origin.path)
-        except CompareError as error:
-            raise SidedError(side, error) from None
         return cls(origin=origin, side=side, size=size)
 
     def check(self, blocks: list[bytes]) -> Predictions:
         """The rows of one part, out of the blocks that hold them; SidedError for one that can't be used."""
         origin = self.origin
-        try:
+        with blame(self.side):
             with explain_damage(origin.path):
-                empty = select_columns(origin.source, origin.path, origin.columns, origin.cuts).head(0).collect()
+                empty = origin.select().head(0).collect()
             raw = pl.concat([empty, *(pl.read_ipc(io.BytesIO(block)) for block in blocks)], how="vertical_relaxed")
-            return check_rows(
-                raw, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts, among=self.size
-            )
-        except CompareError as error:
-            raise SidedError(self.side, error) from None
+            return origin.check(raw, among=self.size)
 
 
 class RayParts(Struct, frozen=True, kw_only=True, eq=False):
@@ -128,9 +120,7 @@ class RayParts(Struct, frozen=True, kw_only=True, eq=False):
         """The mean of one of the candidate's columns, which this machine reads by itself."""
         origin = self.head.origin
         with explain_damage(origin.path):
-            rows = scan_table(origin.source, origin.path).select(pl.col(column).cast(pl.Float64, strict=False).mean())
-            found = rows.collect().item()
-        return float(found) if found is not None and math.isfinite(found) else 0.0
+            return average_column(scan_table(origin.source, origin.path), column)
 
 
 def _import_ray() -> Any:
@@ -191,8 +181,7 @@ def _list_file_blocks(origin: Origin) -> Iterator[Row]:
     """Stretches of rows of each file; formats that can't be entered midway are read as a whole."""
     files = origin.source if isinstance(origin.source, tuple) else (origin.source,)
     for file in files:
-        with explain_damage(origin.path):
-            rows = int(scan_table(file, origin.path).select(pl.len()).collect().item())
+        rows = count_rows(file, origin.path)
         step = ROWS_OF_PART if PurePosixPath(origin.path).suffix.lower() == ".parquet" else max(rows, 1)
         for start in range(0, rows, step):
             yield {"file": "" if isinstance(file, bytes) else str(file), "start": start, "rows": step}

@@ -71,6 +71,12 @@ def scan_table(source: Source, path: str) -> pl.LazyFrame:
     return _FORMATS[suffix](source)
 
 
+def count_rows(source: Source, path: str) -> int:
+    """How many rows a file has; CompareError where it can't be read."""
+    with explain_damage(path):
+        return int(scan_table(source, path).select(pl.len()).collect().item())
+
+
 @contextmanager
 def explain_damage(path: str) -> Iterator[None]:
     """Turn what a damaged file makes polars raise into a CompareError that names the file."""

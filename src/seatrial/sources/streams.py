@@ -17,7 +17,8 @@ import polars as pl
 from msgspec import Struct
 
 from seatrial.config.evaluations import Columns
-from seatrial.sources.frames import Source, explain_damage, find_key_type, first_keys
+from seatrial.errors import CompareError
+from seatrial.sources.frames import Source, count_rows, explain_damage, find_key_type, first_keys
 from seatrial.sources.predictions import (
     Cuts,
     Overlap,
@@ -27,6 +28,7 @@ from seatrial.sources.predictions import (
     find_answers,
     miss_rows,
     pair_predictions,
+    read_predictions,
     select_columns,
 )
 from seatrial.stats.names import Task
@@ -64,18 +66,26 @@ class Origin(Struct, frozen=True, kw_only=True):
     def require_columns(self) -> None:
         """CompareError unless the file can be opened and has all columns that are needed."""
         with explain_damage(self.path):
-            select_columns(self.source, self.path, self.columns, self.cuts).collect_schema()
+            self.select().collect_schema()
 
     def count_rows(self) -> int:
         """The number of rows, as the file tells it; 0 where it can't."""
-        from seatrial.errors import CompareError
-        from seatrial.sources.frames import scan_table
-
         try:
-            with explain_damage(self.path):
-                return int(scan_table(self.source, self.path).select(pl.len()).collect().item())
+            return count_rows(self.source, self.path)
         except CompareError:
             return 0
+
+    def select(self) -> pl.LazyFrame:
+        """What is needed of the file, as it stands there; call it, and read from it, within `explain_damage`."""
+        return select_columns(self.source, self.path, self.columns, self.cuts)
+
+    def read(self) -> Predictions:
+        """All rows, checked; errors as in `read_predictions`."""
+        return read_predictions(self.source, path=self.path, task=self.task, columns=self.columns, cuts=self.cuts)
+
+    def check(self, raw: pl.DataFrame, *, among: int) -> Predictions:
+        """Some of the rows that `select` gives; errors as in `check_rows`."""
+        return check_rows(raw, path=self.path, task=self.task, columns=self.columns, cuts=self.cuts, among=among)
 
 
 class Spilled(Struct, frozen=True, kw_only=True):
@@ -98,20 +108,23 @@ class Spilled(Struct, frozen=True, kw_only=True):
 
     def read(self, part: int) -> Predictions:
         """The rows of one part; CompareError for one that can't be used."""
-        origin = self.origin
-        with explain_damage(origin.path):
-            table = pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
-            raw = table.filter(pl.col(PART) == part).drop(PART).collect()
-        return check_rows(
-            raw, path=origin.path, task=origin.task, columns=origin.columns, cuts=origin.cuts, among=self.size
-        )
+        with explain_damage(self.path):
+            raw = self._scan().filter(pl.col(PART) == part).drop(PART).collect()
+        return self.origin.check(raw, among=self.size)
 
     def average(self, column: str) -> float:
         """The mean of a column of numbers, 0 where it holds none."""
-        with explain_damage(self.origin.path):
-            table = pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
-            found = table.select(pl.col(column).cast(pl.Float64, strict=False).mean()).collect().item()
-        return float(found) if found is not None and math.isfinite(found) else 0.0
+        with explain_damage(self.path):
+            return average_column(self._scan(), column)
+
+    def _scan(self) -> pl.LazyFrame:
+        return pl.scan_parquet([self.file], glob=False, hive_partitioning=False)
+
+
+def average_column(table: pl.LazyFrame, column: str) -> float:
+    """The mean of a column of numbers, 0 where it holds none."""
+    found = table.select(pl.col(column).cast(pl.Float64, strict=False).mean()).collect().item()
+    return float(found) if found is not None and math.isfinite(found) else 0.0
 
 
 def choose_parts(rows: Iterable[int]) -> int:
@@ -122,7 +135,7 @@ def choose_parts(rows: Iterable[int]) -> int:
 def spill(origin: Origin, file: Path, parts: int) -> Spilled:
     """Write the needed columns to `file`, with the number of each row's part; errors as in `read_predictions`."""
     with explain_damage(origin.path):
-        rows = number_parts(select_columns(origin.source, origin.path, origin.columns, origin.cuts), origin, parts)
+        rows = number_parts(origin.select(), origin, parts)
         rows.sink_parquet(file, compression="lz4", row_group_size=250_000)
         size = int(pl.scan_parquet([file], glob=False).select(pl.len()).collect().item())
     if size == 0:
