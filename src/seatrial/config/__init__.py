@@ -47,14 +47,9 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         raise document.fault((), "has no `version`", hint="add `version: 1` as its first line")
     # `metrics:` with nothing below is no gates; `metrics: []` and `metrics: false` are mistakes.
     metrics = {} if document.value.get("metrics") is None else document.value["metrics"]
-    listed = [] if document.value.get("evaluations") is None else document.value["evaluations"]
     if not isinstance(metrics, dict):
         raise document.fault(("metrics",), "`metrics` must map a metric's name to its gates")
-    if not isinstance(listed, list):
-        raise document.fault(("evaluations",), "`evaluations` must be a list")
-    named = [] if document.value.get("tables") is None else document.value["tables"]
-    if not isinstance(named, list):
-        raise document.fault(("tables",), "`tables` must be a list")
+    listed, named = _take_list(document, "evaluations"), _take_list(document, "tables")
     top = {**document.value, "metrics": {}, "evaluations": [], "tables": []}
     raw = document.convert((), top, RawConfig)
     built = [build_scalar(document, pattern, rule) for pattern, rule in metrics.items()]
@@ -78,6 +73,14 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         repeats=tuple(scalar.repeat for scalar in built if scalar.repeat),
         tables=tables,
     )
+
+
+def _take_list(document: Document, key: str) -> list[Any]:
+    """What stands below a key, one after the other; nothing is none."""
+    listed = document.value.get(key)
+    if listed is not None and not isinstance(listed, list):
+        raise document.fault((key,), f"`{key}` must be a list")
+    return listed or []
 
 
 def _build_evaluations(document: Document, listed: list[Any]) -> tuple[Evaluation, ...]:
@@ -106,4 +109,4 @@ def _build_waiver(document: Document, index: int, raw: RawWaiver) -> Waiver:
         until = date.fromisoformat(raw.until)
     except ValueError:
         raise document.fault((*path, "until"), f"`until` is no day: {raw.until}", hint="write 2026-12-31") from None
-    return Waiver(gate=raw.gate, reason=raw.reason, until=until, place=f"{document.name}:{document.line(path)}")
+    return Waiver(gate=raw.gate, reason=raw.reason, until=until, place=document.place(path))

@@ -60,9 +60,13 @@ class Document(Struct, frozen=True):
             path = path[:-1]
         return self.lines[path]
 
+    def place(self, path: Path) -> str:
+        """Where a path stands, as `seatrial.yaml:7`."""
+        return f"{self.name}:{self.line(path)}"
+
     def fault(self, path: Path, message: str, *, hint: str = "") -> ConfigError:
         """The error for what stands at a path."""
-        return ConfigError(f"{self.name}:{self.line(path)}: {message}", hint=hint)
+        return ConfigError(f"{self.place(path)}: {message}", hint=hint)
 
     def convert(self, path: Path, value: Any, kind: type[T]) -> T:
         """Check a value against a struct; a fault is told with the key that it is about."""

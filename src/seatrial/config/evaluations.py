@@ -21,6 +21,7 @@ from seatrial.config.raw import (
     RawMeasure,
     RawSlices,
     RawThreshold,
+    list_names,
 )
 from seatrial.core.evidence_rules import (
     AnyEvidenceRule,
@@ -200,7 +201,7 @@ def _measures(gates: Iterable[tuple[Measure, EvidenceRule]]) -> tuple[Measure, .
 
 def _read_columns(raw: RawEvaluation) -> Columns:
     return Columns(
-        key=(raw.key,) if isinstance(raw.key, str) else raw.key,
+        key=list_names(raw.key),
         label=raw.label,
         score=raw.score,
         prediction=raw.prediction,
@@ -265,7 +266,7 @@ class _Reader(Struct, frozen=True):
             raise self.document.fault(path, "slices: nothing is measured", hint="add `gates:`, or `metrics:` above")
         self._check_required((*path, "required"), raw)
         slicing = Slicing(
-            by=tuple((by,) if isinstance(by, str) else by for by in raw.by),
+            by=tuple(map(list_names, raw.by)),
             where=tuple(raw.where.items()),
             min_n=raw.min_n,
             correction=Correction(raw.correction),
@@ -277,16 +278,15 @@ class _Reader(Struct, frozen=True):
 
     def _check_required(self, path: Path, raw: RawSlices) -> None:
         """A required slice must be one that is cut: a typing error would be told as rows that are gone."""
-        cuts = [(by,) if isinstance(by, str) else by for by in raw.by]
+        cuts = [list_names(by) for by in raw.by]
         for index, name in enumerate(raw.required):
             parts = [part.partition("=")[0] for part in name.split(", ")]
             if name in raw.where or any(_starts(parts, columns) for columns in cuts):
                 continue
-            from difflib import get_close_matches
+            from seatrial.config.faults import suggest
 
             known = [*raw.where, *(", ".join(f"{column}=…" for column in columns) for columns in cuts)]
-            near = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"slices that are cut: {', '.join(known)}"
+            hint = suggest(name, known, f"slices that are cut: {', '.join(known)}")
             raise self.document.fault((*path, index), f"slices.required: no slice is called {name!r}", hint=hint)
 
     def read_gaps(self, path: Path, value: Any) -> tuple[tuple[Grouping, ...], tuple[GapRule, ...]]:
@@ -310,7 +310,7 @@ class _Reader(Struct, frozen=True):
                     evaluation=self.name,
                     metric=str(measure),
                     by=raw.by,
-                    place=self._place(here),
+                    place=self.document.place(here),
                     max_gap=read_limit(self.document, (*here, "max_gap"), raw.max_gap),
                     max_gap_increase=read_margin(self.document, (*here, "max_gap_increase"), raw.max_gap_increase),
                     bound=Bound.POINT if raw.bound == "point" else Bound.CONFIDENT,
@@ -327,7 +327,9 @@ class _Reader(Struct, frozen=True):
         raw = self.document.convert(path, value, RawFlips)
         margin = read_count(self.document, (*path, "max_newly_wrong"), raw.max_newly_wrong)
         severity = Severity(raw.severity)
-        return (FlipRule(evaluation=self.name, place=self._place(path), max_newly_wrong=margin, severity=severity),)
+        return (
+            FlipRule(evaluation=self.name, place=self.document.place(path), max_newly_wrong=margin, severity=severity),
+        )
 
     def read_budget(self, path: Path, value: Any) -> RawBudget | None:
         return None if value is None else self.document.convert(path, value, RawBudget)
@@ -335,7 +337,7 @@ class _Reader(Struct, frozen=True):
     def limit_reuse(self, path: Path, raw: RawBudget | None) -> tuple[BudgetRule, ...]:
         if raw is None:
             return ()
-        place, severity = self._place(path), Severity(raw.severity)
+        place, severity = self.document.place(path), Severity(raw.severity)
         return (BudgetRule(evaluation=self.name, place=place, data=raw.data, most=raw.max, severity=severity),)
 
     def _gate(self, path: Path, measure: Measure, raw: RawGate) -> EvidenceRule:
@@ -343,7 +345,7 @@ class _Reader(Struct, frozen=True):
         rule = EvidenceRule(
             evaluation=self.name,
             metric=str(measure),
-            place=self._place(path),
+            place=self.document.place(path),
             direction=Direction.HIGHER if SPECS[self.task][measure.name].higher_is_better else Direction.LOWER,
             no_worse_than=read_margin(document, (*path, "no_worse_than"), raw.no_worse_than),
             not_harmed=read_margin(document, (*path, "not_harmed"), raw.not_harmed),
@@ -383,10 +385,9 @@ class _Reader(Struct, frozen=True):
         known = SPECS[self.task]
         if name in known:
             return known[name]
-        from difflib import get_close_matches
+        from seatrial.config.faults import suggest
 
-        near = get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known metrics: {', '.join(known)}"
+        hint = suggest(name, known, f"known metrics: {', '.join(known)}")
         raise self.document.fault(path, f"a {self.task.value} evaluation has no metric `{name}`", hint=hint)
 
     def _split(self, path: Path, item: Any) -> tuple[str, Any]:
@@ -405,6 +406,3 @@ class _Reader(Struct, frozen=True):
             hint = "write each of its entries on a line of its own that starts with `- `"
             raise self.document.fault(path, f"`{path[-1]}` must be a list", hint=hint)
         return value
-
-    def _place(self, path: Path) -> str:
-        return f"{self.document.name}:{self.document.line(path)}"

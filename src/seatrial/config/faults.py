@@ -59,8 +59,7 @@ def explain(message: str, kind: Any) -> Fault:
     here = list(_walk(kind, path))
     if unknown := _UNKNOWN.search(words):
         name, known = unknown["name"], [field.encode_name for each in here for field in each.fields]
-        near = get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}" if known else ""
+        hint = suggest(name, known, f"known keys: {', '.join(known)}" if known else "")
         return Fault(path=(*path, name), words=f" has no key `{name}`", hint=hint)
     if missing := _MISSING.search(words):
         name = missing["name"]
@@ -69,6 +68,12 @@ def explain(message: str, kind: Any) -> Fault:
         return Fault(path=path, words=f" can't be {wrong['value']}", hint=_list_choices(here, wrong["value"]))
     told = "is not of this form" if "matching regex" in words else _KINDS.sub(_spell_kinds, words)
     return Fault(path=path, words=f": {told[0].lower()}{told[1:]}", hint=_describe(here))
+
+
+def suggest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The hint for a name that is none of those known: the nearest of them, or what to say where none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`?" if near else otherwise
 
 
 def _read_path(text: str) -> Path:
@@ -111,8 +116,7 @@ def _describe(kinds: Iterable[_Kind]) -> str:
 
 def _list_choices(kinds: Iterable[_Kind], value: str) -> str:
     choices = [str(choice) for kind in kinds if get_origin(kind.bare) is Literal for choice in get_args(kind.bare)]
-    near = get_close_matches(value.strip("'"), choices, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else f"write {' or '.join(choices)}" if choices else ""
+    return suggest(value.strip("'"), choices, f"write {' or '.join(choices)}" if choices else "")
 
 
 def _spell_kinds(found: re.Match[str]) -> str:

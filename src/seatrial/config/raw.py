@@ -19,6 +19,11 @@ Pattern = Annotated[
 ]
 
 
+def list_names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names where one may be written by itself."""
+    return (value,) if isinstance(value, str) else value
+
+
 class RawRule(Struct, forbid_unknown_fields=True):
     """Gates on a scalar metric."""
 

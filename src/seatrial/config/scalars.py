@@ -69,7 +69,7 @@ def build_scalar(document: Document, pattern: str, value: Any) -> ScalarRules:
 def _build_rule(document: Document, path: Path, pattern: str, raw: RawRule) -> Rule:
     return Rule(
         pattern=pattern,
-        place=f"{document.name}:{document.line(path)}",
+        place=document.place(path),
         direction=None if raw.direction is UNSET else Direction(raw.direction),
         at_least=read_limit(document, (*path, "at_least"), raw.at_least),
         at_most=read_limit(document, (*path, "at_most"), raw.at_most),
@@ -131,7 +131,7 @@ def _build_tested(document: Document, path: Path, repeat: Repeat, raw: RawRule) 
     return EvidenceRule(
         evaluation=repeat.name,
         metric=repeat.key[-1],
-        place=f"{document.name}:{document.line(path)}",
+        place=document.place(path),
         direction=repeat.direction,
         no_worse_than=read_margin(document, (*path, "no_worse_than"), raw.no_worse_than),
         better_by=read_margin(document, (*path, "better_by"), raw.better_by),

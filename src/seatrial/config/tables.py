@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from seatrial.config.amounts import read_decimal, read_tolerance
 from seatrial.config.document import Document, Path
-from seatrial.config.raw import RawDrift, RawLeakage, RawTable
+from seatrial.config.raw import RawDrift, RawLeakage, RawTable, list_names
 from seatrial.core.data import Role
 from seatrial.core.data_rules import AnyTableRule, Count, DriftRule, LeakRule, RowRule, SchemaRule
 from seatrial.core.verdict import Severity
@@ -77,7 +77,7 @@ def _build(reader: _Reader) -> DataTable:
     return DataTable(
         name=reader.name,
         path=raw.path,
-        key=list_key(raw),
+        key=list_names(raw.key),
         role=Role(raw.role) if raw.role else None,
         label=raw.label,
         columns=raw.columns,
@@ -92,11 +92,6 @@ def _build(reader: _Reader) -> DataTable:
             *reader.limit_drift(),
         ),
     )
-
-
-def list_key(raw: RawTable) -> tuple[str, ...]:
-    """The key's columns."""
-    return (raw.key,) if isinstance(raw.key, str) else raw.key
 
 
 class _Reader(Struct, frozen=True):
@@ -128,12 +123,12 @@ class _Reader(Struct, frozen=True):
                 raise self.document.fault(here, f"tables.{self.index}: {count.value} needs a label", hint=hint)
             most = read_tolerance(self.document, here, value)
             severity = Severity(self.raw.severity)
-            yield RowRule(table=self.name, place=self._place(here), count=count, most=most, severity=severity)
+            yield RowRule(table=self.name, place=self.document.place(here), count=count, most=most, severity=severity)
 
     def limit_schema(self) -> Iterator[SchemaRule]:
         if self.raw.schema is not UNSET:
             here = (*self.path, "schema")
-            yield SchemaRule(table=self.name, place=self._place(here), severity=Severity(self.raw.schema))
+            yield SchemaRule(table=self.name, place=self.document.place(here), severity=Severity(self.raw.schema))
 
     def list_others(self) -> Iterator[str]:
         """The tables that this one may share no key with: those that it names, else those of the other role."""
@@ -147,7 +142,7 @@ class _Reader(Struct, frozen=True):
                     if raw.role == "evaluation" and name != self.name
                 )
             return
-        for name in (named,) if isinstance(named, str) else named:
+        for name in list_names(named):
             yield self._match(self._refer(name, (*self.path, "leakage", "with")), (*self.path, "leakage", "with"))
 
     def limit_leaks(self, others: tuple[str, ...]) -> Iterator[LeakRule]:
@@ -159,7 +154,7 @@ class _Reader(Struct, frozen=True):
         most = read_tolerance(self.document, (*here, "max_shared"), leakage.max_shared)
         severity = Severity(leakage.severity)
         for other in others:
-            yield LeakRule(table=self.name, place=self._place(here), other=other, most=most, severity=severity)
+            yield LeakRule(table=self.name, place=self.document.place(here), other=other, most=most, severity=severity)
 
     def limit_drift(self) -> Iterator[DriftRule]:
         drift = self.raw.drift
@@ -176,28 +171,24 @@ class _Reader(Struct, frozen=True):
             if most < 0:
                 raise self.document.fault((*here, "max_psi"), f"`max_psi` can't be negative: {drift.max_psi}")
         severity = Severity(drift.severity)
-        yield DriftRule(table=self.name, place=self._place(here), against=against, most=most, severity=severity)
+        yield DriftRule(table=self.name, place=self.document.place(here), against=against, most=most, severity=severity)
 
     def _refer(self, name: str, here: Path) -> str:
         """The name of another table; ConfigError with the nearest where there is none."""
         others = [other for other in self.known if other != self.name]
         if name in others:
             return name
-        from difflib import get_close_matches
+        from seatrial.config.faults import suggest
 
-        near = get_close_matches(name, others, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"other tables: {', '.join(others) or 'none'}"
+        hint = suggest(name, others, f"other tables: {', '.join(others) or 'none'}")
         raise self.document.fault(here, f"tables.{self.index}: there is no other table {name!r}", hint=hint)
 
     def _match(self, name: str, here: Path) -> str:
         """The name of a table whose rows are identified by as many columns as those of this one."""
-        mine, theirs = list_key(self.raw), list_key(self.known[name])
+        mine, theirs = list_names(self.raw.key), list_names(self.known[name].key)
         if len(mine) != len(theirs):
             message = f"tables.{self.index}: its key ({', '.join(mine)}) can't be held against {name}'s"
             raise self.document.fault(
                 here, f"{message} ({', '.join(theirs)})", hint="a leak is told by keys of as many columns on both"
             )
         return name
-
-    def _place(self, path: Path) -> str:
-        return f"{self.document.name}:{self.document.line(path)}"
