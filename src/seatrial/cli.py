@@ -57,6 +57,16 @@ Examples:
 
 \b
 Exit codes: 0 told, 2 usage or configuration, 3 git can't be read, 70 a defect of seatrial."""
+_EXAMPLE_PUBLISH = """\b
+Examples:
+  seatrial publish                         in a job of GitHub Actions that runs on workflow_run
+  seatrial publish --from-run 1234567890 --repository octo/flights
+  seatrial publish --from-run 1234567890 --no-comment --no-check
+
+\b
+Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
+            3 refused, could not compare, or inconclusive,
+            4 judged but not delivered (with --require-delivery), 70 a defect of seatrial."""
 _EXAMPLE_DEPLOY = """\b
 Examples:
   seatrial deploy flights-delay --to /srv/models --dry-run
@@ -530,6 +540,81 @@ def ci(
     )
     result = run_ci(directory, os.environ, request, _tell_progress, _named_git_dir())
     _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))
+    for delivery in result.deliveries:
+        _show_delivery(delivery)
+    sys.exit(result.exit_code(require_delivery=require_delivery))
+
+
+@cli.command(epilog=_EXAMPLE_PUBLISH)
+@click.option(
+    "--from-run", "run", type=click.IntRange(1), metavar="ID", help="The run.  [default: the one that started this job]"
+)
+@click.option("--repository", metavar="OWNER/NAME", help="Whose run it is.  [default: GITHUB_REPOSITORY]")
+@click.option(
+    "--workflow",
+    default=".github/workflows/fork-measure.yml",
+    show_default=True,
+    metavar="PATH",
+    help="The file of the workflow that measures; runs of others are refused.",
+)
+@click.option(
+    "--artifact",
+    default="seatrial-report",
+    show_default=True,
+    metavar="NAME",
+    help="The artifact that holds report.json.",
+)
+@config_option
+@click.option("--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key.")
+@fetch_option
+@click.option("--comment/--no-comment", default=True, show_default=True, help="Post the one comment.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Conclude the check on the head commit.")
+@click.option(
+    "--require-delivery/--no-require-delivery",
+    envvar="SEATRIAL_REQUIRE_DELIVERY",
+    default=False,
+    show_default=True,
+    help="Exit with 4 if the verdict passed but a report did not reach its place.",
+)
+@click.pass_obj
+def publish(
+    directory: Path,
+    run: int | None,
+    repository: str | None,
+    workflow: str,
+    artifact: str,
+    config_path: Path | None,
+    key: str,
+    fetch: bool,
+    comment: bool,
+    check: bool,
+    require_delivery: bool,
+) -> None:
+    """Report what a run without rights has measured: a pull request from a fork.
+
+    The pull request is found by the run's repository and commit, which GitHub tells. Of the run's artifact only numbers
+    and names count: policy and baseline are those of the base branch, which has to be checked out, and it is judged
+    and written again here. Whatever is not as it should be is refused, which the check says too.
+    """
+    from seatrial.commands.publishing import PublishRequest, publish_run
+    from seatrial.render import RENDERERS, RenderOptions
+
+    request = PublishRequest(
+        run=run,
+        repository=repository,
+        artifact=artifact,
+        workflow=workflow,
+        config_path=config_path,
+        key=key,
+        comment=comment,
+        check=check,
+        fetch=fetch,
+    )
+    result = publish_run(directory, os.environ, request, _tell_progress, _named_git_dir())
+    if result.measurement:
+        _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))
+    if result.refusal:
+        _show_error(result.refusal.message, result.refusal.hint)
     for delivery in result.deliveries:
         _show_delivery(delivery)
     sys.exit(result.exit_code(require_delivery=require_delivery))

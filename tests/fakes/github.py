@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from tests.fakes import page
 from tests.fakes.commandline import serve
+from tests.fakes.github_runs import RunRoutes
 from tests.fakes.records import TOKEN, Change, Check, Identity, Records, Remark, load, save
 from tests.fakes.server import Answer, Judge, RefusedError, Request, Route, Server, as_html, as_json
 
@@ -25,7 +26,7 @@ DOCUMENTATION = "https://docs.github.com/rest"
 PERMISSIONS = {"comments": "issues=write; pull_requests=write", "checks": "checks=write", "statuses": "statuses=write"}
 
 
-class GitHubStandIn(Server):
+class GitHubStandIn(RunRoutes, Server):
     """One repository with its pull requests, comments, check runs and statuses."""
 
     def __init__(
@@ -74,6 +75,7 @@ class GitHubStandIn(Server):
         name = re.escape(self.repository)
         repo = rf"/api/v3/repos/{name}"
         return (
+            *self.run_routes(repo),
             ("GET", rf"/{name}/pull/(\d+)", self.show_change),
             ("GET", r"/api/v3/user", self.show_user),
             ("GET", repo, self.show_repository),

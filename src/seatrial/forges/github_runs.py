@@ -1,4 +1,4 @@
-"""A workflow run of GitHub Actions: the pull request that it measured, the artifacts that it left. Read, never written."""
+"""A workflow run of GitHub Actions: the pull request that it measured, the artifacts that it left; never written to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from msgspec import Struct
 from requests.adapters import HTTPAdapter
 
-from seatrial.errors import CompareError
+from seatrial.errors import CompareError, DeliveryError
 from seatrial.forges import ForgeAccess
 from seatrial.forges.failures import Deed, explain_answer, explain_impatience, explain_nonsense, explain_silence
 from seatrial.forges.retries import Patience, make_retry
@@ -119,7 +119,10 @@ class _Token(requests.auth.AuthBase):
 
 
 class GitHubRuns:
-    """The runs of one repository. Every method raises `DeliveryError`, with a hint, where GitHub says no."""
+    """The runs of one repository.
+
+    Every method raises `CompareError`, with a hint, where GitHub says no: what can't be read can't be judged.
+    """
 
     def __init__(self, access: ForgeAccess) -> None:
         self._access = access
@@ -211,8 +214,15 @@ class GitHubRuns:
     @contextmanager
     def _asking(self, deed: Deed) -> Iterator[None]:
         try:
-            with self._patience.spend(deed):
+            with self._patience.spend(deed), self._explaining(deed):
                 yield
+        except DeliveryError as error:
+            raise CompareError(error.message, hint=error.hint) from None
+
+    @contextmanager
+    def _explaining(self, deed: Deed) -> Iterator[None]:
+        try:
+            yield
         except requests.RequestException as failure:
             raise explain_silence(self._access, deed, failure) from None
         except (msgspec.MsgspecError, UnicodeDecodeError):
