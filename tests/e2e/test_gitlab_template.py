@@ -73,6 +73,12 @@ def test_a_merge_request_shows_gates_without_a_token_and_one_note_with_it(
     assert len(cases) == 2
     assert not [case for case in cases if case.find("failure") is not None]
     assert {"report.html", "report.json", "report.md"} <= {path.name for path in run.artifacts.rglob("*")}
+    report = run.artifacts / "seatrial-report"
+    remarks = json.loads((report / "report.codequality.json").read_text())
+    assert ("params.json", "info") in [(one["location"]["path"], one["severity"]) for one in remarks]
+    [link] = json.loads((report / "report.annotations.json").read_text())["seatrial"]
+    assert link["external_link"]["url"].endswith("/artifacts/file/seatrial-report/report.html")
+    assert (report / "report.metrics.txt").read_text().endswith("# EOF\n")
     assert run.outputs["SEATRIAL_COMMENT_URL"] == ""
 
     runner = Runner(forge=forge, token=TOKEN)

@@ -28,6 +28,12 @@ from seatrial.render import RENDERERS, Flavour, RenderOptions
 # GitHub's check summary and job summary are shown up to this, in UTF-8 bytes.
 _SUMMARY_BUDGET = 60_000
 _FILES = {"markdown": "report.md", "html": "report.html", "json": "report.json", "junit": "report.junit.xml"}
+# What GitLab collects beside them as `artifacts:reports`.
+_GITLAB_FILES = {
+    "code-quality": "report.codequality.json",
+    "gitlab-annotations": "report.annotations.json",
+    "openmetrics": "report.metrics.txt",
+}
 _CONCLUSIONS: Mapping[Status, Conclusion] = {
     Status.PASSED: Conclusion.SUCCESS,
     Status.WARNED: Conclusion.NEUTRAL,
@@ -85,7 +91,7 @@ def run_ci(
         )
     measurement = _measure_job(repository, directory, job, request, tell)
     report_dir = directory / request.report_dir
-    steps = _plan_deliveries(job, request, measurement, report_dir)
+    steps = _plan_deliveries(job, request, measurement, report_dir, repository.root)
     return CIResult(measurement=measurement, deliveries=deliver(steps))
 
 
@@ -144,9 +150,11 @@ def _credit(config: Config, revision: Revision) -> Config:
     return replace(config, source=f"{config.source} of {revision}") if config.source else config
 
 
-def _plan_deliveries(job: CIJob, request: CIRequest, measurement: Measurement, report_dir: Path) -> list[Step]:
+def _plan_deliveries(
+    job: CIJob, request: CIRequest, measurement: Measurement, report_dir: Path, root: Path
+) -> list[Step]:
     """The ladder: what needs no rights first. The outputs come last, since they tell of the comment."""
-    reporter = _Reporter(job=job, request=request, measurement=measurement, report_dir=report_dir)
+    reporter = _Reporter(job=job, request=request, measurement=measurement, report_dir=report_dir, root=root)
     steps: list[Step] = [("files", reporter.write_files), ("summary", reporter.write_summary)]
     wants_forge = request.check or (request.comment and job.change is not None)
     if job.may_only_read and wants_forge:
@@ -169,15 +177,21 @@ class _Reporter:
     request: CIRequest
     measurement: Measurement
     report_dir: Path
+    root: Path
     comment_url: str = ""
     forge: Forge | None = None
 
     def write_files(self) -> str:
         if self.report_dir.is_symlink():
             raise DeliveryError(f"{self.report_dir} is a symbolic link", hint="choose another --report-dir")
-        destinations = tuple(Destination(format=name, path=self.report_dir / file) for name, file in _FILES.items())
+        files = _FILES | _GITLAB_FILES if self.job.system is System.GITLAB else _FILES
+        destinations = tuple(Destination(format=name, path=self.report_dir / file) for name, file in files.items())
+        options = {
+            "markdown": RenderOptions(flavour=self._flavour),
+            "gitlab-annotations": RenderOptions(full_report_url=self._page_url),
+        }
         try:
-            write_outputs(self.measurement, destinations, {"markdown": RenderOptions(flavour=self._flavour)})
+            write_outputs(self.measurement, destinations, options)
         except UsageError as error:
             raise DeliveryError(error.message, hint="choose another --report-dir") from None
         return str(self.request.report_dir)
@@ -231,6 +245,14 @@ class _Reporter:
     @property
     def _flavour(self) -> Flavour:
         return "gitlab" if self.job.system is System.GITLAB else "github"
+
+    @property
+    def _page_url(self) -> str:
+        """Where GitLab shows the report among the job's artifacts, which it collects below the project's directory."""
+        page = self.report_dir / _FILES["html"]
+        if not page.is_relative_to(self.root) or "/jobs/" not in self.job.run_url:
+            return self.job.run_url
+        return f"{self.job.run_url}/artifacts/file/{page.relative_to(self.root).as_posix()}"
 
     def _render_markdown(self, budget: int) -> str:
         options = RenderOptions(flavour=self._flavour, budget=budget, full_report_url=self.job.run_url)

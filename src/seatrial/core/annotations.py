@@ -13,7 +13,7 @@ from enum import Enum
 from msgspec import Struct
 
 from seatrial.core.comparison import Change, Comparison, StageChange
-from seatrial.core.metrics import Key, MetricId, State
+from seatrial.core.metrics import Key, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import spell_as_written
 from seatrial.core.phrases import join_names
@@ -32,6 +32,14 @@ class Level(str, Enum):
     FAILURE = "failure"
 
 
+class Kind(str, Enum):
+    """What an annotation is about."""
+
+    GATE = "gate"
+    PARAMETER = "parameter"
+    STAGE = "stage"
+
+
 class Annotation(Struct, frozen=True, kw_only=True):
     """A remark at a line (from 1) of a file of the candidate; `path` is from the repository's root.
 
@@ -40,6 +48,7 @@ class Annotation(Struct, frozen=True, kw_only=True):
 
     path: str
     line: int
+    kind: Kind
     level: Level
     title: str
     message: str
@@ -97,6 +106,7 @@ def _tell_params(comparison: Comparison, lines: Lines) -> Iterator[Annotation]:
         yield Annotation(
             path=change.id.file,
             line=line,
+            kind=Kind.PARAMETER,
             level=Level.NOTICE,
             title=f"parameter {name} {_word_state(change)}",
             message=_tell_param(name, change),
@@ -137,6 +147,7 @@ def _tell_stages(comparison: Comparison, lines: Lines) -> Iterator[Annotation]:
         yield Annotation(
             path=file,
             line=line,
+            kind=Kind.STAGE,
             level=Level.NOTICE,
             title=f"{'stage' if key else 'data'} {name} {state}",
             message=f"{name}{many} {what}{why}",
@@ -169,13 +180,14 @@ def _tell_gates(
     for gate in verdict.gates:
         worst = gate.worst
         level = _LEVELS.get(worst.outcome)
-        spot = _locate_gate(worst, comparison, lines) or _stand_in(worst.id, beside, files)
+        spot = _locate_gate(worst, comparison, lines) or _stand_in(worst, beside, files)
         if level is None or spot is None:
             continue
         label = labels[worst.id]
         yield Annotation(
             path=spot[0],
             line=spot[1],
+            kind=Kind.GATE,
             level=level,
             title=f"{label}: {worst.outcome.value} ({worst.check})",
             message=_tell_gate(worst, label, precision),
@@ -194,11 +206,14 @@ def _locate_gate(finding: Finding, comparison: Comparison, lines: Lines) -> tupl
     return lines.gates.get(finding.place)
 
 
-def _stand_in(identity: MetricId, beside: tuple[Annotation, ...], files: tuple[str, ...]) -> tuple[str, int] | None:
+def _stand_in(finding: Finding, beside: tuple[Annotation, ...], files: tuple[str, ...]) -> tuple[str, int] | None:
     """What changed first, else the file of the metric, where the candidate has no line for a gate."""
+    file = finding.id.file
+    if finding.check in {"readable", "kept"}:
+        return file, 1  # the finding is about the file itself
     if beside:
         return beside[0].path, beside[0].line
-    named = (identity.file,) if identity.file in files else files
+    named = (file,) if file in files else files
     return (named[0], 1) if named else None
 
 

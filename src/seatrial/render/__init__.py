@@ -72,6 +72,30 @@ def _junit(report: Report, options: RenderOptions) -> str:
     return junit.render(report, options)
 
 
+def _annotations(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import github_annotations
+
+    return github_annotations.render(report, options)
+
+
+def _code_quality(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import code_quality
+
+    return code_quality.render(report, options)
+
+
+def _gitlab_annotations(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import gitlab_annotations
+
+    return gitlab_annotations.render(report, options)
+
+
+def _openmetrics(report: Report, options: RenderOptions) -> str:
+    from seatrial.render import openmetrics
+
+    return openmetrics.render(report, options)
+
+
 def _dvc_json(report: Report, options: RenderOptions) -> str:
     from seatrial.render import dvc
 
@@ -91,6 +115,10 @@ RENDERERS: dict[str, Renderer] = {
     "json": _json,
     "html": _html,
     "junit": _junit,
+    "annotations": _annotations,
+    "code-quality": _code_quality,
+    "gitlab-annotations": _gitlab_annotations,
+    "openmetrics": _openmetrics,
     "dvc-json": _dvc_json,
     "dvc-markdown": _dvc_markdown,
 }

@@ -35,6 +35,9 @@ def _disarm_markup(text: str) -> str:
 _WAYS: dict[str, Callable[[str], str]] = {
     "json": _disarm_json,
     "dvc-json": _disarm_json,
+    "code-quality": _disarm_json,
+    "gitlab-annotations": _disarm_json,
+    "annotations": lambda text: text,  # commands are what it is for, and every text in them is escaped
     "html": _disarm_markup,
     "junit": _disarm_markup,
 }

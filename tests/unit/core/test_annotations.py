@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from seatrial.core.annotations import NO_LINES, Annotation, Level, Lines, annotate, list_paths
+from seatrial.core.annotations import NO_LINES, Annotation, Kind, Level, Lines, annotate, list_paths
 from seatrial.core.comparison import Comparison, compare
 from seatrial.core.metrics import FileRecord, MetricSet, Problem, Snapshot, StageRecord, StaleStage, State
 from seatrial.core.policy import Policy, Rule, evaluate
@@ -41,6 +41,7 @@ def test_a_changed_parameter_is_told_at_its_line() -> None:
     assert annotation == Annotation(
         path="params.yaml",
         line=4,
+        kind=Kind.PARAMETER,
         level=Level.NOTICE,
         title="parameter train.lr changed",
         message="train.lr 0.1 → 0.2",
@@ -138,3 +139,11 @@ def test_names_that_want_to_be_paths_lead_nowhere() -> None:
     """A stage's name comes with the change; one that names no file of the candidate has no line."""
     before, after = snapshot(), snapshot(stages=(stage("../../etc/passwd.dvc", "1"), stage(":x:", "1"), stage("", "1")))
     assert [one.path for one in tell(before, after)] == ["dvc.yaml"]
+
+
+def test_a_broken_project_file_is_told_in_itself() -> None:
+    """Whatever else changed."""
+    problem = Problem(state=State.UNREADABLE, path="dvc.yaml", message="dvc.yaml: is not YAML", hint="mend it")
+    base, head = snapshot(file("m.json", {"recall": 0.8})), snapshot(params={"lr": 1}, problems=(problem,))
+    told = tell(base, head)
+    assert ("dvc.yaml", 1, Level.FAILURE) in [(one.path, one.line, one.level) for one in told]
