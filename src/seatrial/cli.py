@@ -95,7 +95,10 @@ Examples:
 
 \b
 Exit codes: 0 nothing fails, 1 something has to be mended, 2 usage, 70 a defect of seatrial."""
-_FORMATS = ("terminal", "markdown", "json", "html", "junit", "dvc-json", "dvc-markdown")
+_FORMATS = (
+    *("terminal", "markdown", "json", "html", "junit", "annotations", "code-quality", "gitlab-annotations"),
+    *("openmetrics", "dvc-json", "dvc-markdown"),
+)
 _GIT_DIR = "seatrial.git_dir"
 _WITH_PLOTS = frozenset({"html", "json", "markdown"})
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
