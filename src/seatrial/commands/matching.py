@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seatrial.config.evaluations import Grouping, Slicing
 from seatrial.core.evidence import Flips
@@ -112,7 +113,7 @@ class PairedMatch(Struct, frozen=True, kw_only=True, eq=False):
             answers = estimate_slices(
                 self.base, self.head, slicing.measures, cut.codes, min_n=slicing.min_n, groups=self.clusters
             )
-            yield Cut(names=cut.names, sizes=_count(cut), answers=answers)
+            yield Cut(names=cut.names, sizes=cut.sizes, answers=answers)
 
     def compare_groups(self, grouping: Grouping) -> Grouped:
         """How far apart the groups of a column lie, on both sides together."""
@@ -126,26 +127,14 @@ class PairedMatch(Struct, frozen=True, kw_only=True, eq=False):
             min_n=grouping.min_n,
             clusters=self.clusters,
         )
-        return _group(found, cut.names, [_count(cut)], grouping)
+        return _group(found, cut.names, [cut.sizes], grouping)
 
     def find_flips(self) -> Flips | None:
         """The rows whose decision went from right to wrong and back, as the two sides' own thresholds decide."""
         if self.pairs is None:
             return None
-        before, after = find_right(self.pairs.base, self.thresholds[0]), find_right(self.pairs.head, self.thresholds[1])
-        if before is None or after is None:
-            return None
-        lost, gained = before & ~after, after & ~before
-        test = mcnemar(int(gained.sum()), int(lost.sum()))
-        table, keys = self.pairs.head.table, self.pairs.head.keys
-        return Flips(
-            n=self.pairs.size,
-            newly_wrong=int(lost.sum()),
-            newly_right=int(gained.sum()),
-            wrong_examples=show_keys(table.filter(lost), keys),
-            right_examples=show_keys(table.filter(gained), keys),
-            p=min(1.0, 2 * min(test.lower, test.higher)),
-        )
+        flips = count_flips(self.pairs, self.thresholds)
+        return weigh_flips(flips) if flips else None
 
 
 class UnpairedMatch(Struct, frozen=True, kw_only=True, eq=False):
@@ -181,7 +170,7 @@ class UnpairedMatch(Struct, frozen=True, kw_only=True, eq=False):
         for before, after in zip(*cuts, strict=True):
             codes = (_renumber(before, after.names), after.codes)
             answers = estimate_slices_unpaired(self.base, self.head, slicing.measures, codes, min_n=slicing.min_n)
-            yield Cut(names=after.names, sizes=_count(after), answers=answers)
+            yield Cut(names=after.names, sizes=after.sizes, answers=answers)
 
     def compare_groups(self, grouping: Grouping) -> Grouped:
         """How far apart the groups of a column lie, on each side by itself."""
@@ -190,7 +179,7 @@ class UnpairedMatch(Struct, frozen=True, kw_only=True, eq=False):
         found = compare_groups_unpaired(
             self.base, self.head, grouping.measure, codes, count=len(after.names), min_n=grouping.min_n
         )
-        sizes = [_count(Sliced(codes=each, names=after.names)) for each in codes]
+        sizes = [Sliced(codes=each, names=after.names).sizes for each in codes]
         return _group(found, after.names, sizes, grouping)
 
     def find_flips(self) -> Flips | None:
@@ -198,9 +187,25 @@ class UnpairedMatch(Struct, frozen=True, kw_only=True, eq=False):
         return None
 
 
-def _count(cut: Sliced) -> tuple[int, ...]:
-    counts = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
-    return tuple(int(count) for count in counts)
+def count_flips(pairs: Pairs, thresholds: tuple[float, float]) -> Flips | None:
+    """The rows whose decision went from right to wrong and back, untested; None of a task that takes no decisions."""
+    before, after = find_right(pairs.base, thresholds[0]), find_right(pairs.head, thresholds[1])
+    if before is None or after is None:
+        return None
+    lost, gained = before & ~after, after & ~before
+    table, keys = pairs.head.table, pairs.head.keys
+    return Flips(
+        n=pairs.size,
+        newly_wrong=int(lost.sum()),
+        newly_right=int(gained.sum()),
+        wrong_examples=show_keys(table.filter(lost), keys),
+        right_examples=show_keys(table.filter(gained), keys),
+    )
+
+
+def weigh_flips(flips: Flips) -> Flips:
+    """The same with their p-value."""
+    return replace(flips, p=mcnemar(flips.newly_right, flips.newly_wrong).mid)
 
 
 def _renumber(cut: Sliced, names: Sequence[str]) -> Codes:

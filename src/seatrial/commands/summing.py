@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from seatrial.commands.matching import Answers, Cut, Grouped
+from seatrial.commands.matching import Answers, Cut, Grouped, count_flips, weigh_flips
 from seatrial.config.evaluations import Evaluation, Grouping, Slicing
 from seatrial.core.evidence import Flips
-from seatrial.sources.frames import first_keys, show_keys
+from seatrial.sources.frames import first_keys
 from seatrial.sources.predictions import GROUP, Overlap, Pairs
-from seatrial.sources.samples import Sliced, build_samples, cut_units, find_right, find_units
+from seatrial.sources.samples import Sliced, build_samples, cut_units, find_units
 from seatrial.sources.streams import join_overlaps
+from seatrial.stats.binary import BinarySample
+from seatrial.stats.cells import encode
 from seatrial.stats.estimates import sort_slices
 from seatrial.stats.gaps import gap_of_cells
 from seatrial.stats.influence import Floats, Undefined
@@ -40,7 +42,9 @@ from seatrial.stats.partial import (
     merge_slices,
 )
 from seatrial.stats.partial_ranks import RankTable
-from seatrial.stats.proportions import mcnemar
+
+if TYPE_CHECKING:
+    import polars as pl
 
 T = TypeVar("T")
 # A slice: which of the slicings, and its name.
@@ -74,9 +78,7 @@ class Sums(Struct, frozen=True, kw_only=True, eq=False):
     overall: Partial
     sizes: Mapping[SliceKey, int]
     cells: Mapping[SliceKey, Cells]
-    flips: tuple[int, int] | None
-    wrong_examples: tuple[str, ...] = ()
-    right_examples: tuple[str, ...] = ()
+    flips: Flips | None
 
 
 class Inquiry(Struct, frozen=True, kw_only=True):
@@ -91,23 +93,17 @@ class Inquiry(Struct, frozen=True, kw_only=True):
 
 def sum_part(inquiry: Inquiry, pairs: Pairs) -> Sums:
     """The first pass over one part."""
-    base, head = _sample(inquiry, pairs)
-    units = find_units(pairs.head)
-    groups = units[GROUP].to_numpy() if GROUP in units.columns else None
-    slices = list(_cut(inquiry, pairs))
-    flips, wrong, right = _count_flips(inquiry, pairs)
+    part = _Part.of(inquiry, pairs)
     return Sums(
         overlaps=(_without_rows(pairs),),
-        overall=collect(base, head, inquiry.measures, centre=inquiry.centre, groups=groups),
+        overall=collect(part.base, part.head, inquiry.measures, centre=inquiry.centre, groups=part.groups),
         sizes={
-            (number, name): int(size)
-            for number, cut in enumerate(slices)
-            for name, size in zip(cut.names, _count(cut), strict=True)
+            (number, name): size
+            for number, cut in enumerate(_cut(inquiry, part))
+            for name, size in zip(cut.names, cut.sizes, strict=True)
         },
-        cells=_count_cells(inquiry, base, head, pairs),
-        flips=flips,
-        wrong_examples=wrong,
-        right_examples=right,
+        cells=_count_cells(inquiry, part),
+        flips=count_flips(pairs, inquiry.thresholds),
     )
 
 
@@ -119,20 +115,25 @@ def join_sums(one: Sums, other: Sums) -> Sums:
         sizes=_add(one.sizes, other.sizes),
         cells=_add(one.cells, other.cells),
         flips=_add_flips(one.flips, other.flips),
+    )
+
+
+def _add_flips(one: Flips | None, other: Flips | None) -> Flips | None:
+    if one is None or other is None:
+        return None
+    return Flips(
+        n=one.n + other.n,
+        newly_wrong=one.newly_wrong + other.newly_wrong,
+        newly_right=one.newly_right + other.newly_right,
         wrong_examples=first_keys((*one.wrong_examples, *other.wrong_examples)),
         right_examples=first_keys((*one.right_examples, *other.right_examples)),
     )
 
 
-def _add_flips(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
-    return None if one is None or other is None else (one[0] + other[0], one[1] + other[1])
-
-
 def rank_part(inquiry: Inquiry, tables: Tables, pairs: Pairs) -> RankSums:
     """The second pass over one part, for metrics of ranks."""
-    base, head = _sample(inquiry, pairs)
-    units = find_units(pairs.head)
-    return collect_ranks(base, head, tables, groups=units[GROUP].to_numpy() if GROUP in units.columns else None)
+    part = _Part.of(inquiry, pairs)
+    return collect_ranks(part.base, part.head, tables, groups=part.groups)
 
 
 def slice_part(inquiry: Inquiry, wanted: frozenset[SliceKey], pairs: Pairs) -> dict[SliceKey, Partial]:
@@ -217,19 +218,8 @@ class SummedMatch:
 
     def find_flips(self) -> Flips | None:
         """The rows whose decision went from right to wrong and back."""
-        sums = self._sums
-        if sums.flips is None or not self.has_baseline:
-            return None
-        lost, gained = sums.flips
-        test = mcnemar(gained, lost)
-        return Flips(
-            n=self.overlap.size,
-            newly_wrong=lost,
-            newly_right=gained,
-            wrong_examples=sums.wrong_examples,
-            right_examples=sums.right_examples,
-            p=min(1.0, 2 * min(test.lower, test.higher)),
-        )
+        flips = self._sums.flips
+        return weigh_flips(flips) if flips and self.has_baseline else None
 
     @cached_property
     def _inquiry(self) -> Inquiry:
@@ -256,69 +246,59 @@ class SummedMatch:
         return finish(overall, ranks)
 
 
-def _sample(inquiry: Inquiry, pairs: Pairs) -> tuple[Chunk, Chunk]:
-    base, head = build_samples((pairs.base, pairs.head), inquiry.thresholds)
-    return base, head  # type: ignore[return-value]  # of the tasks that `can_be_summed` lets through
+class _Part(Struct, frozen=True, kw_only=True, eq=False):
+    """The samples of one part, its units in their order, and the clusters (units,) where these are not independent."""
+
+    base: Chunk
+    head: Chunk
+    units: pl.DataFrame
+    groups: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, inquiry: Inquiry, pairs: Pairs) -> _Part:
+        """The rows of a part as samples, which are of the tasks that `can_be_summed` lets through."""
+        samples: Any = build_samples((pairs.base, pairs.head), inquiry.thresholds)
+        units = find_units(pairs.head)
+        groups = units[GROUP].to_numpy() if GROUP in units.columns else None
+        return cls(base=samples[0], head=samples[1], units=units, groups=groups)
 
 
-def _cut(inquiry: Inquiry, pairs: Pairs) -> Iterator[Sliced]:
+def _cut(inquiry: Inquiry, part: _Part) -> Iterator[Sliced]:
     slicing = inquiry.slicing
     if slicing is not None:
-        yield from cut_units(find_units(pairs.head), slicing.by, [name for name, _ in slicing.where])
+        yield from cut_units(part.units, slicing.by, [name for name, _ in slicing.where])
 
 
 def _list_slices(
     inquiry: Inquiry, pairs: Pairs, wanted: frozenset[SliceKey]
 ) -> Iterator[tuple[SliceKey, Chunk, Chunk, NDArray[Any] | None]]:
-    base, head = _sample(inquiry, pairs)
-    units = find_units(pairs.head)
-    groups = units[GROUP].to_numpy() if GROUP in units.columns else None
-    for number, cut in enumerate(_cut(inquiry, pairs)):
-        order, stretches = sort_slices(cut.codes, head.size, min_n=1)
-        before, after = base.select(order), head.select(order)
+    part = _Part.of(inquiry, pairs)
+    for number, cut in enumerate(_cut(inquiry, part)):
+        order, stretches = sort_slices(cut.codes, part.head.size, min_n=1)
+        before, after = part.base.select(order), part.head.select(order)
         for code, chosen in stretches:
             key = (number, cut.names[code])
             if key in wanted:
-                named = None if groups is None else groups[order][chosen]
+                named = None if part.groups is None else part.groups[order][chosen]
                 yield key, before.select(chosen), after.select(chosen), named
 
 
-def _count(cut: Sliced) -> NDArray[np.intp]:
-    return np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
-
-
-def _count_cells(inquiry: Inquiry, base: Any, head: Any, pairs: Pairs) -> dict[SliceKey, Cells]:
-    """Counts of labels and both sides' decisions, by gap and group."""
+def _count_cells(inquiry: Inquiry, part: _Part) -> dict[SliceKey, Cells]:
+    """Counts of labels and both sides' decisions, by gap and group; of independent rows alone."""
     found: dict[SliceKey, Cells] = {}
-    units = find_units(pairs.head)
+    base, head = part.base, part.head
+    if not isinstance(base, BinarySample) or not isinstance(head, BinarySample) or part.groups is not None:
+        return found
     for number, gap in enumerate(inquiry.gaps):
-        if pairs.head.task is not Task.BINARY or GROUP in units.columns:
+        if not SPECS[Task.BINARY][gap.measure.name].is_of_decisions:
             continue
-        if "at" not in SPECS[Task.BINARY][gap.measure.name].settings:
-            continue
-        (cut,) = cut_units(units, [(gap.by,)], ())
-        before, after = (
-            side.score >= (side.threshold if gap.measure.at is None else gap.measure.at) for side in (base, head)
-        )
-        joint = cut.codes * 8 + head.label * 4 + before * 2 + after
+        (cut,) = cut_units(part.units, [(gap.by,)], ())
+        before, after = (side.score >= side.cut(gap.measure) for side in (base, head))
+        joint = cut.codes * 8 + encode(head.label, before, after)
         counts = np.bincount(joint, minlength=8 * len(cut.names)).reshape(-1, 2, 2, 2).astype(np.int64)
         names = [name.removeprefix(f"{gap.by}=") for name in cut.names]
         found |= {(number, name): cells for name, cells in zip(names, counts, strict=True)}
     return found
-
-
-def _count_flips(inquiry: Inquiry, pairs: Pairs) -> tuple[tuple[int, int] | None, tuple[str, ...], tuple[str, ...]]:
-    """How many rows went from right to wrong and back, with the first few keys of both."""
-    before, after = find_right(pairs.base, inquiry.thresholds[0]), find_right(pairs.head, inquiry.thresholds[1])
-    if before is None or after is None:
-        return None, (), ()
-    lost, gained = before & ~after, after & ~before
-    table, keys = pairs.head.table, pairs.head.keys
-    return (
-        (int(lost.sum()), int(gained.sum())),
-        show_keys(table.filter(lost), keys),
-        show_keys(table.filter(gained), keys),
-    )
 
 
 def _without_rows(pairs: Pairs) -> Overlap:

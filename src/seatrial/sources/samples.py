@@ -38,6 +38,11 @@ class Sliced(Struct, frozen=True, kw_only=True, eq=False):
     codes: Codes
     names: tuple[str, ...]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many units each part has."""
+        return tuple(np.bincount(self.codes[self.codes >= 0], minlength=len(self.names)).tolist())
+
 
 def build_samples(sides: Sequence[Predictions], thresholds: Sequence[float]) -> tuple[Sample, ...]:
     """The samples of one or two sides of one evaluation; classes are numbered alike on both."""
