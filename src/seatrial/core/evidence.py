@@ -84,7 +84,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 class Flips(Struct, frozen=True, kw_only=True):
     """Samples whose decision went from right to wrong and from wrong to right, with a few of their keys.
 
-    `p` is the two-sided exact p-value of McNemar's test.
+    `p` is the two-sided mid-p of McNemar's test.
     """
 
     n: int

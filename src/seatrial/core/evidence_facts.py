@@ -59,7 +59,7 @@ class GapFacts(Struct, frozen=True, kw_only=True):
 
 
 class FlipFacts(Struct, frozen=True, kw_only=True):
-    """Samples that went from right to wrong and back; `p` is two-sided, of McNemar's exact test."""
+    """Samples that went from right to wrong and back; `p` is two-sided, McNemar's mid-p."""
 
     n: int
     newly_wrong: int
