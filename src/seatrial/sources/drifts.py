@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 import polars as pl
 
 from seatrial.core.data import ColumnDrift, Drift
-from seatrial.sources.tables import OpenTable, list_parts, meet_types
+from seatrial.sources.tables import OpenTable, list_parts, matches_any, meet_types
 from seatrial.sources.values import as_numbers, count_categories
 from seatrial.stats import drift as measures
 from seatrial.stats.influence import Undefined
@@ -30,7 +29,7 @@ def measure_drift(base: OpenTable, head: OpenTable, *, against: str = "") -> Dri
 
     Of a long table a part of the rows is looked at, which a hash of the keys chooses.
     """
-    names = [name for name in head.columns if name in base.kinds and not _is_still(name, head.table.still)]
+    names = [name for name in head.columns if name in base.kinds and not matches_any(name, head.table.still)]
     types = meet_types(base, head)
     most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_MEASURED // max(len(names), 1)))
     part = list_parts(base.size, head.size, most=most)[0]
@@ -84,7 +83,3 @@ def _measure(base: pl.Series, head: pl.Series) -> measures.Drift | Undefined:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _is_still(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) or name == pattern for pattern in patterns)

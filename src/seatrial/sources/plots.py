@@ -180,7 +180,8 @@ def _digest(path: str, data: bytes | Problem) -> str | Problem:
 
 
 def _compare(name: str, base: _Entry | None, head: _Entry | None) -> PlotChange:
-    title = _text((head or base).plot.properties.get("title")) if head or base else ""  # type: ignore[union-attr]
+    shown = head or base
+    title = _text(shown.plot.properties.get("title")) if shown else ""
     sides = ((Side.BASE, base), (Side.HEAD, head))
     problems = tuple(
         (side, digest)

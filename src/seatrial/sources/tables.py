@@ -78,8 +78,8 @@ class OpenTable(Struct, frozen=True, kw_only=True, eq=False):
             name
             for name in self.kinds
             if name not in table.key
-            and (table.columns is None or name == table.label or _matches(name, table.columns))
-            and not _matches(name, table.ignore)
+            and (table.columns is None or name == table.label or matches_any(name, table.columns))
+            and not matches_any(name, table.ignore)
         )
 
     def read(self, columns: Sequence[str | pl.Expr], types: Types, part: Part) -> pl.DataFrame:
@@ -284,5 +284,6 @@ def _diff_schema(base: OpenTable, head: OpenTable) -> SchemaChange:
     )
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def matches_any(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns is the column's name, or fits it."""
     return any(fnmatchcase(name, pattern) or name == pattern for pattern in patterns)
