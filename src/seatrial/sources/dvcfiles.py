@@ -14,6 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from seatrial.core.metrics import FileRecord, Problem, StageRecord, State
+from seatrial.core.stale import list_above
 from seatrial.sources import dvcignore, formats
 from seatrial.sources.dvcignore import read_ignore
 from seatrial.sources.templates import Budget, Instance, Scope, TemplateError, expand_stage, holds_template, is_template
@@ -77,6 +78,15 @@ class Project(Struct, frozen=True, kw_only=True):
     ignore: dvcignore.Ignore = dvcignore.Ignore()
     problems: tuple[Problem, ...] = ()
     absent: tuple[str, ...] = ()
+
+    def find_out(self, path: str) -> FileRecord | None:
+        """The output that a path is, or else the innermost that it lies in."""
+        return next((self.outs[above] for above in list_above(path) if above in self.outs), None)
+
+
+def lies_in(path: str, target: str) -> bool:
+    """Whether a path is the target, or lies below it; `.` is the repository's root."""
+    return target in {path, "."} or path.startswith(f"{target}/")
 
 
 def read_project(tree: Files) -> Project:

@@ -14,13 +14,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seatrial.core.metrics import FileRecord, Key, MetricSet, Problem, Snapshot, State
+from seatrial.core.metrics import Key, MetricSet, Problem, Snapshot, State
 from seatrial.core.revision import Revision
 from seatrial.errors import CompareError
 from seatrial.git import Repository
 from seatrial.sources import formats
 from seatrial.sources.cache import Cache, CachedFile, CachedOut, hash_file, hash_listing, open_cache
-from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, read_project
+from seatrial.sources.dvcfiles import ParamsFile, Project, is_of_dvc, lies_in, read_project
 from seatrial.sources.links import LinkError
 from seatrial.sources.remedies import (
     explain_dangling,
@@ -31,6 +31,8 @@ from seatrial.sources.remedies import (
     is_versioned,
 )
 from seatrial.sources.tree import MAX_TOTAL, Tree, WorkTree, open_tree
+
+_LARGE = 1 << 24  # bytes
 
 
 class Kind(str, Enum):
@@ -181,7 +183,7 @@ class _Content:
             # What is listed and can't be read, such as a link that leads out of the repository, is not passed over.
             lost = (file for file in files if file not in found)
             found.update({file: self._explain_lost(file) for file in lost})
-        if files != (path,) and self._find_record(path) is None:
+        if files != (path,) and self._project.find_out(path) is None:
             for out in self._list_outs(path):
                 if not any(file == out or file.startswith(f"{out}/") for file in files):
                     found.update(self._read_cached(out))
@@ -213,7 +215,7 @@ class _Content:
             if on_disk is not None:
                 return on_disk
         path = self._find_out(path)
-        record = self._find_record(path)
+        record = self._project.find_out(path)
         if record is None:
             return None
         out = self._cache.expand(record.path, record.digest)
@@ -221,29 +223,23 @@ class _Content:
 
     def _find_out(self, path: str) -> str:
         """The path itself, or, where a link leads to an output, the one that it leads to."""
-        return path if self._find_record(path) else follow_link(self._tree, path)
-
-    def _find_record(self, path: str) -> FileRecord | None:
-        """The output that a path is, or lies in."""
-        outs = self._project.outs
-        parents = (path[:end] for end in range(len(path), 0, -1) if end == len(path) or path[end] == "/")
-        return next((outs[parent] for parent in parents if parent in outs), None)
+        return path if self._project.find_out(path) else follow_link(self._tree, path)
 
     def _read_cached(self, path: str) -> Mapping[str, bytes | Problem]:
         """The content of an output in DVC's cache; a link may lead to one."""
-        if self._find_record(path) is None:
+        if self._project.find_out(path) is None:
             try:
                 real = self._tree.follow(path)
             except LinkError as error:
                 return {path: explain_link(path, error.reason)}
-            if real != path and self._find_record(real) is None:
+            if real != path and self._project.find_out(real) is None:
                 return {path: explain_dangling(path, real)}
             if real != path:
                 return {f"{path}{file[len(real) :]}": content for file, content in self._read_cached_at(real).items()}
         return self._read_cached_at(path)
 
     def _read_cached_at(self, path: str) -> Mapping[str, bytes | Problem]:
-        record = self._find_record(path)
+        record = self._project.find_out(path)
         if record and not record.digest and is_versioned(record.path, self._project):
             return {path: explain_versioned(path, self._revision)}
         if record is None or not record.digest or path in self._project.uncached:
@@ -277,7 +273,7 @@ def _choose(
         paths = dict.fromkeys(path for target in targets for path in _choose_params(project, target, tree))
         return (), tuple(ParamsFile(path=path, keys=None) for path in paths)
     declared = () if kind is Kind.METRICS else project.params
-    params = tuple(file for file in declared if any(_lies_in(file.path, target) for target in targets))
+    params = tuple(file for file in declared if any(lies_in(file.path, target) for target in targets))
     metrics = [path for target in targets for path in _choose_metrics(project, params, target, tree)]
     return tuple(dict.fromkeys(metrics)), params
 
@@ -285,20 +281,16 @@ def _choose(
 def _choose_params(project: Project, target: str, tree: Tree) -> Iterable[str]:
     if tree.expand(target) == (target,):
         return [target]
-    return [file.path for file in project.params if _lies_in(file.path, target)]
+    return [file.path for file in project.params if lies_in(file.path, target)]
 
 
 def _choose_metrics(project: Project, params: tuple[ParamsFile, ...], target: str, tree: Tree) -> Iterable[str]:
-    declared = [path for path in project.metrics if _lies_in(path, target)]
+    declared = [path for path in project.metrics if lies_in(path, target)]
     if declared:
         return declared
-    if target in project.outs or any(_lies_in(target, path) for path in project.metrics):
+    if target in project.outs or any(lies_in(target, path) for path in project.metrics):
         return [target]
-    return () if any(_lies_in(file.path, target) for file in params) else tree.expand(target)
-
-
-def _lies_in(path: str, target: str) -> bool:
-    return target in (path, ".") or path.startswith(f"{target}/")
+    return () if any(lies_in(file.path, target) for file in params) else tree.expand(target)
 
 
 def _read_metrics(content: _Content, path: str) -> list[MetricSet]:
@@ -376,6 +368,19 @@ def _hash_file(place: Path, path: str) -> str:
     # A pipe would be waited for, without end.
     if not place.is_file():
         raise CompareError(f"{path} is no file, but a pipe, a socket or a device", hint="run the stage that writes it")
+    found = place.stat()
+    if found.st_size < _LARGE:
+        return hash_file(place)
+    return _hash_once(place, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=64)
+def _hash_once(place: Path, state: tuple[int, ...]) -> str:
+    """The digest of a file as long as it stays in this state: one run asks for that of its predictions several times.
+
+    A small one is read again instead: it could be written anew within one tick of the clock that dates files.
+    """
+    del state
     return hash_file(place)
 
 

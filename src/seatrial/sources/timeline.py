@@ -15,7 +15,7 @@ from msgspec import Struct
 from seatrial.core.metrics import Problem
 from seatrial.git import LineCommit, Repository
 from seatrial.sources.cache import Cache, open_cache
-from seatrial.sources.dvcfiles import Project, declares, is_of_dvc, read_project
+from seatrial.sources.dvcfiles import Project, declares, is_of_dvc, lies_in, read_project
 from seatrial.sources.formats import MAX_BYTES, TOO_LONG
 from seatrial.sources.remedies import explain_missing
 
@@ -201,8 +201,8 @@ class _State:
     def _choose(self) -> Iterable[str]:
         if not self._targets:
             return self._project.metrics
-        chosen = [path for path in self._project.metrics if any(_lies_in(path, target) for target in self._targets)]
-        return (*chosen, *(target for target in self._targets if not any(_lies_in(path, target) for path in chosen)))
+        chosen = [path for path in self._project.metrics if any(lies_in(path, target) for target in self._targets)]
+        return (*chosen, *(target for target in self._targets if not any(lies_in(path, target) for path in chosen)))
 
     def _read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         wanted = {path: self._files[path] for path in paths if path in self._files}
@@ -234,15 +234,13 @@ class _State:
         start = bisect_left(self._sorted, prefix)
         end = bisect_left(self._sorted, f"{path}0") if prefix else len(self._sorted)  # "0" follows "/"
         below = self._sorted[start:end]
-        if not any(_lies_in(path, declared) for declared in self._project.metrics):
+        if not any(lies_in(path, declared) for declared in self._project.metrics):
             return tuple(below)
         ignore = self._project.ignore
         return tuple(file for file in below if not is_of_dvc(file) and not ignore.hides(file))
 
     def _find_cached(self, path: str) -> Mapping[str, Source]:
-        outs = self._project.outs
-        parents = (path[:end] for end in range(len(path), 0, -1) if end == len(path) or path[end] == "/")
-        record = next((outs[parent] for parent in parents if parent in outs), None)
+        record = self._project.find_out(path)
         if record is None or not record.digest or path in self._project.uncached:
             # What was only asked for is no gap before somebody wrote it.
             return {path: explain_missing(path, self._project)} if path in self._project.metrics else {}
@@ -253,7 +251,7 @@ class _State:
         if entries is None:
             return {path: Cached(record.digest)}
         files = {posixpath.join(record.path, name): Cached(digest) for name, digest in entries}
-        return {file: source for file, source in files.items() if _lies_in(file, path)}
+        return {file: source for file, source in files.items() if lies_in(file, path)}
 
 
 class _Seen:
@@ -274,7 +272,3 @@ class _Seen:
         wanted = [path for path in paths if self._locks or posixpath.basename(path) != _LOCK]
         self.asked.update(wanted)
         return self._reader(wanted)
-
-
-def _lies_in(path: str, target: str) -> bool:
-    return target in {path, "."} or path.startswith(f"{target}/")

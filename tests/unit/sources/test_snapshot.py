@@ -271,6 +271,25 @@ def test_outputs_are_located_by_the_commits_digest(project: GitProject) -> None:
     assert [(artifact.name, artifact.path) for artifact in declared] == [("champion", "model")]
 
 
+def test_a_large_output_is_hashed_once_while_it_stays_as_it_is(
+    project: GitProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run asks for it several times; what is written anew, by a stage or by hand, has its own digest."""
+    read: list[Path] = []
+
+    def count(place: Path) -> str:
+        read.append(place)
+        return hashlib.md5(place.read_bytes()).hexdigest()
+
+    monkeypatch.setattr("seatrial.sources.snapshot.hash_file", count)
+    project.commit({"dvc.yaml": "stages: {train: {cmd: x, outs: [p.csv]}}"})
+    for letter in (b"a", b"b"):
+        (project.root / "p.csv").write_bytes(letter * (1 << 24))
+        told = [locate_out(project.repository, HERE, "p.csv") for _ in range(3)]
+        assert {out.digest for out in told if out} == {hashlib.md5(letter * (1 << 24)).hexdigest()}
+    assert len(read) == 2
+
+
 def test_one_side_takes_a_handful_of_processes(project: GitProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred metrics files cost no git process more than one."""
     import subprocess
