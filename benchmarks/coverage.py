@@ -39,6 +39,7 @@ from gate_rates import (
     tell_gates,
 )
 from populations import POPULATIONS, Population
+from progress import tell
 
 from seatrial.stats.estimates import estimate
 from seatrial.stats.names import Measure
@@ -95,16 +96,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:
         cells = _simulate(pool, sets)
-        _tell(f"gates, {2 * sets:,} changes of each kind ...")
+        tell(f"gates, {2 * sets:,} changes of each kind ...")
         gates, slices = simulate_gates(pool, 2 * sets), simulate_slices(pool, 2 * sets)
-    _tell("")
+    tell("")
     text = "\n".join([*_tell_coverage(cells, sets), *tell_gates(gates, slices, 2 * sets)])
     print(text)
     if options.table:
         options.table.write_text(_PREFACE + text + "\n", encoding="utf-8")
     if options.plots:
         _write_plots(options.plots, cells, gates, slices)
-    _tell(f"{time.perf_counter() - started:.0f} s\n")
+    tell(f"{time.perf_counter() - started:.0f} s\n")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -115,13 +116,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the tables into a Markdown page")
     parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="write the pictures")
     return parser.parse_args(arguments)
-
-
-def _tell(text: str) -> None:
-    """Progress, on a terminal alone."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
 
 
 def _list_tasks() -> Iterator[Task]:
@@ -139,7 +133,7 @@ def _simulate(pool: Executor, sets: int) -> tuple[Cell, ...]:
     for done, future in enumerate(as_completed(futures), start=1):
         task = futures[future]
         found[task] = future.result()
-        _tell(f"[{done}/{len(tasks)}] {task.title}, n = {task.n:,}")
+        tell(f"[{done}/{len(tasks)}] {task.title}, n = {task.n:,}")
     return tuple(cell for task in tasks for cell in found[task])
 
 

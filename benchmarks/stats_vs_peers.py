@@ -44,6 +44,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, ro
 sys.path.insert(0, str(Path(__file__).parent))
 from drawing import BLUE, GREY, ORANGE, Panel, Scale, draw_picture, write
 from predictions_load import METRICS, SLICES
+from progress import tell
 
 from seatrial.stats.binary import BinarySample
 from seatrial.stats.estimates import estimate
@@ -115,13 +116,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _tell(text: str) -> None:
-    """Progress, on a terminal alone."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-
-
 def _list_contests() -> tuple[Contest, ...]:
     def f1_across(label: Any, score: Any, axis: Any) -> Any:
         decided = score >= 0.5
@@ -144,11 +138,11 @@ def _race(sizes: Iterable[int], budget: float) -> None:
     for contest in _list_contests():
         for n in sizes:
             data = Data.make(n)
-            _tell(f"{contest.name}, {n:,} rows ...")
+            tell(f"{contest.name}, {n:,} rows ...")
             ours = _time_ours(contest, data)
             peers = [_time_loop(contest, data, budget), _time_scipy(contest, data, budget)]
             peers.append(_time_fairlearn(contest, data, budget))
-            _tell("")
+            tell("")
             ratio = min(one.seconds for one in peers) / ours
             cells = " | ".join(_spell(one) for one in peers)
             print(f"| {contest.name} | {n:,} | {ours:.4f} | {cells} | {ratio:,.0f} |", flush=True)
@@ -316,13 +310,13 @@ def _measure_loads(sizes: Iterable[int]) -> list[Load]:
     loads = []
     for rows in sizes:
         with tempfile.TemporaryDirectory() as scratch:
-            _tell(f"writing {rows:,} rows ...")
+            tell(f"writing {rows:,} rows ...")
             write_files(Path(scratch), rows)
-            _tell(f"{rows:,} rows ...")
+            tell(f"{rows:,} rows ...")
             load = min(
                 (_run_child(Path(scratch), rows) for _ in range(1 if rows > 3e6 else 3)), key=lambda one: one.processor
             )
-        _tell("")
+        tell("")
         loads.append(load)
         steps = " | ".join(f"{seconds:.2f}" for seconds in load.steps.values())
         each = load.processor / rows * 1e6
