@@ -17,6 +17,27 @@ STATES = {
         Conclusion.ACTION_REQUIRED: "failed",
         Conclusion.CANCELLED: "canceled",
     },
+    "gitea": {
+        Conclusion.SUCCESS: "success",
+        Conclusion.NEUTRAL: "success",
+        Conclusion.FAILURE: "failure",
+        Conclusion.ACTION_REQUIRED: "failure",
+        Conclusion.CANCELLED: "error",
+    },
+    "bitbucket": {
+        Conclusion.SUCCESS: "SUCCESSFUL",
+        Conclusion.NEUTRAL: "SUCCESSFUL",
+        Conclusion.FAILURE: "FAILED",
+        Conclusion.ACTION_REQUIRED: "FAILED",
+        Conclusion.CANCELLED: "STOPPED",
+    },
+}
+RUNNING = {"github": "in_progress", "gitlab": "running", "gitea": "pending", "bitbucket": "INPROGRESS"}
+PERMISSIONS = {
+    "github": "permissions:\n  checks: write",
+    "gitlab": "scope `api`",
+    "gitea": "write:repository",
+    "bitbucket": "Pull requests: Write",
 }
 
 
@@ -54,14 +75,14 @@ def test_a_started_check_is_seen_to_be_under_way(bench: Bench) -> None:
     """Until it is concluded, reviewers see that the trial runs."""
     bench.forge.start_check(name="seatrial", head=HEAD, details_url="https://ci.example/run/1")
     (check,) = bench.stand_in.checks(HEAD)
-    assert (check.state, check.conclusion) == ({"github": "in_progress", "gitlab": "running"}[bench.kind], None)
+    assert (check.state, check.conclusion) == (RUNNING[bench.kind], None)
 
 
 def test_a_check_that_may_not_be_written_names_the_permission(bench: Bench) -> None:
     """The hint for a check is another one than for a comment."""
     with pytest.raises(DeliveryError) as caught:
         _conclude(bench.opened(token=TOKENS["reader"]), Conclusion.SUCCESS)
-    assert {"github": "permissions:\n  checks: write", "gitlab": "scope `api`"}[bench.kind] in caught.value.hint
+    assert PERMISSIONS[bench.kind] in caught.value.hint
 
 
 def test_a_commit_that_the_forge_does_not_know_is_an_error(bench: Bench) -> None:
@@ -84,7 +105,7 @@ def test_a_check_that_is_concluded_twice_stays_one(bench: Bench) -> None:
     again = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None)
     _conclude(bench.forge, Conclusion.SUCCESS, started=again)
     newest = max(bench.stand_in.checks(HEAD), key=lambda check: check.id)
-    assert (newest.conclusion or newest.state) == "success"
+    assert (newest.conclusion or newest.state) == STATES[bench.kind][Conclusion.SUCCESS]
 
 
 @ONLY_GITHUB

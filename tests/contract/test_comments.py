@@ -69,7 +69,8 @@ def test_our_comment_is_found_on_every_page(bench: Bench, before: int) -> None:
     bench.stand_in.requests.clear()
     assert bench.post("new", run="11.1").outcome is Outcome.UPDATED
     assert sorted(bench.bodies()) == sorted([*talk, "new"])
-    assert len(bench.stand_in.sent("GET", bench.comments_path)) == 3
+    # Gitea has them on one page.
+    assert len(bench.stand_in.sent("GET", bench.comments_path)) == (1 if bench.kind == "gitea" else 3)
 
 
 def test_an_equal_report_writes_nothing(bench: Bench) -> None:
@@ -142,7 +143,7 @@ def test_an_old_run_that_tidies_up_keeps_the_newest_report(bench: Bench) -> None
     assert bench.bodies() == ["report 9.1"]
 
 
-class _Rendezvous:
+class Rendezvous:
     """A forge at which everybody has seen the empty thread before anybody writes, and has written before they look."""
 
     def __init__(self, forge: Any, barrier: threading.Barrier) -> None:
@@ -161,9 +162,9 @@ class _Rendezvous:
             self._barrier.wait(timeout=60)
         return iter(comments)
 
-    def create_comment(self, change: int, body: str) -> Comment:
+    def create_comment(self, change: int, body: str, *, resolvable: bool = False) -> Comment:
         """A comment, when all others have made theirs."""
-        comment: Comment = self._forge.create_comment(change, body)
+        comment: Comment = self._forge.create_comment(change, body, resolvable=resolvable)
         self._barrier.wait(timeout=60)
         return comment
 
@@ -172,7 +173,7 @@ class _Rendezvous:
 def test_racing_jobs_leave_one_comment_of_the_newest_run(bench: Bench, runs: tuple[str, ...]) -> None:
     """Jobs that all saw an empty thread end with one comment, and it is the newest run's."""
     barrier = threading.Barrier(len(runs))
-    forges = [_Rendezvous(bench.opened(), barrier) for _ in runs]
+    forges = [Rendezvous(bench.opened(), barrier) for _ in runs]
     with ThreadPoolExecutor(len(runs)) as pool:
         jobs = [
             pool.submit(bench.post, f"run {run}", run=run, forge=forge) for run, forge in zip(runs, forges, strict=True)
@@ -187,10 +188,10 @@ def test_the_lowest_id_wins_a_race(bench: Bench) -> None:
     """A comment that appears between our listing and our creation is the one that stays."""
     faster = render_marker("default", HEAD, "10.1") + "\nfaster"
 
-    class Overtaken(_Rendezvous):
-        def create_comment(self, change: int, body: str) -> Comment:
+    class Overtaken(Rendezvous):
+        def create_comment(self, change: int, body: str, *, resolvable: bool = False) -> Comment:
             bench.stand_in.comment(change, faster, author=bench.us)
-            return super().create_comment(change, body)
+            return super().create_comment(change, body, resolvable=resolvable)
 
     result = bench.post("slower", run="10.1", forge=Overtaken(bench.forge, threading.Barrier(1)))
     assert (result.outcome, result.removed) == (Outcome.UPDATED, 1)

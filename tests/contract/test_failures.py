@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import traceback
@@ -15,11 +16,18 @@ import trustme
 from seatrial.errors import DeliveryError
 from seatrial.forges import FORGES, ForgeAccess
 from seatrial.publish import Delivery, deliver
-from tests.contract.conftest import CHANGE, TOKENS, Bench
-from tests.fakes.github import GitHubStandIn
-from tests.fakes.gitlab import GitLabStandIn
+from tests.contract.conftest import CHANGE, KINDS, STAND_INS, TOKENS, Bench
 from tests.fakes.records import TOKEN, Change
 from tests.fakes.server import Fault
+
+PERMISSIONS = {
+    "github": "permissions:\n  pull-requests: write",
+    "gitlab": "scope `api`",
+    "gitea": "write:issue",
+    "bitbucket": "Pull requests: Write",
+}
+# In characters; Gitea has none but that of the server in front of it, in bytes.
+LIMITS = {"github": 65_536, "gitlab": 1_000_000, "gitea": 1 << 20, "bitbucket": 32_768}
 
 
 def _problem(bench: Bench, body: str = "report", **access: Any) -> DeliveryError:
@@ -46,7 +54,7 @@ def test_401_names_the_variable_of_the_token(bench: Bench) -> None:
 def test_403_says_which_permission_to_add(bench: Bench) -> None:
     """A token that may not write comes with the lines to paste, or the scope to choose."""
     error = _problem(bench, token=TOKENS["reader"])
-    assert {"github": "permissions:\n  pull-requests: write", "gitlab": "scope `api`"}[bench.kind] in error.hint
+    assert PERMISSIONS[bench.kind] in error.hint
     assert bench.bodies() == []
 
 
@@ -58,6 +66,7 @@ def test_404_names_the_project_and_the_number(bench: Bench) -> None:
     assert "octo/flights" in caught.value.message
 
 
+@pytest.mark.parametrize("bench", ["github", "gitlab"], indirect=True)
 @pytest.mark.parametrize("body", ["lone surrogate \udc80", "nul \x00"], ids=["surrogate", "nul"])
 def test_a_text_that_the_forge_refuses_says_what_it_refused(bench: Bench, body: str) -> None:
     """422 and 400 carry the forge's own sentence on."""
@@ -66,11 +75,28 @@ def test_a_text_that_the_forge_refuses_says_what_it_refused(bench: Bench, body: 
     assert bench.bodies() == []
 
 
+REFUSALS = {
+    "github": b'{"message": "Validation Failed", "errors": [{"message": "body is odd"}]}',
+    "gitlab": b'{"message": "body is odd"}',
+    "gitea": b'{"message": "body is odd", "url": "https://git.example/api/swagger"}',
+    "bitbucket": b'{"type": "error", "error": {"message": "Bad request", "detail": "body is odd"}}',
+}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_the_forges_own_sentence_is_carried_on(bench: Bench, status: int) -> None:
+    """What a forge says of a refusal is what people need to read."""
+    bench.break_posts(status=status, body=REFUSALS[bench.kind])
+    error = _problem(bench)
+    assert "body is odd" in error.message
+    assert str(status) in error.message
+
+
 def test_a_text_that_is_too_long_says_so(bench: Bench) -> None:
     """The budget is within the limit, and beyond the limit the forge's sentence is shown."""
-    limit = {"github": 65_536, "gitlab": 1_000_000}[bench.kind]
+    limit = LIMITS[bench.kind]
     bench.forge.create_comment(CHANGE, "x" * bench.forge.comment_budget)
-    assert "too long" in _problem(bench, "x" * (limit + 1)).message
+    assert re.search("too (long|large)", _problem(bench, "x" * (limit + 1)).message, re.IGNORECASE)
 
 
 def test_an_unreachable_forge_is_named(bench: Bench) -> None:
@@ -83,7 +109,7 @@ def test_an_unreachable_forge_is_named(bench: Bench) -> None:
     assert f"can't reach 127.0.0.1:{port}" in error.message
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_private_authority_is_trusted_when_it_is_named(kind: str, tmp_path: Path) -> None:
     """A forge of one's own with a certificate of one's own works, and without its authority the error says so."""
     authority = trustme.CA()
@@ -91,8 +117,7 @@ def test_a_private_authority_is_trusted_when_it_is_named(kind: str, tmp_path: Pa
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
-    stand_in_of: Any = {"github": GitHubStandIn, "gitlab": GitLabStandIn}[kind]
-    with stand_in_of(changes=[Change(number=CHANGE)], tls=tls) as stand_in:
+    with STAND_INS[kind](changes=[Change(number=CHANGE)], tls=tls) as stand_in:
         access = ForgeAccess(
             api_url=stand_in.api_url, web_url=stand_in.web_url, project=stand_in.repository, token=TOKEN
         )

@@ -15,7 +15,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from seatrial.forges import Conclusion
-from tests.contract.conftest import CHANGE, HEAD, Bench
+from tests.contract.conftest import CHANGE, HEAD, KINDS, Bench
 from tests.fakes.contract import CONTRACTS, github_contract
 from tests.fakes.github import GitHubStandIn
 from tests.fakes.page import markdown
@@ -24,7 +24,21 @@ from tests.fakes.records import TOKEN, Change
 PATHS = {
     "github": "/repos/octo/flights/issues/3/comments",
     "gitlab": "/projects/octo%2Fflights/merge_requests/3/notes",
+    "gitea": "/repos/octo/flights/issues/3/comments",
+    "bitbucket": "/repositories/octo/flights/pullrequests/3/comments",
 }
+
+ENDS = {
+    "github": ("failure", "success"),
+    "gitlab": ("failed", "success"),
+    "gitea": ("failure", "success"),
+    "bitbucket": ("FAILED", "SUCCESSFUL"),
+}
+
+
+def _write(bench: Bench) -> dict[str, Any]:
+    """What adds a comment."""
+    return {"content": {"raw": "text"}} if bench.kind == "bitbucket" else {"body": "text"}
 
 
 def _call(
@@ -40,14 +54,12 @@ def _call(
         return error.code, json.load(error)
 
 
-@pytest.mark.parametrize(
-    ("query", "body"), [("", {"body": "text", "colour": "red"}), ("?colour=red", {"body": "text"})]
-)
+@pytest.mark.parametrize(("query", "more"), [("", {"colour": "red"}), ("?colour=red", {})])
 def test_a_request_that_the_description_does_not_know_is_refused(
-    bench: Bench, query: str, body: dict[str, Any]
+    bench: Bench, query: str, more: dict[str, Any]
 ) -> None:
     """A misspelt field or parameter fails the test that sent it."""
-    status, answer = _call(bench, PATHS[bench.kind] + query, method="POST", body=body)
+    status, answer = _call(bench, PATHS[bench.kind] + query, method="POST", body=_write(bench) | more)
     assert status == 500
     assert "colour" in answer["message"]
     assert len(bench.stand_in.violations) == 1
@@ -56,10 +68,10 @@ def test_a_request_that_the_description_does_not_know_is_refused(
 
 def test_an_answer_that_breaks_the_description_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in can't drift away from the forge: its own answers are judged."""
-    name = {"github": "_comment", "gitlab": "_note"}[bench.kind]
+    name = "_note" if bench.kind == "gitlab" else "_comment"
     shown = getattr(bench.stand_in, name)
     monkeypatch.setattr(bench.stand_in, name, lambda remark: shown(remark) | {"id": "one"})
-    status, _ = _call(bench, PATHS[bench.kind], method="POST", body={"body": "text"})
+    status, _ = _call(bench, PATHS[bench.kind], method="POST", body=_write(bench))
     assert status == 500
     assert "$.id" in bench.stand_in.violations.pop()
 
@@ -83,8 +95,10 @@ def test_every_other_address_answers_as_described(bench: Bench) -> None:
     paths = {
         "github": ("", "/pulls/3", f"/commits/{HEAD}/check-runs", f"/commits/{HEAD}/status"),
         "gitlab": ("", "/merge_requests/3", f"/repository/commits/{HEAD}/statuses"),
+        "gitea": ("", "/pulls/3", f"/statuses/{HEAD}"),
+        "bitbucket": ("", "/pullrequests/3", f"/commit/{HEAD}/statuses"),
     }[bench.kind]
-    project = {"github": "/repos/octo/flights", "gitlab": "/projects/octo%2Fflights"}[bench.kind]
+    project = PATHS[bench.kind].partition("flights")[0] + "flights"
     assert [_call(bench, project + path)[0] for path in paths] == [200] * len(paths)
 
 
@@ -107,9 +121,9 @@ def test_the_page_shows_change_comments_and_checks(bench: Bench) -> None:
     assert re.sub(r"^\S+ bot ", "", comments[1]) == "commented · edited gate now recall 0.811"
     assert [cell["align"] for cell in page.select("td")] == ["left", "right"]
     checks = [check.get_text(" ", strip=True) for check in page.select(".check")]
-    ended = {"github": "failure", "gitlab": "failed"}[bench.kind]
+    ended, passed = ENDS[bench.kind]
     assert checks[0].startswith(f"✕ seatrial seatrial ended {ended}")
-    assert checks[1].startswith("✓ docs docs ended success")
+    assert checks[1].startswith(f"✓ docs docs ended {passed}")
     assert "Some checks were not successful" in page.get_text()
 
 
@@ -149,7 +163,7 @@ def test_a_stand_in_remembers_over_a_restart(tmp_path: Path) -> None:
         assert "still here" in urlopen(forge.page_url(CHANGE)).read().decode()
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_stand_in_runs_as_a_process(kind: str, tmp_path: Path) -> None:
     """The command prints the addresses, serves them, and ends when told to."""
     command = [sys.executable, "-m", f"tests.fakes.{kind}", "--state", str(tmp_path), "--title", "A change"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
 import jinja2
 import nh3
+from markdown import Markdown
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
@@ -43,6 +44,9 @@ TONES: dict[str, Tone] = {
     "skipped": "neutral",
     "cancelled": "neutral",
     "canceled": "neutral",
+    "SUCCESSFUL": "good",
+    "FAILED": "bad",
+    "STOPPED": "neutral",
 }
 
 
@@ -50,7 +54,7 @@ TONES: dict[str, Tone] = {
 class Page:
     """What the page shows."""
 
-    forge: Literal["github", "gitlab"]
+    forge: Literal["github", "gitlab", "gitea", "bitbucket"]
     project: str
     change: Change
     remarks: tuple[Remark, ...]
@@ -80,6 +84,21 @@ def markdown(text: str) -> Markup:
             link_rel="nofollow noopener",
         )
     )
+
+
+def markdown_of(forge: str) -> Callable[[str], Markup]:
+    """How a forge renders Markdown."""
+    return plain_markdown if forge == "bitbucket" else markdown
+
+
+def plain_markdown(text: str) -> Markup:
+    """Markdown as Bitbucket renders it: by Python-Markdown, with every tag of HTML shown as it was typed."""
+    tables = {"use_align_attribute": True}
+    parser = Markdown(extensions=["tables", "fenced_code", "sane_lists"], extension_configs={"tables": tables})
+    for registry, name in ((parser.preprocessors, "html_block"), (parser.inlinePatterns, "html")):
+        registry.deregister(name)
+    dirty = parser.convert(text)
+    return Markup(nh3.clean(dirty, tags=TAGS, attributes=ATTRIBUTES, link_rel="nofollow noopener"))
 
 
 def tone(check: Check) -> Tone:
@@ -219,14 +238,14 @@ _TEXT = """<!doctype html>
 <span class="ref">{{ page.change.head_sha[:7] }}</span></span></div>
 <div class="item"><div class="avatar">{{ page.change.author[0] }}</div>
 <article class="box"><header><b>{{ page.change.author }}</b> opened this {{ noun|lower }}</header>
-<div class="markdown">{% if page.change.body %}{{ page.change.body|markdown }}{% else %}
+<div class="markdown">{% if page.change.body %}{{ markdown_of(page.forge)(page.change.body) }}{% else %}
 <p class="quiet">No description provided.</p>{% endif %}</div></article></div>
 {% for remark in page.remarks %}
-{% set bot = remark.author.endswith("[bot]") or "_bot" in remark.author %}
+{% set bot = remark.author.endswith(("[bot]", "-actions", "}")) or "_bot" in remark.author %}
 <div class="item" id="{{ anchor }}{{ remark.id }}"><div class="avatar{{ " bot" if bot }}">{{ remark.author[0] }}</div>
 <article class="box"><header><b>{{ remark.author|replace("[bot]", "") }}</b>{% if bot %}<span class="label">bot</span>
 {% endif %} commented{% if remark.updated != remark.created %} · edited{% endif %}</header>
-<div class="markdown">{{ remark.body|markdown }}</div></article></div>
+<div class="markdown">{{ markdown_of(page.forge)(remark.body) }}</div></article></div>
 {% endfor %}
 <section class="merge" aria-label="Checks">
 <div class="headline"><span class="dot {{ summary[0] }}">{{ signs[summary[0]] }}</span>{{ summary[1] }}</div>
@@ -234,7 +253,7 @@ _TEXT = """<!doctype html>
 <div class="check"><details><summary><span class="dot {{ tone }}">{{ signs[tone] }}</span><b>{{ check.name }}</b>
 <span class="says">{{ check.title }}</span>
 <span class="conclusion {{ tone }}-text">{{ (check.conclusion or check.state)|replace("_", " ") }}</span></summary>
-<div class="more markdown">{{ check.summary|markdown }}{% if check.details_url %}
+<div class="more markdown">{{ markdown_of(page.forge)(check.summary) }}{% if check.details_url %}
 <p><a href="{{ check.details_url|href }}" rel="nofollow noopener">Details</a></p>{% endif %}</div></details></div>
 {% endfor %}
 </section>
@@ -247,6 +266,8 @@ _SIGNS: dict[Tone, str] = {"good": "✓", "bad": "✕", "neutral": "–", "waiti
 _WORDS = {
     "github": {"noun": "Pull request", "sign": "#", "anchor": "issuecomment-", "forge_name": "GitHub"},
     "gitlab": {"noun": "Merge request", "sign": "!", "anchor": "note_", "forge_name": "GitLab"},
+    "gitea": {"noun": "Pull request", "sign": "#", "anchor": "issuecomment-", "forge_name": "Gitea"},
+    "bitbucket": {"noun": "Pull request", "sign": "#", "anchor": "comment-", "forge_name": "Bitbucket"},
 }
 
 
@@ -257,8 +278,8 @@ def _href(address: str) -> str:
 class _Template:
     def __init__(self) -> None:
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-        environment.filters |= {"markdown": markdown, "tone": tone, "href": _href}
-        environment.globals["signs"] = _SIGNS
+        environment.filters |= {"tone": tone, "href": _href}
+        environment.globals |= {"signs": _SIGNS, "markdown_of": markdown_of}
         self._template = environment.from_string(_TEXT)
 
     def render(self, *, page: Page, summary: tuple[Tone, str], style: Markup) -> str:
