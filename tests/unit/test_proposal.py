@@ -64,11 +64,12 @@ def test_the_present_state_passes_what_is_proposed_for_it(values: dict[str, Valu
         ("missing", 0, "{at_most: 0}"),
         ("r2", -0.2, "{max_decrease: 5%}"),
         ("latency_ms", 41.0, "{max_increase: 25%, severity: warn}"),
+        ('"accuracy[late]"', 0.91, "{max_decrease: 0.01, at_least: 0.86}"),
     ],
 )
 def test_a_tolerance_fits_the_kind_of_metric(name: str, value: float, limits: str) -> None:
     """Shares fall by hundredths, losses rise by percents, counts of faults stay at 0, times only warn."""
-    assert f"  {name}: {limits} # now " in propose({name: value}).text
+    assert f"  {name}: {limits} # now " in propose({name.strip('"'): value}).text
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_a_tolerance_fits_the_kind_of_metric(name: str, value: float, limits: st
         ({"cv/folds/0/auc": 0.9}, "a part of a whole"),
         ({"auc": float("nan")}, "no finite number"),
         ({"loss": 0.0}, "0 has no shares"),
+        ({"accuracy*": 0.9}, "its name can't be written as a pattern that means it alone"),
         ({f"auc_{number}": 0.5 for number in range(9)}, "enough to start with"),
     ],
 )

@@ -274,13 +274,12 @@ def _spell(value: Value) -> str:
 
 
 def _spell_pattern(identity: MetricId, *, unique: bool) -> str:
-    """A rule's name for one metric, with what would match others taken literally."""
-    spelled = identity.dotted if unique and ":" not in identity.dotted else f"{identity.file}:{identity.dotted}"
-    return re.sub(r"([*?\[])", r"[\1]", spelled)
+    """A rule's name for one metric."""
+    return identity.dotted if unique and ":" not in identity.dotted else f"{identity.file}:{identity.dotted}"
 
 
 def _means_only(pattern: str, identity: MetricId, values: Iterable[tuple[MetricId, Value]]) -> bool:
-    if not pattern.isprintable():
+    if not pattern.isprintable() or "*" in pattern or "?" in pattern:
         return False
     rule = Rule(pattern=pattern, place="")
     return [other for other, _ in values if rule.matches(other)] == [identity]
