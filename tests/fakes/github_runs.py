@@ -113,6 +113,10 @@ class RunRoutes:
         self.runs[run].artifacts.append(artifact)
         return artifact
 
+    def show(self, run: int) -> dict[str, Any]:
+        """A run as GitHub shows it."""
+        return self._show(self._run(run))
+
     # Routes
 
     def run_routes(self, repo: str) -> tuple[Route, ...]:
