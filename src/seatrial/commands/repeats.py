@@ -84,16 +84,12 @@ def _first(repeat: Repeat, values: Values) -> Evidence:
 
 
 def _estimate(repository: Repository, repeat: Repeat, base: Snapshot, before: Values, after: Values) -> Evidence:
-    from seatrial.commands.stating import state_change, state_repeated
-    from seatrial.stats.paired import Insufficient
+    from seatrial.commands.stating import state_evidence
 
     if before == after and repeat.test is not RepeatTest.HISTORY:
         return _state_identical(repeat, after)
     answer = _test(repository, repeat, base, before, after)
-    if isinstance(answer, Insufficient):
-        change = state_change(_identify(repeat), answer.base, answer.head, repeat.direction, reason=answer.reason)
-        return Evidence(change=change, n=answer.n, unit=_UNITS[repeat.test], reason=answer.reason)
-    return state_repeated(_identify(repeat), answer, repeat.direction, unit=_UNITS[repeat.test])
+    return state_evidence(_identify(repeat), answer, repeat.direction, unit=_UNITS[repeat.test])
 
 
 def _state_identical(repeat: Repeat, values: Values) -> Evidence:

@@ -22,23 +22,33 @@ from seatrial.stats.shrinkage import shrink
 
 
 def state_evidence(
-    identity: MetricId, answer: Estimate | Insufficient, direction: Direction, *, paired: bool
+    identity: MetricId,
+    answer: Estimate | RepeatedEstimate | Insufficient,
+    direction: Direction,
+    *,
+    paired: bool = True,
+    unit: str = "sample",
 ) -> Evidence:
-    """An estimate as the policy and the report take it; unless `paired`, only what it says of the candidate."""
+    """An estimate as the policy and the report take it; unless `paired`, only what it says of the candidate.
+
+    `unit` is as in `Evidence`.
+    """
     base = answer.base if paired else None
-    if not isinstance(answer, Estimate):
+    if isinstance(answer, Insufficient):
         change = state_change(identity, base, answer.head, direction, reason=answer.reason)
-        return Evidence(change=change, n=answer.n, reason=answer.reason)
+        return Evidence(change=change, n=answer.n, unit=unit, reason=answer.reason)
+    of_rows = answer if isinstance(answer, Estimate) else None
     interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
     change = state_change(identity, base, answer.head, direction, interval=interval if paired else None)
     return Evidence(
         change=change,
         n=answer.n,
-        own=(answer.head_low, answer.head_high),
+        own=(of_rows.head_low, of_rows.head_high) if of_rows else None,
         se=answer.se if paired else None,
         detectable=minimum_detectable_effect(answer.se, level=answer.level) if paired else None,
         p_worse=(answer.p_lower if direction is Direction.HIGHER else answer.p_higher) if paired else None,
-        caution=answer.caution,
+        unit=unit,
+        caution=of_rows.caution if of_rows else "",
     )
 
 
@@ -70,19 +80,6 @@ def state_gap(
         own=(found.head_low, found.head_high),
         best=names[found.highest],
         worst=names[found.lowest],
-    )
-
-
-def state_repeated(identity: MetricId, answer: RepeatedEstimate, direction: Direction, *, unit: str) -> Evidence:
-    """What repeated trainings say, as the policy and the report take it; `unit` as in `Evidence`."""
-    interval = Interval(low=answer.low, high=answer.high, level=answer.level, n=answer.n, method=answer.method)
-    return Evidence(
-        change=state_change(identity, answer.base, answer.head, direction, interval=interval),
-        n=answer.n,
-        se=answer.se,
-        detectable=minimum_detectable_effect(answer.se, level=answer.level),
-        p_worse=answer.p_lower if direction is Direction.HIGHER else answer.p_higher,
-        unit=unit,
     )
 
 
