@@ -77,6 +77,6 @@ $(VENV)/.dev: $(VENV)/.all
 	@touch $@
 
 tests/e2e/node_modules/.ready: $(VENV)/.dev tests/e2e/package-lock.json
-	@echo "setting up gitlab-ci-local"
+	@echo "setting up gitlab-ci-local, Mermaid and axe"
 	@npm ci --silent --no-audit --no-fund --prefix tests/e2e >/dev/null
 	@touch $@

@@ -186,10 +186,14 @@ def _view_plot(plot: Plot) -> View:
             kind="footnote", content=_write_line((Text("Not drawn. To have plots in this report: "), Code(INSTALL)))
         )
     try:
-        svg = draw_svg(plot.still, prefix=f"p{hashlib.sha256(plot.still.encode()).hexdigest()[:10]}-")
+        svg = draw_svg(plot.still, prefix=f"p{_fingerprint(plot.still)}-")
     except DrawingError as error:
         return View(kind="footnote", content=_write_line((Text(f"Not drawn: {error}"),)))
     return View(kind="plot", content=Markup(svg), source=Markup(spell_json(plot.live)), words=readable(plot.words))  # noqa: S704
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def _view_picture(label: Line, picture: Picture) -> View:

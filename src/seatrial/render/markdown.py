@@ -38,13 +38,14 @@ from seatrial.core.document import (
 from seatrial.core.report import Report
 from seatrial.render import Flavour, RenderOptions
 from seatrial.render.characters import join_ranges, keep_order, readable, shorten_middle
+from seatrial.render.plain import leave_out_html
 from seatrial.render.signs import SIGNS
 
 _ZERO_WIDTH_SPACE = "\u200b"
 _FEWEST_ROWS = 3
 _MOST_NAMES = 6
-# GitLab draws Mermaid only while the sources of a page stay within 2,000 characters.
-_DIAGRAM_ROOM: dict[Flavour, int | None] = {"github": None, "gitlab": 2_000}
+# GitLab draws Mermaid only while the sources of a page stay within 2,000 characters, Bitbucket never.
+_DIAGRAM_ROOM: dict[Flavour, int | None] = {"github": None, "gitlab": 2_000, "bitbucket": 0}
 
 
 class Place(Enum):
@@ -64,9 +65,8 @@ def render(report: Report, options: RenderOptions) -> str:
 def render_document(document: Document, options: RenderOptions) -> str:
     """Any document in the same way."""
     parts = _Writer(options).write_document(document)
-    if options.budget is None:
-        return _compose(parts, _Room(), options)
-    return _fit(parts, options.budget, options)
+    text = _compose(parts, _Room(), options) if options.budget is None else _fit(parts, options.budget, options)
+    return leave_out_html(text) if options.flavour == "bitbucket" else text
 
 
 # --- Escaping ---------------------------------------------------------------------------------------------------------
@@ -78,11 +78,11 @@ _OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # What forges and Markdown's autolinks look for in text, also after entities were resolved: parted behind the match.
 _REFERENCE = re.compile(
     r"""
-      @(?=[\w-])              # people and teams, e-mail addresses
+      @(?=[\w{-])             # people and teams, e-mail addresses
     | [#!&$](?=\d)            # issues, merge requests, epics, snippets
     | [~%](?=[\w"{])          # GitLab's labels, milestones and placeholders
     | [\[{](?=[+-])           # GitLab's coloured changes: [+ added +]
-    | (?<=/)[\w.-]+(?=>)      # GitLab's projects: group/project>
+    | (?<=\w/)[\w.-]+(?=>)    # GitLab's projects: group/project>
     | \[(?=\[|\w+:|TOC)       # GitLab's [vulnerability:1], wiki links, tables of contents
     | \*(?=iteration:)
     | (?<![^\W_])GH(?=-\d)    # GitHub's other way to name an issue

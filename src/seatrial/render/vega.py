@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from seatrial.render.characters import readable
+from seatrial.render.characters import readable, shorten_middle
 
 INSTALL = "pip install 'seatrial[charts]'"
 # Vega 6, Vega-Lite 6, Vega-Embed 7 and what they are made of, as `vl_convert.javascript_bundle` packs them.
@@ -31,6 +31,8 @@ _ATTRIBUTES = frozenset({
     "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
 })  # fmt: skip
 _REFERENCE = re.compile(r"url\(#([\w-]+)\)")
+# Vega fits a word into its room by trying it sign by sign, with the same effort for each: names can't be endless.
+_LONGEST = 200
 
 
 class DrawingError(Exception):
@@ -61,7 +63,7 @@ def draw_svg(spec: str, *, prefix: str) -> str:
 
 
 def clean_spec(spec: str) -> dict[str, Any]:
-    """The specification with every text in visible characters alone."""
+    """The specification with every text in visible characters alone, and none too long to be drawn."""
     cleaned: dict[str, Any] = _clean(json.loads(spec))
     return cleaned
 
@@ -85,7 +87,7 @@ def bundle_script() -> str:
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return readable(value)
+            return shorten_middle(readable(value), _LONGEST)  # names differ mostly at their ends
         case dict():
             return {key: _clean(inner) for key, inner in value.items()}
         case list():
