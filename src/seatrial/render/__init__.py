@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from seatrial.core.report import Report
 
-Flavour = Literal["github", "gitlab"]
+Flavour = Literal["github", "gitlab", "bitbucket"]
 
 
 class RenderOptions(Struct, frozen=True, kw_only=True):
