@@ -48,12 +48,12 @@ def download() -> str:
 def keep_fields(node: DefinitionNode, names: frozenset[str]) -> ObjectTypeDefinitionNode:
     """A root type with these fields alone, which implements nothing."""
     assert isinstance(node, ObjectTypeDefinitionNode)
-    fields: tuple[FieldDefinitionNode, ...] = tuple(field for field in node.fields if field.name.value in names)
+    fields: tuple[FieldDefinitionNode, ...] = tuple(field for field in node.fields or () if field.name.value in names)
     return ObjectTypeDefinitionNode(name=node.name, description=None, interfaces=(), directives=(), fields=fields)
 
 
 class _References(Visitor):
-    """Collects the names of all types that a definition refers to, and drops directives, which are not GraphQL's own."""
+    """Collects the names of all types that a definition refers to."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -136,6 +136,11 @@ def gitlab_contract() -> Contract:
     notes = document["paths"]["/api/v4/projects/{id}/merge_requests/{noteable_id}/notes"]["get"]
     content = notes["responses"]["200"]["content"]["application/json"]
     content["schema"] = {"type": "array", "items": content["schema"]}
+    threads = document["paths"]["/api/v4/projects/{id}/merge_requests/{noteable_id}/discussions"]["get"]
+    content = threads["responses"]["200"]["content"]["application/json"]
+    content["schema"] = {"type": "array", "items": content["schema"]}
+    thread = document["components"]["schemas"]["APIEntitiesDiscussion"]["properties"]
+    thread["notes"] = {"type": "array", "items": thread["notes"]}
     note = document["paths"]["/api/v4/projects/{id}/merge_requests/{noteable_id}/notes/{note_id}"]
     note["delete"]["responses"] = {"204": {"description": "No Content"}, "4XX": {"description": "Error"}}
     status = document["paths"]["/api/v4/projects/{id}/statuses/{sha}"]["post"]["responses"]

@@ -5,6 +5,7 @@ python -m tests.fakes.github --port 0 --state DIR
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import ssl
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.fakes import page
+from tests.fakes import graphql, page
 from tests.fakes.commandline import serve
 from tests.fakes.github_runs import RunRoutes
 from tests.fakes.records import TOKEN, Change, Check, Identity, Records, Remark, load, save
@@ -77,6 +78,7 @@ class GitHubStandIn(RunRoutes, Server):
         return (
             *self.run_routes(repo),
             ("GET", rf"/{name}/pull/(\d+)", self.show_change),
+            ("POST", r"/api/graphql", self.answer_graphql),
             ("GET", r"/api/v3/user", self.show_user),
             ("GET", repo, self.show_repository),
             ("GET", rf"{repo}/pulls/(\d+)", self.show_pull),
@@ -173,6 +175,18 @@ class GitHubStandIn(RunRoutes, Server):
         del self.records.remarks[self._remark(int(number)).id]
         self._keep()
         return Answer(status=204)
+
+    def answer_graphql(self, request: Request) -> Answer:
+        identity = self._identity(request)
+        sent = request.json()
+        problems, answer = graphql.execute(
+            str(sent.get("query")),
+            sent.get("variables") or {},
+            {"minimizeComment": lambda given: self._minimize(identity, given["subjectId"], given["classifier"])},
+        )
+        self.violations.extend(problems)
+        self._keep()
+        return Answer(content=json.dumps(answer).encode(), judged=True)
 
     def create_check(self, request: Request) -> Answer:
         identity = self._writer(request, "checks")
@@ -291,6 +305,15 @@ class GitHubStandIn(RunRoutes, Server):
 
     # What changes
 
+    def _minimize(self, identity: Identity, node: str, classifier: str) -> dict[str, Any]:
+        if "comments" not in identity.may:
+            raise graphql.RefusedFieldError("FORBIDDEN", "Resource not accessible by integration")
+        remark = next((one for one in self.records.remarks.values() if f"IC_{one.id}" == node), None)
+        if remark is None:
+            raise graphql.RefusedFieldError("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
+        remark.minimized = classifier.lower()
+        return {}
+
     def _add(self, change: int, body: str, author: str) -> Remark:
         number, now = self.records.next_id(), self.records.now()
         remark = Remark(id=number, change=change, author=author, body=body, created=now, updated=now)
@@ -320,6 +343,10 @@ class GitHubStandIn(RunRoutes, Server):
         check.title = output.get("title", check.title)
         check.summary = output.get("summary", check.summary)
         check.text = output.get("text", check.text)
+        new = output.get("annotations") or []
+        if len(new) > 50:
+            raise _invalid("CheckRun", "annotations", "custom", "Only 50 annotations are allowed in a request")
+        check.annotations += new
         self.records.next_id()
         check.updated = self.records.now()
 
@@ -498,11 +525,28 @@ class GitHubStandIn(RunRoutes, Server):
                 "title": check.title or None,
                 "summary": check.summary or None,
                 "text": check.text,
-                "annotations_count": 0,
+                "annotations_count": len(check.annotations),
                 "annotations_url": f"{url}/annotations",
             },
-            "app": None,
+            "app": self._app(check.author),
             "pull_requests": [],
+        }
+
+    def _app(self, login: str) -> dict[str, Any]:
+        slug, number = login.removesuffix("[bot]"), sum(login.encode())
+        times = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+        return {
+            "id": number,
+            "slug": slug,
+            "node_id": f"A_{number}",
+            "owner": self._user("octo"),
+            "name": slug,
+            "description": None,
+            "external_url": self.web_url,
+            "html_url": f"{self.web_url}/apps/{slug}",
+            "permissions": {"checks": "write"},
+            "events": [],
+            **times,
         }
 
     def _status(self, check: Check) -> dict[str, Any]:

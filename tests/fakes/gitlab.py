@@ -85,6 +85,9 @@ class GitLabStandIn(Server):
             ("POST", rf"{project}/merge_requests/(\d+)/notes", self.create_note),
             ("PUT", rf"{project}/merge_requests/(\d+)/notes/(\d+)", self.update_note),
             ("DELETE", rf"{project}/merge_requests/(\d+)/notes/(\d+)", self.delete_note),
+            ("GET", rf"{project}/merge_requests/(\d+)/discussions", self.list_discussions),
+            ("POST", rf"{project}/merge_requests/(\d+)/discussions", self.create_discussion),
+            ("PUT", rf"{project}/merge_requests/(\d+)/discussions/([0-9a-f]+)", self.resolve_discussion),
             ("POST", rf"{project}/statuses/([^/]+)", self.set_status),
             ("GET", rf"{project}/repository/commits/([^/]+)/statuses", self.list_statuses),
         )
@@ -197,6 +200,31 @@ class GitLabStandIn(Server):
         self._keep()
         return Answer(status=204)
 
+    def list_discussions(self, request: Request, project: str, iid: str) -> Answer:
+        self._project(request, project)
+        notes = self.records.of_change(self._change(int(iid)).number)
+        return self._page_of(request, [self._discussion(note) for note in notes])
+
+    def create_discussion(self, request: Request, project: str, iid: str) -> Answer:
+        identity = self._writer(request, project, "comments")
+        change = self._change(int(iid))
+        remark = self._add(change.number, self._body(request), identity.login)
+        remark.resolved = False
+        self._keep()
+        return as_json(self._discussion(remark), status=201)
+
+    def resolve_discussion(self, request: Request, project: str, iid: str, thread: str) -> Answer:
+        self._writer(request, project, "comments")
+        notes = self.records.of_change(self._change(int(iid)).number)
+        remark = next((note for note in notes if note.thread == thread), None)
+        if remark is None:
+            raise RefusedError(404, "404 Discussion Not Found")
+        if remark.resolved is None:
+            raise RefusedError(400, "400 Bad request - Discussion is not resolvable")
+        remark.resolved = bool(request.json().get("resolved"))
+        self._keep()
+        return as_json(self._discussion(remark))
+
     def set_status(self, request: Request, project: str, sha: str) -> Answer:
         identity = self._writer(request, project, "statuses")
         sent = request.json()
@@ -280,7 +308,10 @@ class GitLabStandIn(Server):
 
     def _add(self, change: int, body: str, author: str, *, system: bool = False) -> Remark:
         number, now = self.records.next_id(), self.records.now()
-        remark = Remark(id=number, change=change, author=author, body=body, created=now, updated=now, system=system)
+        thread = f"{number:040x}"
+        remark = Remark(
+            id=number, change=change, author=author, body=body, created=now, updated=now, system=system, thread=thread
+        )
         self.records.remarks[number] = remark
         return remark
 
@@ -352,12 +383,22 @@ class GitLabStandIn(Server):
             "noteable_type": "MergeRequest",
             "noteable_iid": remark.change,
             "project_id": PROJECT_ID,
-            "resolvable": False,
+            "resolvable": remark.resolved is not None,
+            **({} if remark.resolved is None else {"resolved": remark.resolved}),
             "confidential": False,
             "internal": False,
             "imported": False,
             "imported_from": "none",
             "commands_changes": {},
+        }
+
+    def _discussion(self, remark: Remark) -> dict[str, Any]:
+        return {
+            "id": remark.thread,
+            "individual_note": remark.resolved is None,
+            "resolvable": remark.resolved is not None,
+            "resolved": bool(remark.resolved),
+            "notes": [self._note(remark)],
         }
 
     def _status(self, check: Check) -> dict[str, Any]:

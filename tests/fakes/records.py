@@ -43,7 +43,11 @@ class Change:
 
 @dataclass(slots=True, kw_only=True)
 class Remark:
-    """A comment or note."""
+    """A comment or note.
+
+    `minimized` is the reason why GitHub folds it, `thread` GitLab's discussion, `resolved` None where that is none that
+    somebody resolves.
+    """
 
     id: int
     change: int
@@ -52,6 +56,9 @@ class Remark:
     created: str
     updated: str
     system: bool = False
+    minimized: str = ""
+    thread: str = ""
+    resolved: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class Check:
     details_url: str | None = None
     pipeline: int | None = None
     ref: str | None = None
+    annotations: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -54,12 +54,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the stand-in answers: JSON where `content` is not given as bytes."""
+    """What the stand-in answers; `judged` tells that another description than the contract has judged it already."""
 
     status: int = 200
     content: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    judged: bool = False
 
 
 def as_json(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -219,7 +220,7 @@ class Server:
             answer = self._route(request)
         except RefusedError as refusal:
             answer = self.refuse(refusal)
-        if self._contract is None or answer.content_type == "text/html":
+        if self._contract is None or answer.judged or answer.content_type == "text/html":
             return answer
         problems = self._contract.judge(request, answer)
         self.violations.extend(problems)

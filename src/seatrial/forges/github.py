@@ -60,9 +60,12 @@ class GitHub:
             lazy=True,
         )
         self._repository = self._github.get_repo(access.project)
+        self._login: str | None = None
 
     def whoami(self) -> str | None:
-        """The token's login; a token that may not ask is taken for GITHUB_TOKEN."""
+        """The token's login; one that may not ask is an App's, known by the check that it started, or GITHUB_TOKEN."""
+        if self._login:
+            return self._login
         if self._access.token_kind == "installation" or self._access.token.startswith("ghs_"):  # noqa: S105
             return ACTIONS_BOT
         with self._asking(self._deed("tell whose token it is", "metadata: read")):
@@ -147,6 +150,8 @@ class GitHub:
             return StartedCheck(id=0)
         with self._asking(self._deed("start a check run", "checks: write", creates=True)):
             run = self._repository.create_check_run(name, head, status="in_progress", details_url=details_url or NotSet)
+            app = run.raw_data.get("app") or {}
+            self._login = f"{app['slug']}[bot]" if app.get("slug") else None
             return StartedCheck(id=run.id)
 
     def conclude_check(
