@@ -43,9 +43,8 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def is_cached(self, path: str) -> bool:
         """Whether DVC keeps a file, or the directory that it lies in, rather than git."""
-        parents = (path, *(path[:at] for at, char in enumerate(path) if char == "/"))
-        out = next((out for out in parents if out in self.project.outs), None)
-        return out is not None and bool(self.project.outs[out].digest) and out not in self.project.uncached
+        out = self.project.find_out(path)
+        return out is not None and bool(out.digest) and out.path not in self.project.uncached
 
     @property
     def cached(self) -> tuple[str, ...]:
