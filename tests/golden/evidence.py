@@ -12,28 +12,13 @@ from seatrial.core.comparison import Change, Comparison, measure_delta
 from seatrial.core.evidence import EvaluationResult, Evidence, Flips, Gap
 from seatrial.core.evidence_rules import AnyEvidenceRule, Bound, BudgetRule, EvidenceRule, FlipRule, GapRule
 from seatrial.core.metrics import Direction, Interval, MetricId, State
-from seatrial.core.policy import Policy, Waiver, evaluate
-from seatrial.core.report import Report, build_report
-from seatrial.core.revision import Revision, RevisionRange
-from seatrial.core.verdict import Margin
-from seatrial.core.wording import Telling
+from seatrial.core.policy import Policy, Waiver
+from seatrial.core.report import Report
+from tests.golden.judging import RANGE, judge, margin
 
-RANGE = RevisionRange(
-    base=Revision(name="main", sha="5b174c2d9e0f4a6b8c7d1e2f3a4b5c6d7e8f9a0b"),
-    head=Revision(name="raise-learning-rate", sha="56018463aa5c0a8f1b7de3c94b2a61d07f3e9c11"),
-    reason="first parent of the tested merge",
-)
-TODAY = date(2026, 11, 23)
 NAME = "delays"
 N = 4_812
 SAME = 0.0, 0.0
-
-
-def margin(amount: str) -> Margin:
-    """`0.01`, or `1%`."""
-    share = amount.endswith("%")
-    number = Decimal(amount.rstrip("%"))
-    return Margin(amount=number / 100 if share else number, relative=share)
 
 
 def gate(metric: str, line: int, *, lower: bool = False, **demands: Any) -> EvidenceRule:
@@ -100,9 +85,7 @@ def report(rules: tuple[AnyEvidenceRule, ...], one: EvaluationResult, **how: Any
     policy = Policy(rules=(), evidence=rules, waivers=how.get("waivers", ()))
     between = how.get("between", RANGE)
     comparison = Comparison(range=between, metrics=(), params=(), files=(), stages=(), problems=(), evaluations=(one,))
-    verdict = evaluate(policy, comparison, today=TODAY)
-    telling = Telling(policy_source="seatrial.yaml of main", notices=how.get("notices", ()))
-    return build_report(comparison, verdict, policy, telling)
+    return judge(comparison, policy, notices=how.get("notices", ()))
 
 
 def evidence_passed() -> Report:

@@ -7,7 +7,7 @@ whoever prints them escapes them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -177,28 +177,58 @@ def _tell_gates(
 ) -> Iterator[Annotation]:
     labels = label_metrics([finding.id for finding in verdict.findings])
     files = tuple(dict.fromkeys(change.id.file for change in comparison.metrics))
-    for gate in verdict.gates:
-        worst = gate.worst
-        level = _LEVELS.get(worst.outcome)
-        spot = _locate_gate(worst, comparison, lines) or _stand_in(worst, beside, files)
-        if level is None or spot is None:
+    worst = [gate.worst for gate in verdict.gates if gate.worst.outcome in _LEVELS]
+    for reason, among in _group_unreadable(worst).items():
+        first = among[0]
+        yield _tell_unreadable(reason, first, [labels[finding.id] for finding in among])
+    for finding in worst:
+        if _find_fault(finding):
             continue
-        label = labels[worst.id]
+        spot = _locate_gate(finding, comparison, lines) or _stand_in(finding, beside, files)
+        if spot is None:
+            continue
+        label = labels[finding.id]
         yield Annotation(
             path=spot[0],
             line=spot[1],
             kind=Kind.GATE,
-            level=level,
-            title=f"{label}: {worst.outcome.value} ({worst.check})",
-            message=_tell_gate(worst, label, precision),
+            level=_LEVELS[finding.outcome],
+            title=f"{label}: {finding.outcome.value} ({finding.check})",
+            message=_tell_gate(finding, label, precision),
         )
 
 
-def _locate_gate(finding: Finding, comparison: Comparison, lines: Lines) -> tuple[str, int] | None:
-    """The line that can't be read, the stage that is stale, or the gate's own line in the policy."""
+def _group_unreadable(findings: Iterable[Finding]) -> Mapping[str, list[Finding]]:
+    """The gates that one fault in a file keeps from being judged, by its words."""
+    faults: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if _find_fault(finding):
+            faults.setdefault(finding.reason, []).append(finding)
+    return faults
+
+
+def _find_fault(finding: Finding) -> int | None:
+    """The line where the metric's own file can't be read any further."""
     file = finding.id.file
-    if finding.reason.startswith(f"{file}:") and (found := _LINE.match(finding.reason, len(file))):
-        return file, int(found.group(1))
+    found = _LINE.match(finding.reason, len(file)) if file and finding.reason.startswith(file) else None
+    return max(1, int(found.group(1))) if found else None
+
+
+def _tell_unreadable(reason: str, finding: Finding, names: list[str]) -> Annotation:
+    hint = f" Next: {finding.hint}." if finding.hint else ""
+    whom = "" if names == [finding.id.file] else f", which keeps {join_names(names)} from being judged"
+    return Annotation(
+        path=finding.id.file,
+        line=_find_fault(finding) or 1,
+        kind=Kind.GATE,
+        level=_LEVELS[finding.outcome],
+        title=f"{finding.id.file} can't be read",
+        message=f"{reason}{whom}.{hint}",
+    )
+
+
+def _locate_gate(finding: Finding, comparison: Comparison, lines: Lines) -> tuple[str, int] | None:
+    """The stage that is stale, or the gate's own line in the policy."""
     if finding.check == "fresh" and comparison.stale:
         path, key = _locate_stage(comparison.stale[0].address)
         line = lines.find(path, key)

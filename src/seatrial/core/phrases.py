@@ -69,7 +69,7 @@ def cell_delta(spelled: Spelling | None) -> str:
 def word_effect(change: Change) -> str:
     """Better or worse, with what the interval allows to say; nothing where the numbers say it all."""
     if change.effect is Effect.UNKNOWN:
-        return change.reason or change.state.value
+        return f"{_name_base(change)}{change.reason}" if change.reason else change.state.value
     if change.effect not in {Effect.BETTER, Effect.WORSE}:
         return ""
     unsure = change.interval and change.interval.low <= 0 <= change.interval.high
@@ -85,8 +85,12 @@ def _word_state(change: Change) -> str:
     if change.state in {State.CHANGED, State.UNCHANGED}:
         told = word_effect(change)
         return ", ".join(part for part in (told, change.moved_from and f"moved from {change.moved_from}") if part)
-    where = f"{change.side.value}: " if change.side is Side.BASE else ""
-    return f"{change.state.value}: {where}{change.reason}" if change.reason else change.state.value
+    return f"{change.state.value}: {_name_base(change)}{change.reason}" if change.reason else change.state.value
+
+
+def _name_base(change: Change) -> str:
+    """Whose trouble it is, where it is not the candidate's."""
+    return "baseline: " if change.side is Side.BASE else ""
 
 
 def word_file(change: FileChange) -> str:

@@ -152,7 +152,8 @@ def tell_deciding(worst: Finding, label: str, precision: int | None = None) -> s
     if change.delta:
         return f"{label} {_tell_change(spelled, change)}, limit {worst.limit}"
     if change.head is not None:
-        return f"{label} {spelled.head}, limit {worst.limit}"
+        why = f" ({worst.reason})" if worst.outcome is Outcome.INCONCLUSIVE and worst.reason else ""
+        return f"{label} {spelled.head}, limit {worst.limit}{why}"
     return f"{label}: {worst.reason}"
 
 

@@ -22,7 +22,7 @@ def render(report: Report, options: RenderOptions) -> str:
     facts = report.facts
     level = _VERDICTS.get(facts.verdict, Level.FAILURE)
     lines = [_write(level, {"title": "seatrial"}, facts.headline)]
-    for each in Level:
+    for each in reversed(Level):  # the worst first
         chosen = [annotation for annotation in report.annotations if annotation.level is each]
         room = _MOST - (each is level)
         shown = chosen if len(chosen) <= room else chosen[: room - 1]

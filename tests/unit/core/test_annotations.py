@@ -110,7 +110,16 @@ def test_what_can_not_be_read_is_told_where_reading_stopped() -> None:
     head = snapshot(MetricSet(path="m.json", values={}, problem=problem))
     (told,) = tell(snapshot(file("m.json", {"recall": 0.8})), head, LINES)
     assert (told.path, told.line, told.level) == ("m.json", 3, Level.FAILURE)
-    assert told.message == "recall: m.json:3: is not JSON. Next: mend it."
+    assert told.title == "m.json can't be read"
+    assert told.message == "m.json:3: is not JSON, which keeps recall from being judged. Next: mend it."
+
+
+def test_one_fault_is_told_once() -> None:
+    """However many values it hides."""
+    problem = Problem(state=State.UNREADABLE, path="m.json", message="m.json:3: is not JSON", hint="mend it")
+    head = snapshot(MetricSet(path="m.json", values={}, problem=problem))
+    (told,) = tell(snapshot(file("m.json", {"recall": 0.8, "loss": 1, "auc": 2})), head, LINES, RECALL)
+    assert "keeps recall, loss, auc from being judged" in told.message
 
 
 def test_what_could_not_be_judged_warns() -> None:

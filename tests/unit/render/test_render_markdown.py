@@ -15,6 +15,8 @@ from bs4.element import NavigableString
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from seatrial.charts.mermaid import line_chart
+from seatrial.charts.sparkline import sparkline
 from seatrial.core.document import (
     Align,
     Block,
@@ -37,7 +39,7 @@ from seatrial.core.report import Report
 from seatrial.render import RenderOptions
 from seatrial.render.characters import readable, shorten_middle
 from seatrial.render.markdown import Place, escape_line, escape_text, render, safe_address
-from tests.golden.cases import CASES, HOSTILE_NAMES
+from tests.golden.cases import CASES, HOSTILE_NAMES, Gate, gates_table, plain_table, report
 
 EXTENSIONS = ("table", "strikethrough", "autolink", "tasklist", "tagfilter")
 GITHUB = RenderOptions(flavour="github")
@@ -195,22 +197,71 @@ def with_blocks(*blocks: Block) -> Report:
 
 # --- Fitting ----------------------------------------------------------------------------------------------------------
 
-FULL = render(CASES["truncated"], GITHUB)
+TREND_VALUES = (0.84, 0.84, 0.843, 0.843, 0.846, 0.843, 0.846, 0.846, 0.846, 0.832)
+TREND_CHART = line_chart(
+    title="recall on main", unit="recall", points=[(f"c{at}", value) for at, value in enumerate(TREND_VALUES)]
+) or ""  # fmt: skip
+TREND = Folded(
+    summary=(Text("Trend of "), Code("recall"), Text(" on "), Code("main"), Text(f" {sparkline(TREND_VALUES)}")),
+    blocks=(Diagram(title="recall on main", source=TREND_CHART),),
+)
+FAILED_GATES: tuple[Gate, ...] = (
+    (Mark.FAILED, "recall ↑", "0.842", "0.811", "−0.031 (−0.049…−0.012)", "≥ −0.010", "worse"),
+    (
+        Mark.INCONCLUSIVE,
+        "f1 ↑",
+        "0.861",
+        "0.857",
+        "−0.004 (−0.017…+0.009)",
+        "≥ −0.010",
+        "about 9,000 samples would tell",
+    ),
+    (Mark.WARNED, "ece ↓", "0.021", "0.034", "+0.013", "≤ +0.010", "worse"),
+    (Mark.PASSED, "latency.p95_ms ↓", "41", "38", "−7 %", "≤ +5 %", "better"),
+)
+
+
+def make_crowded() -> Report:
+    """More than a small budget can hold: many slices, parameters, gates and drawings."""
+    passing: list[Gate] = [
+        (Mark.PASSED, f"slice.carrier=C{at:03} ↑", "0.842", "0.843", "+0.001", "≥ −0.010", "better") for at in range(40)
+    ]
+    slices = plain_table(
+        ("slice", "main", "this PR", "change"),
+        *((f"carrier=C{at:03}", "0.842", "0.811", "−0.031") for at in range(200)),
+    )
+    params = plain_table(
+        ("parameter", "main", "this PR"), *((f"train.layer_{at}.units", "64", "128") for at in range(60))
+    )
+    return report(
+        Mark.FAILED,
+        "Do not merge: 1 of 44 gates failed",
+        Paragraph(line=(Strong("recall 0.842 → 0.811"), Text(" (−0.031), limit −0.010."))),
+        gates_table(*FAILED_GATES, *passing),
+        Folded(summary=(Text("Slices: 200 of 200 worse"),), blocks=(slices,)),
+        Folded(summary=(Text("Parameters: 60 changed"),), blocks=(params,)),
+        TREND,
+        Footnote(line=(Text("baseline: first parent of the tested merge · policy: seatrial.yaml of main"),)),
+    )
+
+
+CROWDED = make_crowded()
+FULL = render(CROWDED, GITHUB)
 LEAST = 1_500
 
 
 def test_a_budget_that_is_enough_changes_nothing() -> None:
     """A report that fits is written whole, to the last byte."""
     size = len(FULL.encode())
-    assert render(CASES["truncated"], RenderOptions(budget=size)) == FULL
-    assert render(CASES["truncated"], RenderOptions(budget=size - 1)) != FULL
+    assert render(CROWDED, RenderOptions(budget=size)) == FULL
+    assert render(CROWDED, RenderOptions(budget=size - 1)) != FULL
 
 
 @settings(max_examples=60, deadline=None)
 @given(budget=st.integers(min_value=LEAST, max_value=len(FULL.encode())))
 def test_a_report_fits_its_budget(budget: int) -> None:
     """A report shrinks by whole parts, says what is missing, keeps the verdict, its reason and the failing gates."""
-    text = render(CASES["truncated"], RenderOptions(budget=budget))
+    text = render(CROWDED, RenderOptions(budget=budget))
     assert len(text.encode()) <= budget
     lines = text.splitlines()
     full = FULL.splitlines()
@@ -224,7 +275,7 @@ def test_a_report_fits_its_budget(budget: int) -> None:
 def test_parts_go_in_their_order() -> None:
     """Rows of folded tables go first, then folded parts from the last, then rows of the gates' table."""
     sizes = (len(FULL.encode()), 9_000, 4_700, 4_400, 2_500, LEAST)
-    texts = [render(CASES["truncated"], RenderOptions(budget=size)) for size in sizes]
+    texts = [render(CROWDED, RenderOptions(budget=size)) for size in sizes]
     gates = [text.count("slice.carrier=") for text in texts]
     folds = [text.count("<details>") for text in texts]
     assert all(more >= fewer for counts in (gates, folds) for more, fewer in pairwise(counts))
@@ -260,5 +311,5 @@ def test_rows_to_keep_outlive_other_rows() -> None:
 def test_missing_parts_name_where_they_are() -> None:
     """A shortened report leads to the full one."""
     options = RenderOptions(budget=LEAST, full_report_url="https://forge.example/report(1)")
-    text = render(CASES["truncated"], options)
+    text = render(CROWDED, options)
     assert "[full report](https://forge.example/report%281%29)" in text

@@ -32,7 +32,7 @@ def read(report: Report) -> dict[str, list[Sample]]:
 
 
 def of(*metrics: ChangeFacts) -> Report:
-    return replace(CASES["failed"], facts=replace(CASES["failed"].facts, metrics=metrics))
+    return replace(CASES["failed"], facts=replace(CASES["failed"].facts, metrics=metrics, evaluations=()))
 
 
 def value(samples: list[Sample], key: str) -> float:
@@ -45,9 +45,10 @@ def test_numbers_of_both_sides_are_told() -> None:
     samples = read(CASES["failed"])
     told = {name: value(samples[f"seatrial_metric_{name}"], "recall") for name in ("base", "head", "delta")}
     assert told == {"base": 0.842, "head": 0.811, "delta": -0.031}
-    (low,) = samples["seatrial_metric_delta_low"]
-    assert (low.value, low.labels["level"], low.labels["file"]) == (-0.049, "0.95", "metrics/evaluation.json")
-    assert value(samples["seatrial_metric_relative_change_ratio"], "recall") == -0.036817102
+    assert value(samples["seatrial_metric_delta_low"], "recall") == -0.049
+    (low,) = [one for one in samples["seatrial_metric_delta_low"] if one.labels["key"] == "accuracy"]
+    assert (low.value, low.labels["level"], low.labels["file"]) == (-0.013, "0.95", "metrics/evaluation.json")
+    assert value(samples["seatrial_metric_relative_change_ratio"], "ece") == 0.619047619048
 
 
 def test_the_verdict_is_one_of_all() -> None:
@@ -61,7 +62,7 @@ def test_the_verdict_is_one_of_all() -> None:
 def test_gates_are_told_with_their_outcomes() -> None:
     """Which metric, which demand, what became of it."""
     gates = {one.labels["key"]: one.labels for one in read(CASES["failed"])["seatrial_gate_info"]}
-    assert (gates["recall"]["outcome"], gates["recall"]["limit"]) == ("failed", "≥ −0.010")
+    assert (gates["recall"]["outcome"], gates["recall"]["limit"]) == ("failed", "Δ ≥ −0.01")
 
 
 def test_every_state_of_trouble_is_told() -> None:
