@@ -18,8 +18,8 @@ from seatrial.forges.rest import Answer, HeaderToken, Rest
 if TYPE_CHECKING:
     from seatrial.core.annotations import Annotation
 
-# Bitbucket's limit is 32,768 characters; a UTF-8 text of that many bytes has no more of them.
-COMMENT_BUDGET = 32_000
+# Bitbucket takes 32,768 characters; but it folds nothing, and nobody scrolls through more than a few screens.
+COMMENT_BUDGET = 10_000
 STATUS_DESCRIPTION = 255
 STATUS_KEY = 40
 # A report takes 100 annotations at once, and shows a short summary and longer details of each.
