@@ -102,6 +102,14 @@ def test_unusable_predictions_are_named_and_nothing_is_made_up(scratch: Scratch,
     assert reason in answer.out
 
 
+def test_a_threshold_that_is_no_number_leaves_the_other_metrics_compared(scratch: Scratch) -> None:
+    """No gate rests on the predictions, so that they are no reason to compare nothing."""
+    scratch.write({"params.yaml": "threshold: high\n"})
+    answer = run_seatrial(scratch.directory, "compare")
+    assert answer.code == 0
+    assert "no intervals for metrics.json: the threshold params.yaml:threshold is not a number" in answer.out
+
+
 def test_fewer_samples_on_one_side_are_said(scratch: Scratch) -> None:
     """The interval is that of the samples in common."""
     scratch.write(files(table(0.2)[: ROWS // 2], 0.5))

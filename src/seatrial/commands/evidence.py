@@ -53,12 +53,12 @@ def gather_evidence(
 def _gather(
     repository: Repository, evaluation: Evaluation, base: Snapshot | None, head: Snapshot, name: str
 ) -> Gathered:
-    if not evaluation.rules and not evaluation.slicing:
-        if base is None or _is_broken(evaluation, base, head):
-            return Gathered()  # there is no change to put an interval around, or the file itself is the news
-        if is_untouched(repository, evaluation, base, head):
-            return Gathered(notes=(f"{evaluation.predictions}: the same on both sides",))
     try:
+        if not evaluation.rules and not evaluation.slicing:
+            if base is None or _is_broken(evaluation, base, head):
+                return Gathered()  # there is no change to put an interval around, or the file itself is the news
+            if is_untouched(repository, evaluation, base, head):
+                return Gathered(notes=(f"{evaluation.predictions}: the same on both sides",))
         from seatrial.commands.engines import LOCAL, open_engine
         from seatrial.commands.weighing import Weighing
 
