@@ -34,6 +34,12 @@ _GITLAB_FILES = {
     "gitlab-annotations": "report.annotations.json",
     "openmetrics": "report.metrics.txt",
 }
+_FLAVOURS: Mapping[System, Flavour] = {
+    System.GITHUB: "github",
+    System.GITLAB: "gitlab",
+    System.GITEA: "github",
+    System.BITBUCKET: "bitbucket",
+}
 _CONCLUSIONS: Mapping[Status, Conclusion] = {
     Status.PASSED: Conclusion.SUCCESS,
     Status.WARNED: Conclusion.NEUTRAL,
@@ -244,7 +250,7 @@ class _Reporter:
 
     @property
     def _flavour(self) -> Flavour:
-        return "gitlab" if self.job.system is System.GITLAB else "github"
+        return _FLAVOURS[self.job.system]
 
     @property
     def _page_url(self) -> str:
