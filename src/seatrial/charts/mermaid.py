@@ -21,7 +21,8 @@ _OVERLAY_THEME = _THEME.replace("#2f81f7", "#8b949e, #2f81f7")
 _OVERLAID = 20
 _LARGEST = 1e15
 _MOST_DECIMALS = 12
-_UNSAFE = re.compile(r"[^\w .,:=/()+-]+")
+# What is not among the signs, and letters that have no shape.
+_UNSAFE = re.compile(r"[^\w .,:=/()+-]+|[\u115f\u1160\u3164\uffa0]+")
 
 
 def line_chart(*, title: str, unit: str, points: Sequence[tuple[str, float | None]]) -> str | None:

@@ -13,7 +13,8 @@ from seatrial.core.metrics import StageRecord
 
 # GitLab draws no more than 2,000 characters of Mermaid a page.
 MAX_CHARACTERS = 1_500
-_UNSAFE = re.compile(r"[^\w .,@/×-]+")
+# What is not among the signs, and letters that have no shape.
+_UNSAFE = re.compile(r"[^\w .,@/×-]+|[\u115f\u1160\u3164\uffa0]+")
 _CHANGED = "classDef changed stroke:#d29922,stroke-width:3px"
 
 
@@ -67,4 +68,5 @@ def _find_writer(path: str, written: Mapping[str, str]) -> str | None:
 
 def _label(group: str, members: list[StageRecord]) -> str:
     name = members[0].address if len(members) == 1 else f"{group} ×{len(members)}"
-    return _UNSAFE.sub("·", name)[:60]
+    # An empty label is a fault to Mermaid.
+    return _UNSAFE.sub("·", name)[:60].strip() or "·"

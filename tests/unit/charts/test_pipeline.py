@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,12 @@ def test_no_name_leaves_its_label(name: str) -> None:
     assert len(lines) == 4
     assert lines[2].count('"') == 2
     assert not set("[]{}()<>#;`%\\") & set(lines[2].split('"')[1])
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u3164", "@loop"])
+def test_a_name_that_nobody_sees_has_a_label(name: str) -> None:
+    """An empty one is a fault to Mermaid."""
+    source = draw_pipeline((stage("first", outs=("x",)), stage(name, deps=("x",))), ())
+    assert source is not None
+    assert '[""]' not in source
+    assert '[" ' not in source
