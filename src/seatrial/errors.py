@@ -6,9 +6,11 @@ SeatrialError
 ├── CompareError          3   one side can't be read, so nothing can be said
 ├── DeliveryError         4   judged, but a report did not reach its place
 ├── ReleaseError          1   a model can't be released or deployed as asked
+│   └── BlockedError      4   a deployment that was stopped before anything was changed
 └── ServeError            2   the model server can't start with what it was given
 
-Whatever else escapes is a defect of ours and exits with 70.
+Whatever else escapes is a defect of ours and exits with 70. `deploy` and `rollback` have exit codes of their own:
+DeployExit.
 """
 
 from __future__ import annotations
@@ -27,10 +29,21 @@ class ExitCode(IntEnum):
     DEFECT = 70
 
 
+class DeployExit(IntEnum):
+    """Exit codes of `deploy` and `rollback`; LIVE also where it was live already."""
+
+    LIVE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_RESTORED = 3
+    BLOCKED = 4
+    INCONCLUSIVE = 5
+
+
 class SeatrialError(Exception):
     """An expected failure: `message` names file, line or key; `hint` says what to do next."""
 
-    exit_code: ExitCode = ExitCode.DEFECT
+    exit_code: ExitCode | DeployExit = ExitCode.DEFECT
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -63,7 +76,13 @@ class DeliveryError(SeatrialError):
 class ReleaseError(SeatrialError):
     """A model that can't be released or deployed: absent, altered, or refused by the target."""
 
-    exit_code = ExitCode.FAILED
+    exit_code: ExitCode | DeployExit = ExitCode.FAILED
+
+
+class BlockedError(ReleaseError):
+    """A deployment that was stopped before it changed anything: lock, verdict, older commit, altered bytes."""
+
+    exit_code = DeployExit.BLOCKED
 
 
 class ServeError(SeatrialError):

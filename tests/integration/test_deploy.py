@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,23 +22,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from seatrial.commands.deploy import (
-    Action,
-    Deployment,
-    DeploymentPlan,
-    apply,
-    describe_deployment,
-    describe_plan,
-    plan_deployment,
-)
+from seatrial.commands.deploy import describe_deployment, describe_plan, plan_deployment
+from seatrial.commands.proving import ModelProver
 from seatrial.commands.serve import serve
+from seatrial.core.deployment import Outcome
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
 from seatrial.core.revision import Revision
 from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy import TARGETS
+from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Terms, apply
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files
-from seatrial.errors import ExitCode, ReleaseError, ServeError, UsageError
+from seatrial.errors import BlockedError, ExitCode, ReleaseError, ServeError, UsageError
 from seatrial.git import Repository
 from seatrial.serving.golden import prove_golden
 from seatrial.serving.runtimes import load_model
@@ -58,6 +54,7 @@ artifacts:
     path: {OUT}
     type: model
 """
+PROVER = ModelProver()
 PASSED = Verdict(status=Status.PASSED, findings=(), exit_code=ExitCode.PASSED)
 FAILED = Verdict(status=Status.FAILED, findings=(), exit_code=ExitCode.FAILED)
 
@@ -177,13 +174,17 @@ class Project:
             override=override,
         )
 
-    def deploy(self, directory: Path) -> Deployment:
+    def deploy(self, directory: Path, *, terms: Terms | None = None) -> Deployment:
         """Commit a model and deliver it."""
-        return apply(self.plan(self.commit_model(directory)), target=self.target)
+        return self.apply(self.plan(self.commit_model(directory)), terms=terms)
+
+    def apply(self, plan: DeploymentPlan, *, terms: Terms | None = None) -> Deployment:
+        """Carry a plan out as the command line does."""
+        return apply(plan, target=self.target, prover=PROVER, terms=terms)
 
     def events(self) -> list[str]:
         """What the log tells, oldest first."""
-        return [entry.event for entry in self.target.read_log()]
+        return [entry.event.value for entry in self.target.read_log()]
 
 
 def md5_of(data: bytes) -> str:
@@ -217,7 +218,7 @@ def copy_model(exported: Exported, directory: Path) -> Path:
 def test_judged_model_is_delivered(project: Project, exported: tuple[Exported, Exported]) -> None:
     """The live directory holds exactly the files that dvc.lock names, with their provenance and a golden proof."""
     commit = project.commit_model(exported[0].directory)
-    deployment = apply(project.plan(commit), target=project.target)
+    deployment = project.apply(project.plan(commit))
     live = project.to / NAME / "current"
     for path in exported[0].directory.iterdir():
         assert (live / path.name).read_bytes() == path.read_bytes()
@@ -227,7 +228,7 @@ def test_judged_model_is_delivered(project: Project, exported: tuple[Exported, E
     assert deployment.golden is not None
     assert deployment.golden.rows == 8
     assert 0 < deployment.golden.largest_error < 1e-5
-    assert project.events() == ["promoting", "live"]
+    assert project.events() == ["live"]
 
 
 def test_plan_writes_nothing(project: Project, exported: tuple[Exported, Exported]) -> None:
@@ -245,7 +246,7 @@ def test_same_model_again_is_nothing_to_do(project: Project, exported: tuple[Exp
     assert again.action is Action.NOTHING
     assert "already live" in describe_deployment(again)
     assert [stored.version for stored in project.target.observe().versions] == ["1"]
-    assert project.events() == ["promoting", "live"]
+    assert project.events() == ["live"]
 
 
 def test_earlier_model_is_promoted_without_a_copy(project: Project, exported: tuple[Exported, Exported]) -> None:
@@ -261,7 +262,7 @@ def test_model_of_any_earlier_commit_can_be_delivered(project: Project, exported
     """The model of a commit is that commit's, whatever is checked out."""
     first = project.commit_model(exported[0].directory)
     project.commit_model(exported[1].directory)
-    apply(project.plan(first), target=project.target)
+    project.apply(project.plan(first))
     live = project.to / NAME / "current/model.onnx"
     assert live.read_bytes() == (exported[0].directory / "model.onnx").read_bytes()
 
@@ -284,9 +285,9 @@ def test_verdict_that_forbids_it_is_obeyed(project: Project, exported: tuple[Exp
 def test_override_is_recorded_with_its_reason(project: Project, exported: tuple[Exported, Exported]) -> None:
     """A verdict can be overruled, and the manifest and the log say so for ever."""
     commit = project.commit_model(exported[0].directory)
-    apply(project.plan(commit, verdict=FAILED, override="incident 42"), target=project.target)
-    assert project.target.read_manifest("1").override == "incident 42"
-    assert [entry.override for entry in project.target.read_log()] == ["incident 42", "incident 42"]
+    project.apply(project.plan(commit, verdict=FAILED, override="incident 42"))
+    assert project.target.read_release("1").override == "incident 42"
+    assert [entry.override for entry in project.target.read_log()] == ["incident 42"]
 
 
 def test_unknown_artifact_is_a_usage_error(project: Project, exported: tuple[Exported, Exported]) -> None:
@@ -312,8 +313,9 @@ def test_byte_altered_after_planning_is_refused(project: Project, exported: tupl
     plan = project.plan(project.commit_model(exported[1].directory))
     data = (exported[1].directory / "model.onnx").read_bytes()
     project.find_cached(data).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(ReleaseError, match="altered while it was copied"):
-        apply(plan, target=project.target)
+    failed = project.apply(plan)
+    assert (failed.outcome, failed.outcome.exit_code) == (Outcome.REFUSED, 1)
+    assert "altered while it was copied" in failed.reason
     assert project.target.pointer() == "1"
     assert [stored.version for stored in project.target.observe().versions] == ["1"]
 
@@ -363,11 +365,13 @@ def test_model_that_answers_otherwise_is_not_promoted(
             write_golden(directory, [], [])
         case _:
             (directory / "model.onnx").write_bytes(b"no model at all")
-    with pytest.raises(ReleaseError):
-        project.deploy(directory)
+    failed = project.deploy(directory)
+    assert (failed.outcome, failed.outcome.exit_code) == (Outcome.REFUSED, 1)
+    assert failed.checks[-1].name == ("ready" if spoil == "garbage" else "golden")
+    assert not failed.checks[-1].passed
     assert project.target.pointer() == "1"
     assert [stored.version for stored in project.target.observe().versions] == ["1"]
-    assert project.events() == ["promoting", "live", "refused"]
+    assert project.events() == ["live", "refused"]
     project.deploy(exported[1].directory)
     assert project.target.pointer() == "3"
 
@@ -375,23 +379,27 @@ def test_model_that_answers_otherwise_is_not_promoted(
 def test_model_without_golden_requests_is_not_called_proved(
     project: Project, exported: tuple[Exported, Exported], tmp_path: Path
 ) -> None:
-    """No golden requests is no proof, and the result says so."""
+    """No golden requests is no proof: it is inconclusive, and delivered only where that was asked for."""
     directory = copy_model(exported[0], tmp_path / "model")
     (directory / "golden.json").unlink()
-    deployment = project.deploy(directory)
-    assert deployment.golden is None
+    doubtful = project.deploy(directory)
+    assert (doubtful.outcome, doubtful.outcome.exit_code) == (Outcome.INCONCLUSIVE, 5)
+    assert project.target.pointer() is None
+    deployment = project.deploy(directory, terms=Terms(unproved=True))
+    assert (deployment.outcome, deployment.golden) == (Outcome.LIVE, None)
     assert "its answers are not proved" in describe_deployment(deployment)
     (directory / "model.onnx").write_bytes(b"no model at all")
-    with pytest.raises(ReleaseError, match="can't be served"):
-        project.deploy(directory)
+    failed = project.deploy(directory, terms=Terms(unproved=True))
+    assert failed.outcome is Outcome.REFUSED
+    assert "can't be served" in failed.reason
 
 
 def test_plan_that_is_out_of_date_is_refused(project: Project, exported: tuple[Exported, Exported]) -> None:
     """What was planned against another live version is not applied."""
     plan = project.plan(project.commit_model(exported[0].directory))
     project.deploy(exported[1].directory)
-    with pytest.raises(ReleaseError, match="another deployment changed the target"):
-        apply(plan, target=project.target)
+    with pytest.raises(BlockedError, match="another deployment changed the target"):
+        project.apply(plan)
 
 
 def test_altered_live_version_is_replaced(project: Project, exported: tuple[Exported, Exported]) -> None:
@@ -402,17 +410,24 @@ def test_altered_live_version_is_replaced(project: Project, exported: tuple[Expo
     victim.write_bytes(victim.read_bytes() + b"\0")
     plan = project.plan(project.commit_model(exported[0].directory))
     assert any("model.onnx: altered" in note for note in plan.notes)
-    apply(plan, target=project.target)
+    project.apply(plan)
     assert project.target.pointer() == "2"
     assert project.target.verify("2") == ()
 
 
 # --- Surviving --------------------------------------------------------------------------------------------------------
 
-_DEPLOY_AND_DIE = """
-import os, pickle, signal, sys
+_DEPLOY = """
+import pickle, sys
+from seatrial.commands.proving import ModelProver
+from seatrial.deploy.engine import apply
+
+plan, target = pickle.load(open(sys.argv[1], "rb"))  # written by the test itself
+sys.exit(apply(plan, target=target, prover=ModelProver()).outcome.exit_code)
+"""
+_DIE = """
+import os, signal
 from pathlib import Path
-from seatrial.commands.deploy import apply
 from seatrial.deploy import local
 
 def die(*_, **__):
@@ -424,58 +439,57 @@ def die_after(function):
         die()
     return run
 
-plan, target = pickle.load(open(sys.argv[1], "rb"))  # written by the test itself
 match sys.argv[2]:
     case "while copying":
         local.copy_verified = die_after(local.copy_verified)
     case "before the rename":
         Path.rename = die
-    case "after staging":
-        local.LocalTarget.stage = die_after(local.LocalTarget.stage)
-    case "before promoting":
-        local.LocalTarget.promote = die
     case "before the switch":
         Path.replace = die
     case "after the switch":
         Path.replace = die_after(Path.replace)
-    case "after promoting":
-        local.LocalTarget.promote = die_after(local.LocalTarget.promote)
-apply(plan, target=target)
 """
+
+
+def run_plan(tmp_path: Path, project: Project, plan: DeploymentPlan, moment: str = "", before: str = "") -> int:
+    """Carry a plan out in a process of its own, which may die on the way; its exit code."""
+    import pickle
+
+    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
+    script = _DEPLOY.replace("import pickle, sys", f"import pickle, sys\n{before}{_DIE if moment else ''}")
+    return subprocess.run([sys.executable, "-c", script, str(tmp_path / "plan"), moment], check=False).returncode
 
 
 @pytest.mark.parametrize(
     ("moment", "live", "found"),
     [
-        ("while copying", "1", []),
-        ("before the rename", "1", []),
-        ("after staging", "1", []),
-        ("before promoting", "1", ["promoting", "abandoned"]),
-        ("before the switch", "1", ["promoting", "abandoned"]),
-        ("after the switch", "2", ["promoting", "live"]),
-        ("after promoting", "2", ["promoting", "live"]),
+        ("while copying", "1", "abandoned"),
+        ("before the rename", "1", "abandoned"),
+        ("before the switch", "1", "abandoned"),
+        ("after the switch", "2", "live"),
     ],
 )
 def test_killed_deployment_leaves_one_whole_version_live(
-    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, moment: str, live: str, found: list[str]
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, moment: str, live: str, found: str
 ) -> None:
-    """Killed at any step, the old version or the new one is live and whole, and the next deployment goes through."""
-    import pickle
+    """Killed within a step, the old or the new version is live and whole, and the next deployment ends the story.
 
+    Every boundary between steps is the affair of the conformance suite.
+    """
     project.deploy(exported[0].directory)
     plan = project.plan(project.commit_model(exported[1].directory))
-    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
-    killed = subprocess.run([sys.executable, "-c", _DEPLOY_AND_DIE, str(tmp_path / "plan"), moment], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert run_plan(tmp_path, project, plan, moment) == -signal.SIGKILL
     assert project.target.pointer() == live
     assert project.target.verify(live) == ()
 
+    run_cli(project, "status", "--to", str(project.to))
+    assert project.target.pointer() == live
+    assert project.events() == ["live", found]
+    assert prove_golden(project.to / NAME / "current") is not None
     project.deploy(exported[1].directory)
-    assert project.target.pointer() == "2"
-    assert project.target.verify("2") == ()
-    assert sorted(path.name for path in (project.target.home / "versions").iterdir()) == ["1", "2"]
-    expected = ["promoting", "live", *found] + ([] if live == "2" else ["promoting", "live"])
-    assert project.events() == expected
+    newest = "2" if live == "2" else "3"
+    assert project.target.pointer() == newest
+    assert sorted(path.name for path in (project.target.home / "versions").iterdir()) == ["1", newest]
 
 
 def test_racing_deployers_leave_one_winner(
@@ -489,9 +503,7 @@ def test_racing_deployers_leave_one_winner(
         (tmp_path / f"plan{number}").write_bytes(pickle.dumps((plan, project.target)))
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", _DEPLOY_AND_DIE, str(tmp_path / f"plan{number % 2}"), "never"],
-            stderr=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", _DEPLOY, str(tmp_path / f"plan{number % 2}")], stderr=subprocess.PIPE, text=True
         )
         for number in range(6)
     ]
@@ -504,26 +516,57 @@ def test_racing_deployers_leave_one_winner(
         assert number % 2 == winner or "another deployment changed the target" in told[number]
     assert project.target.verify(live.version) == ()
     assert [path.name for path in (project.target.home / "versions").iterdir()] == ["1"]
-    assert project.events() == ["promoting", "live"]
+    assert project.events() == ["live"]
 
 
-def test_full_disk_leaves_the_old_version(
+def test_write_that_the_system_refuses_leaves_the_old_version(
     project: Project, exported: tuple[Exported, Exported], tmp_path: Path
 ) -> None:
-    """A write that the system refuses in the middle of a file is an error for people, and nothing is left of it."""
-    import pickle
-
+    """A write that ends in the middle of a file is a failed deployment, and nothing is left of it."""
     project.deploy(exported[0].directory)
     plan = project.plan(project.commit_model(exported[1].directory))
-    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
-    script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n" + _DEPLOY_AND_DIE
-    failed = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "plan"), "never"], check=False, capture_output=True, text=True
-    )
-    assert "ReleaseError" in failed.stderr
-    assert "File too large" in failed.stderr
+    # Enough for a line of the journal, and not for the model.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+    padded = replace(plan.release, metrics={"padding": "x" * 8000})
+    assert run_plan(tmp_path, project, msgspec.structs.replace(plan, release=padded), before=limit) == 1
     assert project.target.pointer() == "1"
     assert [path.name for path in (project.target.home / "versions").iterdir()] == ["1"]
+    (failed,) = project.target.read_log()[1:]
+    assert (failed.event, "File too large" in failed.reason) == (Outcome.REFUSED, True)
+
+
+@pytest.mark.parametrize("room", [300, 700, 1100, 1500])
+def test_full_disk_leaves_the_old_version(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, room: int
+) -> None:
+    """On a disk of 1 MiB that is full but for some KiB, nothing half-written stays and the old version answers."""
+    with small_disk(tmp_path / "disk") as disk:
+        full = replace(project, to=disk)
+        full.deploy(exported[0].directory)
+        free = shutil.disk_usage(disk).free
+        (disk / "ballast").write_bytes(bytes(max(free - room * 4, 0)))
+        plan = full.plan(full.commit_model(exported[1].directory))
+        assert run_plan(tmp_path, full, plan) == 1
+        assert full.target.pointer() == "1"
+        assert [path.name for path in (full.target.home / "versions").iterdir()] == ["1"]
+        assert prove_golden(disk / NAME / "current") is not None
+        (disk / "ballast").unlink()
+        assert full.deploy(exported[1].directory).outcome is Outcome.LIVE
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of 1 MiB in memory; where nobody may mount one, the test is skipped, and that is seen."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small tmpfs can't be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_readers_never_see_a_half_switch(project: Project, exported: tuple[Exported, Exported]) -> None:
@@ -773,19 +816,19 @@ def test_merge_is_judged_and_delivered(gated: Project, exported: tuple[Exported,
     delivered = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
     assert (delivered.returncode, gated.target.pointer()) == (0, "1"), delivered.stderr
     assert "8 golden requests answered" in delivered.stdout
-    assert gated.target.read_manifest("1").commit == good
+    assert gated.target.read_release("1").commit == good
     assert "already live" in run_cli(gated, "deploy", NAME, "--to", str(gated.to)).stdout
 
     commit_recall(gated, exported[1], 0.7)
     refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
-    assert (refused.returncode, gated.target.pointer()) == (1, "1")
+    assert (refused.returncode, gated.target.pointer()) == (4, "1")
     assert "is failed, so the model is not released; metrics.json:recall" in refused.stderr
 
     planned = run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--override", "agreed in 42", "--dry-run")
     assert (planned.returncode, gated.target.pointer()) == (0, "1")
     assert "failed, overruled: agreed in 42" in planned.stdout
     assert run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--override", "agreed in 42").returncode == 0
-    assert (gated.target.pointer(), gated.target.read_manifest("2").override) == ("2", "agreed in 42")
+    assert (gated.target.pointer(), gated.target.read_release("2").override) == ("2", "agreed in 42")
 
 
 def test_model_that_answers_otherwise_ends_with_one(
@@ -800,6 +843,202 @@ def test_model_that_answers_otherwise_ends_with_one(
     refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
     assert (refused.returncode, gated.target.pointer()) == (1, "1")
     assert "golden requests differently" in refused.stderr
+    assert "version 1 is live, and proved" in refused.stderr
+
+
+def test_rollback_status_and_releases(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """What is live can be asked for, taken back and listed without the project, for people and for machines."""
+    commits = [commit_recall(gated, model, 0.8) for model in exported]
+    for commit in commits:
+        gated.git("checkout", "--quiet", commit)
+        assert run_cli(gated, "deploy", NAME, "--to", str(gated.to)).returncode == 0
+    back = run_cli(gated, "rollback", NAME, "--to", str(gated.to), "--reason", "incident 42", "--format", "json")
+    facts = json.loads(back.stdout)
+    assert (back.returncode, facts["outcome"], facts["version"]) == (0, "live", "1")
+    assert {check["name"]: check["answer"] for check in facts["checks"]} == dict.fromkeys(
+        ("identity", "ready", "golden"), "pass"
+    )
+    told = json.loads(run_cli(gated, "status", "--to", str(gated.to), "--prove", "--format", "json").stdout)
+    (model,) = told["models"]
+    assert (model["version"], model["commit"], model["problems"]) == ("1", commits[0], [])
+    assert [check["answer"] for check in model["checks"]] == ["pass", "pass", "pass"]
+    assert (model["latest"][0]["kind"], model["latest"][0]["reason"]) == ("rollback", "incident 42")
+    listed = json.loads(run_cli(gated, "releases", NAME, "--to", str(gated.to), "--format", "json").stdout)["releases"]
+    assert [(each["version"], each["state"], each["commit"]) for each in listed] == [
+        ("2", "known-good", commits[1]),
+        ("1", "live", commits[0]),
+    ]
+    assert listed[0]["metrics"] == {"metrics.json:recall": 0.8}
+    assert "incident 42" in run_cli(gated, "status", NAME, "--to", str(gated.to)).stdout
+    assert "known-good" in run_cli(gated, "releases", NAME, "--to", str(gated.to)).stdout
+    again = run_cli(gated, "rollback", NAME, "--to", str(gated.to))
+    assert (again.returncode, "no earlier version was ever proved live" in again.stderr) == (4, True)
+    assert run_cli(gated, "rollback", NAME, "2", "--to", str(gated.to)).returncode == 0
+    assert gated.target.pointer() == "2"
+
+
+def test_status_sees_an_altered_byte(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """A live model that differs from what was deployed makes `status` fail, and names the file."""
+    gated.deploy(exported[0].directory)
+    assert run_cli(gated, "status", "--to", str(gated.to)).returncode == 0
+    spoil(gated.target.locate("1") / "model.onnx")
+    told = run_cli(gated, "status", "--to", str(gated.to))
+    assert (told.returncode, "model.onnx: altered" in told.stdout) == (1, True)
+    nothing = run_cli(gated, "status", "other", "--to", str(gated.to))
+    assert (nothing.returncode, NAME in nothing.stderr) == (2, True)
+
+
+def test_older_commit_that_finishes_later_is_blocked(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """An ancestor of what is live does not take its place, unless that was asked for; a rollback is no such thing."""
+    older = commit_recall(gated, exported[0], 0.8)
+    commit_recall(gated, exported[1], 0.8)
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to)).returncode == 0
+    gated.git("checkout", "--quiet", older)
+    late = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+    assert (late.returncode, gated.target.pointer()) == (4, "1")
+    assert f"{older[:7]} is older than" in late.stderr
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--allow-older").returncode == 0
+    assert gated.target.pointer() == "2"
+
+
+def test_model_that_takes_other_requests_is_refused(
+    gated: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """Other features than those of the live model fail, unless the break was asked for."""
+    commit_recall(gated, exported[0], 0.8)
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to)).returncode == 0
+    other = copy_model(exported[1], tmp_path / "model")
+    write_card(
+        other, format="onnx", path="model.onnx", output="probabilities", output_column=1, inputs=["x0", "x2", "x9"]
+    )
+    commit_recall(gated, replace(exported[1], directory=other), 0.8)
+    refused = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+    assert (refused.returncode, gated.target.pointer()) == (1, "1")
+    assert "feature 'x1' is gone; feature 'x9' is new" in refused.stderr
+    assert run_cli(gated, "deploy", NAME, "--to", str(gated.to), "--breaking").returncode == 0
+
+
+def test_previous_release_that_is_gone_blocks_the_next(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """Where what is live could not be put back, nothing is promoted; the same model again, or --no-return, may be."""
+    project.deploy(exported[0].directory)
+    shutil.rmtree(project.target.locate("1"))
+    with pytest.raises(BlockedError, match="version 1, which is live, could not be put back"):
+        project.deploy(exported[1].directory)
+    assert project.events() == ["live"]
+    assert project.deploy(exported[1].directory, terms=Terms(no_return=True)).outcome is Outcome.LIVE
+    spoil(project.target.locate("2") / "model.onnx")
+    with pytest.raises(BlockedError, match=r"model\.onnx: altered"):
+        project.deploy(exported[0].directory)
+    assert project.deploy(exported[1].directory).outcome is Outcome.LIVE
+
+
+def test_bytes_altered_on_the_target_are_seen_at_every_door(
+    project: Project, exported: tuple[Exported, Exported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte that changes after staging, or after promoting, is a failed deployment, and the old version is proved."""
+    project.deploy(exported[0].directory)
+    for door, outcome in (("stage", Outcome.REFUSED), ("promote", Outcome.REVERTED)):
+        plan = project.plan(project.commit_model(exported[1].directory))
+        with monkeypatch.context() as patch:
+            _spoil_after(patch, door, plan.release.version)
+            failed = project.apply(plan)
+        assert (failed.outcome, failed.outcome.exit_code) == (outcome, 1)
+        assert "model.onnx: altered" in failed.reason
+        assert (project.target.pointer(), project.target.verify("1")) == ("1", ())
+        assert [stored.version for stored in project.target.observe().versions] == ["1"]
+
+
+def _spoil_after(patch: pytest.MonkeyPatch, door: str, version: str) -> None:
+    """Let a byte change right after a step, once, whoever takes it."""
+    real = getattr(LocalTarget, door)
+
+    def spoiling(target: LocalTarget, *arguments: Any) -> Any:
+        done = real(target, *arguments)
+        if arguments[0] == version or door == "stage":
+            spoil(target.locate(version) / "model.onnx")
+        return done
+
+    patch.setattr(LocalTarget, door, spoiling)
+
+
+def test_ready_but_wrong_server_turns_the_deployment_back(
+    project: Project, exported: tuple[Exported, Exported]
+) -> None:
+    """A server that is ready and goes on with another model is seen from outside, and the old version is live again."""
+    digest = project.deploy(exported[0].directory).release.digest
+    stale = replace(project, to=project.to.with_name("stale"))
+    stale.deploy(exported[0].directory)
+    with serving(stale.to) as client:
+        assert client.get("/v2/health/ready").status_code == 200
+        prover = ModelProver(address=str(client.base_url), patience=1)
+        plan = project.plan(project.commit_model(exported[1].directory))
+        failed = apply(plan, target=project.target, prover=prover)
+    assert (failed.outcome, failed.outcome.exit_code) == (Outcome.REVERTED, 1)
+    assert f"answers with {digest}" in failed.reason
+    assert (project.target.pointer(), project.events()) == ("1", ["live", "reverted"])
+
+
+def test_server_that_follows_is_proved_from_outside(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """With an address, the bake asks the server there: its digest, and the golden requests over HTTP."""
+    project.deploy(exported[0].directory)
+    with serving(project.to) as client:
+        plan = project.plan(project.commit_model(exported[1].directory))
+        prover = ModelProver(address=str(client.base_url), patience=30)
+        done = apply(plan, target=project.target, prover=prover)
+    assert done.outcome is Outcome.LIVE
+    assert [check.name for check in done.checks] == ["identity", "served", "golden"]
+    nobody = ModelProver(address=str(client.base_url), patience=0)
+    failed = apply(project.plan(project.commit_model(exported[0].directory)), target=project.target, prover=nobody)
+    assert (failed.outcome, failed.checks[-1].answer.value) == (Outcome.REVERTED, "error")
+
+
+_DEPLOY_SLOWLY = _DEPLOY.replace(
+    "plan, target",
+    """
+import time
+class Slow(ModelProver):
+    def {method}(self, *given):
+        print("asking", flush=True)
+        if "{method}" == "look_from_outside" or given[0].name != "1":
+            time.sleep(60)
+        return super().{method}(*given)
+ModelProver = Slow
+plan, target""",
+    1,
+)
+
+
+@pytest.mark.parametrize(("method", "outcome"), [("examine", Outcome.REFUSED), ("look_from_outside", Outcome.REVERTED)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_cancelled_deployment_reverts(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path, method: str, outcome: Outcome, number: int
+) -> None:
+    """SIGTERM while a model is asked ends the deployment at once: the old version is live, proved, and the job red."""
+    import pickle
+
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    (tmp_path / "plan").write_bytes(pickle.dumps((plan, project.target)))
+    script = _DEPLOY_SLOWLY.format(method=method)
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "plan")], stdout=subprocess.PIPE) as slow:
+        assert slow.stdout is not None
+        assert slow.stdout.readline() == b"asking\n"
+        slow.send_signal(number)
+        assert slow.wait(timeout=30) == 1
+    assert project.target.pointer() == "1"
+    last = project.target.read_log()[-1]
+    assert (last.event, "told to end" in last.reason) == (outcome, True)
+    assert [stored.version for stored in project.target.observe().versions] == ["1"]
+
+
+def test_old_versions_are_taken_away(project: Project, exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    """The live version and the last N known-good ones stay."""
+    for number in range(4):
+        model = copy_model(exported[0], tmp_path / f"model{number}")
+        (model / "note.txt").write_text(str(number))
+        done = project.deploy(model, terms=Terms(keep=1))
+    assert done.freed == ("2",)
+    assert [stored.version for stored in project.target.observe().versions] == ["3", "4"]
 
 
 # --- The real engines -------------------------------------------------------------------------------------------------
@@ -856,8 +1095,8 @@ def test_model_that_dvc_made_is_delivered(project: Project, exported: tuple[Expo
     project.dvc("repro")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "A model")
-    apply(project.plan(project.git("rev-parse", "HEAD")), target=project.target)
+    project.apply(project.plan(project.git("rev-parse", "HEAD")))
     assert prove_golden(project.to / NAME / "current") is not None
     (project.root / OUT / "model.onnx").unlink()
     project.dvc("checkout", "--force")
-    assert apply(project.plan(project.git("rev-parse", "HEAD")), target=project.target).action is Action.NOTHING
+    assert project.apply(project.plan(project.git("rev-parse", "HEAD"))).action is Action.NOTHING

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from seatrial.commands.baseline import choose_merged_range
 from seatrial.commands.compare import load_config
-from seatrial.commands.deploy import DeploymentPlan, plan_deployment
+from seatrial.commands.deploy import blocking, plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
+from seatrial.core.deployment import DeploymentRecord
 from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
-from seatrial.deploy import TARGETS, Target
+from seatrial.deploy import open_target
+from seatrial.deploy.engine import DeploymentPlan, Prover, recover
+from seatrial.deploy.target import Target
+from seatrial.errors import CompareError
 from seatrial.git import Repository
 
 if TYPE_CHECKING:
@@ -22,18 +26,30 @@ if TYPE_CHECKING:
 _MODEL_SECONDS = 900
 
 
+def recover_open(target: Target, prover: Prover, *, patience: float | None = None) -> DeploymentRecord | None:
+    """Finish or undo a deployment that was cut off on this target; None where there is none.
+
+    Every command that opens a target does this first. BlockedError where a deployment is running.
+    """
+    if not target.read_journal():
+        return None
+    with target.lock(patience):
+        return recover(target, prover)
+
+
 def plan_delivery(
     directory: Path,
     *,
     artifact: str,
-    root: Path,
+    target: Target,
     base: str | None,
     config_path: Path | None,
     override: str,
+    allow_older: bool = False,
     git_dir: Path | None = None,
     fetching: Progress | None = None,
-) -> tuple[DeploymentPlan, Target]:
-    """Plan the delivery of an artifact of the checked-out commit to a local directory; the target is not touched yet.
+) -> DeploymentPlan:
+    """Plan the delivery of an artifact of the checked-out commit; the target is not touched yet.
 
     With `fetching`, which is told of it, what is nowhere on this machine is fetched by the user's own `dvc`: what the
     commit is judged by, and, once the gates let it, the model.
@@ -41,8 +57,10 @@ def plan_delivery(
     from seatrial.sources.snapshot import locate_out, read_declarations
 
     repository = Repository.discover(directory, git_dir)
-    revisions = choose_merged_range(repository, base)
-    measurement = measure(repository, revisions, load_config(repository, config_path), Selection(), fetching=fetching)
+    with blocking():
+        revisions = choose_merged_range(repository, base)
+        config = load_config(repository, config_path)
+        measurement = measure(repository, revisions, config, Selection(), fetching=fetching)
     head = revisions.head
     assert head.sha is not None
 
@@ -51,8 +69,7 @@ def plan_delivery(
             _bring(repository, head, path, fetching)
         return locate_out(repository, head, path)
 
-    target = TARGETS["local"](directory / root, artifact)
-    plan = plan_deployment(
+    return plan_deployment(
         artifact=artifact,
         artifacts=read_declarations(repository, head).artifacts,
         locate=locate,
@@ -61,8 +78,21 @@ def plan_delivery(
         verdict=measurement.verdict,
         metrics=_collect_metrics(measurement),
         override=override,
+        is_older=None if allow_older else lambda commit, live: _is_older(repository, commit, live),
     )
-    return plan, target
+
+
+def open_place(directory: Path, kind: str, root: Path, artifact: str) -> Target:
+    """The target that a command line names; `root` is seen from `directory`."""
+    return open_target(kind, directory / root, artifact)
+
+
+def _is_older(repository: Repository, commit: str, live: str) -> bool | None:
+    """Whether a commit is an ancestor of another one; None where the other one is not to be had."""
+    try:
+        return repository.find_merge_base(commit, repository.ensure_commit(live)) == commit
+    except CompareError:
+        return None
 
 
 def _bring(repository: Repository, revision: Revision, path: str, tell: Progress) -> None:

@@ -1,63 +1,38 @@
 """`seatrial deploy`: deliver the model that was judged, and prove that it answers as it was evaluated.
 
-A plan is made first and is a value; applying it is a sequence in which every step can be the last one:
-stage (no traffic) → golden requests → promote (one rename) → look at what is live.
+A plan is made first and is a value. Applying it is the affair of `seatrial.deploy.engine`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from seatrial.commands.proving import describe_model
+from seatrial.core.deployment import Answer, Check, Observation, Outcome
 from seatrial.core.metrics import Value
-from seatrial.core.release import (
-    DeploymentRecord,
-    GoldenProof,
-    Observation,
-    Release,
-    StoredVersion,
-    check_name,
-    detect_format,
-    digest_files,
-    record_values,
-)
-from seatrial.core.verdict import Outcome, Status, Verdict
-from seatrial.deploy import Target
-from seatrial.deploy.packing import SourceFile, pack
-from seatrial.errors import ReleaseError, UsageError
+from seatrial.core.release import Release, Signature, check_name, detect_format, digest_files, record_values
+from seatrial.core.verdict import Outcome as GateOutcome
+from seatrial.core.verdict import Status, Verdict
+from seatrial.deploy.engine import Action, Deployment, DeploymentPlan
+from seatrial.deploy.packing import SourceFile, lay_out, pack
+from seatrial.deploy.target import Target
+from seatrial.errors import BlockedError, CompareError, ReleaseError, UsageError
 from seatrial.sources.cache import CachedOut, hash_listing
 from seatrial.sources.dvcfiles import Artifact
 
 
-class Action(str, Enum):
-    """What a plan will do."""
-
-    NOTHING = "nothing"
-    PROMOTE = "promote"
-    STAGE = "stage"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentPlan:
-    """What would be done: nothing is written until it is applied."""
-
-    action: Action
-    release: Release
-    sources: tuple[SourceFile, ...]
-    previous: StoredVersion | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """What was done. `golden` is None where the model brings no golden requests, or nothing was to be done."""
-
-    action: Action
-    release: Release
-    previous: StoredVersion | None
-    golden: GoldenProof | None
+@contextmanager
+def blocking() -> Iterator[None]:
+    """What goes wrong within stops a deployment before it has changed anything."""
+    try:
+        yield
+    except BlockedError:
+        raise
+    except (ReleaseError, CompareError) as error:
+        raise BlockedError(error.message, hint=error.hint) from error
 
 
 def plan_deployment(
@@ -70,32 +45,37 @@ def plan_deployment(
     verdict: Verdict,
     metrics: Mapping[str, Value],
     override: str = "",
+    is_older: Callable[[str, str], bool | None] | None = None,
 ) -> DeploymentPlan:
     """Decide what delivering an artifact takes: read and check its bytes, and look at the target.
 
-    Raises UsageError for an artifact that dvc.yaml does not declare, ReleaseError where the verdict forbids
-    the release (unless `override` says why it is made nevertheless) or the bytes are not those of dvc.lock.
+    `is_older` tells whether the first commit is an ancestor of the second, None where that can't be told. Raises
+    UsageError for an artifact that dvc.yaml does not declare, BlockedError where the verdict forbids the release
+    (unless `override` says why it is made nevertheless), the bytes are not those of dvc.lock, or what is live is newer.
     """
     path = _find_path(check_name(artifact), tuple(artifacts))
-    overruled = _check_verdict(verdict, commit, override.strip())
-    out = _locate(locate, path, commit)
-    sources = pack(path, ((file.path, file.digest, file.location) for file in out.files))
-    files = tuple(source.file for source in sources)
-    digest = digest_files(files)
-    seen = target.observe()
-    action, version, notes = _choose_version(target, seen, digest)
-    release = Release(
-        name=artifact,
-        version=version,
-        digest=digest,
-        format=detect_format(file.path for file in files),
-        files=files,
-        commit=commit,
-        lock_digest=out.digest,
-        verdict=verdict.status.value,
-        override=overruled,
-        metrics=record_values(metrics),
-    )
+    with blocking():
+        overruled = _check_verdict(verdict, commit, override.strip())
+        out = _locate(locate, path, commit)
+        sources = pack(path, ((file.path, file.digest, file.location) for file in out.files))
+        files = tuple(source.file for source in sources)
+        seen = target.observe()
+        action, version, notes = _choose_version(target, seen, digest_files(files))
+        release = Release(
+            name=artifact,
+            version=version,
+            digest=digest_files(files),
+            format=detect_format(file.path for file in files),
+            files=files,
+            commit=commit,
+            lock_digest=out.digest,
+            verdict=verdict.status.value,
+            override=overruled,
+            metrics=record_values(metrics),
+            signature=_describe(sources) if action is Action.STAGE else target.read_release(version).signature,
+        )
+        if is_older and action is not Action.NOTHING:
+            _refuse_older(target, seen, commit, is_older)
     return DeploymentPlan(action=action, release=release, sources=sources, previous=seen.live, notes=notes)
 
 
@@ -135,7 +115,7 @@ def _check_verdict(verdict: Verdict, commit: str, override: str) -> str:
     )
 
 
-_FORBIDDING = (Outcome.FAILED, Outcome.INCONCLUSIVE)
+_FORBIDDING = (GateOutcome.FAILED, GateOutcome.INCONCLUSIVE)
 
 
 def _choose_version(target: Target, seen: Observation, digest: str) -> tuple[Action, str, tuple[str, ...]]:
@@ -150,117 +130,38 @@ def _choose_version(target: Target, seen: Observation, digest: str) -> tuple[Act
     return Action.STAGE, seen.next_version, tuple(notes)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+def _describe(sources: tuple[SourceFile, ...]) -> Signature | None:
+    """How the model is called, by loading it; None where it can't be loaded, which the engine's checks will tell."""
+    with TemporaryDirectory(prefix="seatrial-") as directory:
+        lay_out(sources, Path(directory))
+        return describe_model(Path(directory))
 
 
-def apply(plan: DeploymentPlan, *, target: Target, now: Callable[[], datetime] = _utc_now) -> Deployment:
-    """Carry a plan out. Raises ReleaseError; what was live before stays live then."""
-    with target.lock():
-        recover(target, now)
-        seen = target.observe()
-        if seen.live and seen.live.digest == plan.release.digest and not target.verify(seen.live.version):
-            return _done(plan, Action.NOTHING, None)
-        if seen.live != plan.previous:
-            raise ReleaseError(
-                "another deployment changed the target since this one was planned",
-                hint="deploy again, and a new plan is made",
-            )
-        log = _Log(target=target, plan=plan, now=now)
-        golden = _prepare(plan, target, log)
-        log.write("promoting", golden=golden)
-        target.promote(plan.release.version)
-        _check_live(plan, target, log)
-        log.write("live", golden=golden)
-        return _done(plan, plan.action, golden)
-
-
-def _done(plan: DeploymentPlan, action: Action, golden: GoldenProof | None) -> Deployment:
-    return Deployment(action=action, release=plan.release, previous=plan.previous, golden=golden)
-
-
-def recover(target: Target, now: Callable[[], datetime] = _utc_now) -> None:
-    """Finish the log of a deployment that was cut off while it promoted: say which way it came out.
-
-    The caller holds the target's lock.
-    """
-    entries = target.read_log()
-    if not entries or entries[-1].event != "promoting":
+def _refuse_older(target: Target, seen: Observation, commit: str, is_older: Callable[[str, str], bool | None]) -> None:
+    """Stop an older commit that finishes later from taking the place of a newer one."""
+    if seen.live is None or not (live := _find_commit(target, seen.live.version)) or live == commit:
         return
-    cut = entries[-1]
-    live = target.observe().live
-    reached = live is not None and (live.version, live.digest) == (cut.version, cut.digest)
-    target.record(
-        DeploymentRecord(
-            time=now().isoformat(),
-            event="live" if reached else "abandoned",
-            name=cut.name,
-            version=cut.version,
-            digest=cut.digest,
-            previous=cut.previous,
-            commit=cut.commit,
-            verdict=cut.verdict,
-            override=cut.override,
-            golden=cut.golden,
-            reason="the deployment was cut off; this was found by the next one",
-        )
+    older = is_older(commit, live)
+    if older is False:
+        return
+    said = (
+        f"is older than {live[:7]}" if older else f"can't be compared with {live[:7]}, which is not in this repository"
+    )
+    raise BlockedError(
+        f"{commit[:7]} {said}, and version {seen.live.version} of that commit is live",
+        hint="`seatrial rollback` goes back; --allow-older deploys it nevertheless",
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Log:
-    """The target's log, as this deployment writes it."""
-
-    target: Target
-    plan: DeploymentPlan
-    now: Callable[[], datetime]
-
-    def write(self, event: str, *, golden: GoldenProof | None = None, reason: str = "") -> None:
-        release = self.plan.release
-        self.target.record(
-            DeploymentRecord(
-                time=self.now().isoformat(),
-                event=event,
-                name=release.name,
-                version=release.version,
-                digest=release.digest,
-                previous=self.plan.previous.version if self.plan.previous else "",
-                commit=release.commit,
-                verdict=release.verdict,
-                override=release.override,
-                golden=golden,
-                reason=reason,
-            )
-        )
-
-
-def _prepare(plan: DeploymentPlan, target: Target, log: _Log) -> GoldenProof | None:
-    """Stage the version and let it answer its golden requests; a version that fails is taken away again."""
-    from seatrial.serving.golden import prove_golden
-
-    version = plan.release.version
-    staged = plan.action is Action.STAGE
-    directory = target.stage(plan.release, plan.sources) if staged else target.locate(version)
+def _find_commit(target: Target, version: str) -> str:
+    """The commit that made a version live last; the same bytes may come from several."""
+    for record in reversed(target.read_log()):
+        if record.event is Outcome.LIVE and record.version == version:
+            return record.commit
     try:
-        return prove_golden(directory)
-    except Exception as error:  # Whatever the model does wrong, it must not stay half-deployed.
-        log.write("refused", reason=str(error))
-        if staged:
-            target.retire(version)
-        raise
-
-
-def _check_live(plan: DeploymentPlan, target: Target, log: _Log) -> None:
-    """Look at what is live after promoting; put the version before back if it is not what was meant."""
-    live = target.observe().live
-    if live is not None and (live.version, live.digest) == (plan.release.version, plan.release.digest):
-        return
-    log.write("reverted", reason=f"live after promoting: {live}")
-    if plan.previous:
-        target.promote(plan.previous.version)
-    raise ReleaseError(
-        f"after promoting {plan.release.version}, the target showed {live.version if live else 'nothing'}"
-    )
+        return target.read_release(version).commit
+    except ReleaseError:
+        return ""
 
 
 def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
@@ -270,7 +171,7 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
     live = f"version {plan.previous.version}" if plan.previous else "nothing"
     step = {
         Action.NOTHING: f"nothing to do: version {release.version} is already live",
-        Action.PROMOTE: f"make version {release.version} live, which is there already",
+        Action.PROMOTE: f"ask version {release.version}, which is there already, its golden requests, make it live",
         Action.STAGE: f"stage version {release.version}, ask its golden requests, make it live",
     }[plan.action]
     return (
@@ -286,12 +187,52 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
 
 def describe_deployment(deployment: Deployment) -> str:
     """What was done, in a line for people."""
-    release = deployment.release
+    release, previous = deployment.release, deployment.previous
     named = f"{release.name} {release.version} ({release.digest[:19]})"
-    if deployment.action is Action.NOTHING:
+    still = f"version {previous.version} is live, and proved" if previous else "nothing is live, as before"
+    if deployment.outcome is Outcome.ALREADY_LIVE:
         return f"{named} is already live"
-    before = f", before it version {deployment.previous.version}" if deployment.previous else ""
-    if deployment.golden is None:
-        return f"{named} is live{before}; it has no golden.json, so its answers are not proved"
-    proof = deployment.golden
-    return f"{named} is live{before}; {proof.rows} golden requests answered (largest error {proof.largest_error:.1e})"
+    if deployment.outcome is Outcome.LIVE:
+        before = f", before it version {previous.version}" if previous else ""
+        return f"{named} is live{before}; {_describe_proof(deployment.checks)}"
+    if deployment.outcome is Outcome.REVERTED:
+        return f"{named} was live and is no more: {deployment.reason}; {still}"
+    if deployment.outcome is Outcome.NOT_RESTORED:
+        return f"{named} failed: {deployment.reason}"
+    return f"{named} was not made live: {deployment.reason}; {still}"
+
+
+def _describe_proof(checks: tuple[Check, ...]) -> str:
+    golden = next((check for check in checks if check.name == "golden"), None)
+    if golden is not None and golden.answer is Answer.PASS:
+        return golden.detail
+    return "it has no golden.json, so its answers are not proved"
+
+
+def state_plan(plan: DeploymentPlan) -> dict[str, object]:
+    """A plan as facts for machines."""
+    return {
+        "action": plan.action.value,
+        "kind": plan.kind.value,
+        "release": plan.release,
+        "previous": plan.previous,
+        "notes": plan.notes,
+    }
+
+
+def state_deployment(deployment: Deployment) -> dict[str, object]:
+    """What was done as facts for machines."""
+    release = deployment.release
+    return {
+        "outcome": deployment.outcome.value,
+        "exit_code": int(deployment.outcome.exit_code),
+        "name": release.name,
+        "version": release.version,
+        "digest": release.digest,
+        "commit": release.commit,
+        "previous": deployment.previous,
+        "checks": deployment.checks,
+        "golden": deployment.golden,
+        "reason": deployment.reason,
+        "freed": deployment.freed,
+    }

@@ -44,13 +44,30 @@ class ReleaseFile:
     sha256: str
 
 
+class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tensor of a model: its type as the Open Inference Protocol writes it; -1 is a size that a request chooses."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model is called: its tensors, and the names of the features in their order, where they are known."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    features: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """The manifest `release.json`.
 
     `version` is an integer as text, counted per model and target. `lock_digest` is what `dvc.lock` promises
     of the artifact (MD5 as hex, `.dir` for a directory). `override` is the reason why a verdict that forbids
-    the release was overruled, else empty. `metrics` are keyed `FILE:KEY`.
+    the release was overruled, else empty. `metrics` are keyed `FILE:KEY`. `signature` is None where the model could
+    not be loaded when the release was made.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -64,49 +81,7 @@ class Release:
     verdict: str
     override: str
     metrics: Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredVersion:
-    """A version as its target's manifest states it; `problem` says why there is no digest."""
-
-    version: str
-    digest: str
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What a target holds of one model: the live version, all versions, and the next number to give."""
-
-    live: StoredVersion | None
-    versions: tuple[StoredVersion, ...]
-    next_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenProof:
-    """Golden requests that the model answered as it was evaluated; `largest_error` is absolute."""
-
-    rows: int
-    largest_error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentRecord:
-    """One line of a target's append-only log; `time` is ISO 8601 in UTC."""
-
-    time: str
-    event: str
-    name: str
-    version: str
-    digest: str
-    previous: str
-    commit: str
-    verdict: str
-    override: str = ""
-    golden: GoldenProof | None = None
-    reason: str = ""
+    signature: Signature | None = None
 
 
 def digest_files(files: Iterable[ReleaseFile]) -> str:
@@ -170,6 +145,47 @@ def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) ->
     missing = [f"{path}: missing" for path in wanted if path not in present]
     extra = [f"{path}: not in the manifest" for path in present if path not in wanted]
     return tuple(sorted(altered + missing + extra))
+
+
+def compare_signatures(live: Signature, candidate: Signature) -> tuple[str, ...]:
+    """Why a request that the live model takes would be refused by the candidate, or mean something else."""
+    return (
+        *_compare_features(live.features, candidate.features),
+        *_compare_tensors("input", live.inputs, candidate.inputs, new=False),
+        *_compare_tensors("output", live.outputs, candidate.outputs, new=True),
+    )
+
+
+def _compare_features(live: tuple[str, ...], candidate: tuple[str, ...]) -> tuple[str, ...]:
+    if live == candidate or not live:
+        return ()
+    removed = [f"feature {name!r} is gone" for name in live if name not in candidate]
+    added = [f"feature {name!r} is new" for name in candidate if name not in live]
+    return tuple(removed + added) or ("the features have another order",)
+
+
+def _compare_tensors(
+    kind: str, live: tuple[TensorSpec, ...], candidate: tuple[TensorSpec, ...], *, new: bool
+) -> tuple[str, ...]:
+    """What is incompatible; with `new`, tensors that only the candidate has harm nobody."""
+    there = {tensor.name: tensor for tensor in candidate}
+    gone = [f"{kind} {tensor.name!r} is gone" for tensor in live if tensor.name not in there]
+    added = [f"{kind} {name!r} is new" for name in there if name not in {tensor.name for tensor in live} and not new]
+    changed = [
+        f"{kind} {tensor.name!r} was {_spell(tensor)} and is {_spell(there[tensor.name])}"
+        for tensor in live
+        if tensor.name in there and not _takes(there[tensor.name], tensor)
+    ]
+    return tuple(gone + added + changed)
+
+
+def _takes(candidate: TensorSpec, live: TensorSpec) -> bool:
+    same = candidate.datatype == live.datatype and len(candidate.shape) == len(live.shape)
+    return same and all(new in (-1, old) for new, old in zip(candidate.shape, live.shape, strict=True))
+
+
+def _spell(tensor: TensorSpec) -> str:
+    return f"{tensor.datatype} {list(tensor.shape)}"
 
 
 def record_values(metrics: Mapping[str, Value]) -> dict[str, Value]:

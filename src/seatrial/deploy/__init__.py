@@ -1,54 +1,33 @@
-"""Where models go: one file per target."""
+"""Where models go: one file per target, and the engine that every target has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
 
-from seatrial.core.release import DeploymentRecord, Observation, Release
 from seatrial.deploy.local import LocalTarget
-from seatrial.deploy.packing import SourceFile
+from seatrial.deploy.target import Target
+from seatrial.errors import UsageError
+
+GROUP = "seatrial.targets"
+"""The group of entry points by which other packages bring targets: callables of (root, name)."""
 
 
-class Target(Protocol):
-    """A place that holds versions of one model, of which one is live.
-
-    Versions are immutable, and `promote` is one atomic switch. Rollback is not here: it is staging and
-    promoting an earlier release. Every method raises ReleaseError and leaves what was live untouched.
-    """
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Keep other deployers out; what a crashed one left half-written is swept away."""
-
-    def observe(self) -> Observation:
-        """What is there, by the manifests."""
-
-    def verify(self, version: str) -> tuple[str, ...]:
-        """Read a version's bytes again: what differs from its manifest, empty when nothing does."""
-
-    def stage(self, release: Release, sources: tuple[SourceFile, ...]) -> Path:
-        """Bring a version to the target without traffic; the directory that holds it."""
-
-    def locate(self, version: str) -> Path:
-        """The directory of a staged version."""
-
-    def promote(self, version: str) -> None:
-        """Make a staged version the live one."""
-
-    def retire(self, version: str) -> None:
-        """Take away a version that is not live."""
-
-    def record(self, entry: DeploymentRecord) -> None:
-        """Append to the deployment log, durably."""
-
-    def read_log(self) -> tuple[DeploymentRecord, ...]:
-        """The deployment log, oldest first."""
-
-
-def _open_local(root: Path, name: str) -> Target:
+def open_local(root: Path, name: str) -> Target:
+    """The target `local`: a directory."""
     return LocalTarget(root=root, name=name)
 
 
-TARGETS: dict[str, Callable[[Path, str], Target]] = {"local": _open_local}
+TARGETS: dict[str, Callable[[Path, str], Target]] = {"local": open_local}
+
+
+def open_target(kind: str, root: Path, name: str) -> Target:
+    """The target of a kind for one model; UsageError, with the kinds there are, where there is none such."""
+    if kind in TARGETS:
+        return TARGETS[kind](root, name)
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if kind not in found:
+        raise UsageError(f"there is no target {kind!r}", hint=f"there are {', '.join(sorted({*TARGETS, *found}))}")
+    opened: Target = found[kind].load()(root, name)
+    return opened

@@ -3,6 +3,7 @@
     ROOT/NAME/versions/1/…        a release: release.json and its files, never changed
     ROOT/NAME/current             a link to versions/N: the live one
     ROOT/NAME/deployments.jsonl   what happened, one line each, only ever appended to
+    ROOT/NAME/journal.jsonl       what a deployment that has not ended is about to do; gone when it ended
     ROOT/NAME/.lock               held while a deployment runs; the system frees it when the process dies
 
 A version is written beside its place and renamed into it when it is complete, and `current` is replaced by a
@@ -20,27 +21,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from seatrial.core.deployment import DeploymentRecord, JournalEntry, Observation, StoredVersion
 from seatrial.core.release import (
     MANIFEST,
-    DeploymentRecord,
-    Observation,
     Release,
-    StoredVersion,
     check_name,
     decode_manifest,
     diff_files,
     encode_manifest,
 )
 from seatrial.deploy.packing import SourceFile, copy_verified, list_files
-from seatrial.errors import ReleaseError
+from seatrial.errors import BlockedError, ReleaseError
 
 CURRENT = "current"
 LOG = "deployments.jsonl"
+JOURNAL = "journal.jsonl"
 _TEMPORARY = ".tmp-"
 _HEADROOM = 1.2
+_Line = TypeVar("_Line")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +63,27 @@ class LocalTarget:
         return self.home / "versions"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the lock, and take away what a crashed deployment left half-written."""
+    def lock(self, patience: float | None = None) -> Iterator[None]:
+        """Hold the lock, and take away what a crashed deployment left half-written.
+
+        BlockedError where another process holds it for `patience` seconds (the target's own, unless given).
+        """
         with _explaining(self.home):
             self._versions.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.home / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._wait_for(descriptor)
+            self._wait_for(descriptor, self.patience if patience is None else patience)
             self._sweep()
             yield
         finally:
             os.close(descriptor)
 
-    def _wait_for(self, descriptor: int) -> None:
-        end = time.monotonic() + self.patience
+    def _wait_for(self, descriptor: int, patience: float) -> None:
+        end = time.monotonic() + patience
         while not _try_lock(descriptor):
             if time.monotonic() >= end:
-                raise ReleaseError(
-                    f"{self.home}: another deployment has held the lock for {self.patience:g} s",
+                raise BlockedError(
+                    f"{self.home}: another deployment has held the lock for {patience:g} s",
                     hint="wait until it is done; the lock is freed when its process ends",
                 )
             time.sleep(0.05)
@@ -96,8 +101,9 @@ class LocalTarget:
         live = next((stored for stored in versions if stored.version == current), None)
         if current and live is None:
             live = StoredVersion(version=current, digest="", problem="the live version is not there")
+        named = [entry.version for entry in self.read_log()] + [entry.intent.version for entry in self.read_journal()]
         taken = [int(stored.version) for stored in versions]
-        taken += [int(entry.version) for entry in self.read_log() if entry.version.isdecimal()]
+        taken += [int(version) for version in named if _is_version(version)]
         return Observation(live=live, versions=versions, next_version=str(max(taken, default=0) + 1))
 
     def _list_versions(self) -> list[str]:
@@ -108,7 +114,7 @@ class LocalTarget:
 
     def _read_version(self, version: str) -> StoredVersion:
         try:
-            return StoredVersion(version=version, digest=self.read_manifest(version).digest)
+            return StoredVersion(version=version, digest=self.read_release(version).digest)
         except ReleaseError as error:
             return StoredVersion(version=version, digest="", problem=error.message)
 
@@ -127,7 +133,7 @@ class LocalTarget:
             raise ReleaseError(f"{self.home}: {version!r} is not a version's number")
         return self._versions / version
 
-    def read_manifest(self, version: str) -> Release:
+    def read_release(self, version: str) -> Release:
         """The manifest of a version, which must be of this model and number."""
         path = self.locate(version) / MANIFEST
         with _explaining(path):
@@ -140,7 +146,7 @@ class LocalTarget:
         """Hash a version's files again; what differs from the manifest, one line each."""
         directory = self.locate(version)
         try:
-            release = self.read_manifest(version)
+            release = self.read_release(version)
             with _explaining(directory):
                 found = list_files(directory)
         except ReleaseError as error:
@@ -149,7 +155,7 @@ class LocalTarget:
 
     def open_verified(self, version: str) -> tuple[Release, Path]:
         """A version whose every byte was just checked, or ReleaseError that names what differs."""
-        release = self.read_manifest(version)
+        release = self.read_release(version)
         if differences := self.verify(version):
             raise ReleaseError(
                 f"{self.locate(version)} is not what was released: {'; '.join(differences)}",
@@ -158,9 +164,14 @@ class LocalTarget:
         return release, self.locate(version)
 
     def stage(self, release: Release, sources: tuple[SourceFile, ...]) -> Path:
-        """Write a version beside its place, verify what is on the disk, and rename it into place."""
+        """Write a version beside its place, verify what is on the disk, and rename it into place.
+
+        The same release again is nothing to do; another one under a number that is taken is an error.
+        """
         place = self.locate(release.version)
         if place.exists():
+            if self._read_version(release.version).digest == release.digest:
+                return place
             raise ReleaseError(f"{place} exists already, and versions are never changed", hint="deploy again")
         draft = self._versions / f"{_TEMPORARY}{secrets.token_hex(8)}"
         with _explaining(place):
@@ -196,11 +207,17 @@ class LocalTarget:
 
     def promote(self, version: str) -> None:
         """Replace the link `current`: one rename, which readers see as a whole or not at all."""
-        self.read_manifest(version)
+        self.read_release(version)
         link = self.home / f".{CURRENT}-{secrets.token_hex(8)}"
         with _explaining(self.home / CURRENT):
             link.symlink_to(Path("versions") / version)
             link.replace(self.home / CURRENT)
+            _sync(self.home)
+
+    def withdraw(self) -> None:
+        """Take the link `current` away: nothing is live."""
+        with _explaining(self.home / CURRENT):
+            (self.home / CURRENT).unlink(missing_ok=True)
             _sync(self.home)
 
     def retire(self, version: str) -> None:
@@ -208,28 +225,34 @@ class LocalTarget:
         if self.pointer() == version:
             raise ReleaseError(f"{self.home}: version {version} is live and can't be taken away")
         place = self.locate(version)
+        if not place.exists():
+            return
         with _explaining(place):
             gone = self._versions / f"{_TEMPORARY}{secrets.token_hex(8)}"
             place.rename(gone)
             shutil.rmtree(gone)
 
+    def write_journal(self, entry: JournalEntry) -> None:
+        """Append a line to the journal, and make it durable before anything else happens."""
+        _append(self.home / JOURNAL, entry)
+
+    def read_journal(self) -> tuple[JournalEntry, ...]:
+        """The journal; a line that a crash cut off is passed over, as what it announces was not begun."""
+        return _read_lines(self.home / JOURNAL, JournalEntry)
+
+    def close_journal(self) -> None:
+        """Remove the journal: its deployment has ended, and the log says how."""
+        with _explaining(self.home / JOURNAL):
+            (self.home / JOURNAL).unlink(missing_ok=True)
+            _sync(self.home)
+
     def record(self, entry: DeploymentRecord) -> None:
         """Append a line to the log; a line that a crash cut off is closed first."""
-        path = self.home / LOG
-        with _explaining(path):
-            torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-            with path.open("ab") as log:
-                log.write((b"\n" if torn else b"") + msgspec.json.encode(entry) + b"\n")
-                log.flush()
-                os.fsync(log.fileno())
+        _append(self.home / LOG, entry)
 
     def read_log(self) -> tuple[DeploymentRecord, ...]:
         """The log, oldest first; a line that a crash cut off is passed over."""
-        path = self.home / LOG
-        if not path.exists():
-            return ()
-        entries = (_decode_entry(line) for line in path.read_bytes().splitlines())
-        return tuple(entry for entry in entries if entry is not None)
+        return _read_lines(self.home / LOG, DeploymentRecord)
 
 
 def list_models(root: Path) -> tuple[str, ...]:
@@ -237,6 +260,13 @@ def list_models(root: Path) -> tuple[str, ...]:
     if not root.is_dir():
         return ()
     return tuple(sorted(entry.name for entry in root.iterdir() if (entry / CURRENT).is_symlink()))
+
+
+def list_deployed(root: Path) -> tuple[str, ...]:
+    """The names of the models below a root of which something was ever deployed, live or not."""
+    if not root.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in root.iterdir() if (entry / "versions").is_dir()))
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -247,9 +277,30 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _decode_entry(line: bytes) -> DeploymentRecord | None:
+def _append(path: Path, entry: DeploymentRecord | JournalEntry) -> None:
+    """Add a line durably; the file's own entry in its directory too, when it is new."""
+    with _explaining(path):
+        new = not path.exists()
+        torn = not new and path.read_bytes()[-1:] not in (b"", b"\n")
+        with path.open("ab") as lines:
+            lines.write((b"\n" if torn else b"") + msgspec.json.encode(entry) + b"\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+        if new:
+            _sync(path.parent)
+
+
+def _read_lines(path: Path, kind: type[_Line]) -> tuple[_Line, ...]:
+    with _explaining(path):
+        if not path.exists():
+            return ()
+        entries = (_decode_line(line, kind) for line in path.read_bytes().splitlines())
+        return tuple(entry for entry in entries if entry is not None)
+
+
+def _decode_line(line: bytes, kind: type[_Line]) -> _Line | None:
     try:
-        return msgspec.json.decode(line, type=DeploymentRecord)
+        return msgspec.json.decode(line, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

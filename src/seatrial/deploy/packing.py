@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickletools
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -152,3 +153,14 @@ def _read_instructions(stream: BinaryIO) -> tuple[list[str], bool]:
     except (ValueError, OverflowError, MemoryError):
         return names, False
     return names, True
+
+
+def lay_out(sources: Iterable[SourceFile], directory: Path) -> None:
+    """Lay a release's files out as they will be in a target, to be read and thrown away; links where they can be."""
+    for source in sources:
+        place = directory / source.file.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.hardlink_to(source.location)
+        except OSError:  # another file system
+            shutil.copyfile(source.location, place)

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.core.release import (
-    DeploymentRecord,
-    ModelFormat,
-    Release,
-    digest_files,
-)
-from seatrial.deploy.local import LOG, LocalTarget, list_models
+from seatrial.core.deployment import DeploymentRecord, Intent, JournalEntry, Kind, Outcome, Step
+from seatrial.core.release import ModelFormat, Release, digest_files
+from seatrial.deploy.local import JOURNAL, LOG, LocalTarget, list_models
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError
 
@@ -58,7 +54,7 @@ def stage(target: LocalTarget, directory: Path, version: str, weights: bytes) ->
     return release
 
 
-def make_entry(event: str, version: str) -> DeploymentRecord:
+def make_entry(event: Outcome, version: str) -> DeploymentRecord:
     """A line of the log."""
     return DeploymentRecord(
         time="2026-01-01T00:00:00+00:00",
@@ -83,7 +79,7 @@ def test_staged_version_has_no_traffic(target: LocalTarget, tmp_path: Path) -> N
     """Staging writes the files and the manifest, and nothing is live by it."""
     release = stage(target, tmp_path / "cache", "1", b"weights")
     assert (target.locate("1") / "model.onnx").read_bytes() == b"weights"
-    assert target.read_manifest("1") == release
+    assert target.read_release("1") == release
     assert target.pointer() is None
     assert target.verify("1") == ()
 
@@ -202,18 +198,67 @@ def test_pointer_to_nothing_has_a_problem(target: LocalTarget, tmp_path: Path) -
 def test_numbers_are_never_given_twice(target: LocalTarget, tmp_path: Path) -> None:
     """A version that was refused and removed keeps its number in the log, and the next one gets another."""
     stage(target, tmp_path / "cache", "1", b"weights")
-    target.record(make_entry("refused", "7"))
+    target.record(make_entry(Outcome.REFUSED, "7"))
     assert target.observe().next_version == "8"
 
 
 def test_log_outlives_a_cut_line(target: LocalTarget) -> None:
     """A line that a crash cut off costs that line alone: what is written next can be read."""
     with target.lock():
-        target.record(make_entry("promoting", "1"))
+        target.record(make_entry(Outcome.REFUSED, "1"))
     with (target.home / LOG).open("ab") as log:
         log.write(b'{"time":"2026')
-    target.record(make_entry("live", "1"))
-    assert [entry.event for entry in target.read_log()] == ["promoting", "live"]
+    target.record(make_entry(Outcome.LIVE, "1"))
+    assert [entry.event for entry in target.read_log()] == [Outcome.REFUSED, Outcome.LIVE]
+
+
+def make_step(step: Step, version: str) -> JournalEntry:
+    """A line of the journal."""
+    intent = Intent(
+        id="1",
+        kind=Kind.DEPLOY,
+        name="flights",
+        version=version,
+        digest="sha256:00",
+        previous="",
+        previous_digest="",
+        staged=True,
+        commit="5601846",
+        verdict="passed",
+    )
+    return JournalEntry(time="2026-01-01T00:00:00+00:00", step=step, intent=intent)
+
+
+def test_journal_is_there_until_it_is_closed(target: LocalTarget) -> None:
+    """Steps are read back in their order, their version's number is taken, and closing leaves nothing."""
+    with target.lock():
+        for step in (Step.STAGE, Step.PROVE):
+            target.write_journal(make_step(step, "3"))
+        with (target.home / JOURNAL).open("ab") as journal:
+            journal.write(b'{"time":')
+        target.write_journal(make_step(Step.PROMOTE, "3"))
+    assert [entry.step for entry in target.read_journal()] == [Step.STAGE, Step.PROVE, Step.PROMOTE]
+    assert target.observe().next_version == "4"
+    target.close_journal()
+    assert target.read_journal() == ()
+    target.close_journal()
+
+
+def test_staging_the_same_release_again_is_nothing_to_do(target: LocalTarget, tmp_path: Path) -> None:
+    """Whoever repeats a step gets what is there."""
+    stage(target, tmp_path / "cache", "1", b"weights")
+    before = (target.locate("1") / "model.onnx").stat().st_ino
+    stage(target, tmp_path / "cache", "1", b"weights")
+    assert (target.locate("1") / "model.onnx").stat().st_ino == before
+
+
+def test_withdrawing_leaves_nothing_live(target: LocalTarget, tmp_path: Path) -> None:
+    """What was the first ever to be live can be taken back."""
+    stage(target, tmp_path / "cache", "1", b"weights")
+    target.promote("1")
+    target.withdraw()
+    assert target.pointer() is None
+    target.withdraw()
 
 
 def test_unwritable_root_is_an_error_for_people(tmp_path: Path) -> None:

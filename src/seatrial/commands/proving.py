@@ -1,0 +1,66 @@
+"""Asking models on behalf of the engine of deployments: in this process, and through a server that answers already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from msgspec import Struct
+
+from seatrial.core.deployment import Answer, Check
+from seatrial.core.release import Release, Signature
+from seatrial.deploy.engine import Examination
+from seatrial.errors import UsageError
+
+_MISSING = "{} is not installed, and a model is not deployed without asking it"
+
+
+class ModelProver(Struct, frozen=True, kw_only=True):
+    """Loads models with the runtimes of `seatrial serve`; with an `address`, asks the server there from outside.
+
+    `patience` are the seconds that the server may take to switch.
+    """
+
+    address: str = ""
+    patience: float = 30.0
+
+    def examine(self, directory: Path) -> Examination:
+        """Load the model of a directory and ask its golden requests."""
+        check_model = _import_golden().check_model
+        try:
+            checks, golden = check_model(directory)
+        except Exception as error:  # noqa: BLE001 - whatever a model does wrong, it is the answer of a check
+            return Examination(checks=(_explain("ready", error),))
+        return Examination(checks=checks, golden=golden)
+
+    def look_from_outside(self, release: Release, directory: Path) -> Examination:
+        """Ask the server where there is one; else what the pointer leads to now, read anew."""
+        if not self.address:
+            return self.examine(directory)
+        check_served = _import_golden().check_served
+        try:
+            checks, golden = check_served(self.address, release, directory, patience=self.patience)
+        except Exception as error:  # noqa: BLE001 - nor may what a server answers end the deployment half-way
+            return Examination(checks=(_explain("served", error),))
+        return Examination(checks=checks, golden=golden)
+
+
+def _import_golden() -> ModuleType:
+    try:
+        from seatrial.serving import golden
+    except ImportError as error:
+        raise UsageError(_MISSING.format(error.name), hint="pip install 'seatrial[serving]'") from error
+    return golden
+
+
+def _explain(name: str, error: Exception) -> Check:
+    return Check(name=name, answer=Answer.ERROR, detail=f"{type(error).__name__}: {error}")
+
+
+def describe_model(directory: Path) -> Signature | None:
+    """How the model of a directory is called; None where it, or what loads it, is not there to be asked."""
+    try:
+        described: Signature = _import_golden().describe_model(directory)
+    except Exception:  # noqa: BLE001 - whatever a model does wrong, the checks of its deployment tell it
+        return None
+    return described

@@ -1,0 +1,22 @@
+"""`seatrial rollback`: make an earlier version live again, proved as a deployment is."""
+
+from __future__ import annotations
+
+from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms, apply
+from seatrial.deploy.target import Target
+
+
+def describe_rollback(plan: DeploymentPlan) -> tuple[str, ...]:
+    """A plan as lines for people."""
+    release, live = plan.release, plan.previous
+    return (
+        f"model    {release.name} ({release.format.value})",
+        f"live     {f'version {live.version}' if live else 'nothing'}",
+        f"back to  version {release.version}, {release.digest}",
+        f"from     commit {release.commit[:7]}, verdict {release.verdict}",
+    )
+
+
+def roll_back(target: Target, plan: DeploymentPlan, prover: Prover, *, keep: int) -> Deployment:
+    """Carry a rollback out: golden requests before and after the switch, and the log says why."""
+    return apply(plan, target=target, prover=prover, terms=Terms(unproved=True, breaking=True, keep=keep))

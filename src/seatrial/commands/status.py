@@ -1,0 +1,205 @@
+"""`seatrial status` and `seatrial releases`: what is live, whether it is what was deployed, what is there beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from seatrial.commands.delivery import open_place, recover_open
+from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
+from seatrial.core.metrics import Value, is_number
+from seatrial.deploy.engine import Prover
+from seatrial.deploy.local import list_deployed
+from seatrial.deploy.target import Target
+from seatrial.errors import BlockedError, ReleaseError, UsageError
+
+_LATEST = 5
+
+
+class ModelStatus(Struct, frozen=True, kw_only=True):
+    """One model on a target. `problems` are what has to be mended; `recovered` is what this look finished or undid.
+
+    `busy` says that a deployment is running. `ways_back` are the versions that a rollback would take, in that order.
+    """
+
+    name: str
+    version: str = ""
+    digest: str = ""
+    commit: str = ""
+    verdict: str = ""
+    since: str = ""
+    checks: tuple[Check, ...] = ()
+    problems: tuple[str, ...] = ()
+    busy: bool = False
+    recovered: DeploymentRecord | None = None
+    ways_back: tuple[str, ...] = ()
+    latest: tuple[DeploymentRecord, ...] = ()
+
+
+class ListedRelease(Struct, frozen=True, kw_only=True):
+    """One version on a target. `state` is live, known-good or not-proved; `problem` says what was altered."""
+
+    version: str
+    state: str
+    digest: str
+    problem: str = ""
+    commit: str = ""
+    verdict: str = ""
+    override: str = ""
+    live_since: str = ""
+    metrics: Mapping[str, Value] = {}
+
+
+def open_models(directory: Path, kind: str, root: Path, artifact: str | None) -> dict[str, Target]:
+    """The targets of one model, or of all that were ever deployed below a directory; UsageError where there is none."""
+    there = list_deployed(directory / root)
+    if artifact is not None and kind == "local" and artifact not in there:
+        raise UsageError(
+            f"{artifact} was never deployed to {root}", hint=f"there are: {', '.join(there) or 'no models'}"
+        )
+    names = there if artifact is None else (artifact,)
+    if not names:
+        raise UsageError(f"nothing was ever deployed to {root}", hint=f"run `seatrial deploy ARTIFACT --to {root}`")
+    return {name: open_place(directory, kind, root, name) for name in names}
+
+
+def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> ModelStatus:
+    """Look at one model: hash what is live again, and with `prove` ask it its golden requests."""
+    recovered, busy = _recover(target, prover)
+    seen, log = target.observe(), target.read_log()
+    told = ModelStatus(name=name, busy=busy, recovered=recovered, latest=log[-_LATEST:][::-1])
+    if seen.live is None:
+        return _replace(told, problems=("nothing is live",))
+    version = seen.live.version
+    checks = _check(target, version, prover, prove=prove)
+    problems = [f"{check.name}: {check.detail or check.answer.value}" for check in checks if _is_bad(check)]
+    proved = [entry for entry in log if entry.event is Outcome.LIVE and entry.version == version]
+    if not proved and not busy:
+        problems.append(f"version {version} is live, but the log tells no deployment that made it so")
+    if recovered is not None and recovered.event is not Outcome.LIVE:
+        problems.append(f"a deployment of version {recovered.version} was cut off, and is undone")
+    if log and log[-1].event is Outcome.NOT_RESTORED:
+        problems.append(f"the last deployment failed and was not undone: {log[-1].reason}")
+    known = _read(target, version)
+    return _replace(
+        told,
+        version=version,
+        digest=seen.live.digest,
+        commit=proved[-1].commit if proved else known[0],
+        verdict=proved[-1].verdict if proved else known[1],
+        since=proved[-1].time if proved else "",
+        checks=checks,
+        problems=tuple(problems),
+        ways_back=tuple(found for found in list_ways_back(log) if found != version and _holds(target, found)),
+    )
+
+
+def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, bool]:
+    try:
+        return recover_open(target, prover, patience=0), False
+    except BlockedError:
+        return None, True
+
+
+def _check(target: Target, version: str, prover: Prover, *, prove: bool) -> tuple[Check, ...]:
+    differences = target.verify(version)
+    if differences:
+        return (Check(name="identity", answer=Answer.FAIL, detail="; ".join(differences)),)
+    identity = Check(name="identity", answer=Answer.PASS, detail=target.read_release(version).digest)
+    return (identity, *(prover.examine(target.locate(version)).checks if prove else ()))
+
+
+def _is_bad(check: Check) -> bool:
+    return check.answer in (Answer.FAIL, Answer.ERROR)
+
+
+def _read(target: Target, version: str) -> tuple[str, str]:
+    try:
+        release = target.read_release(version)
+    except ReleaseError:
+        return "", ""
+    return release.commit, release.verdict
+
+
+def _holds(target: Target, version: str) -> bool:
+    return any(stored.version == version and not stored.problem for stored in target.observe().versions)
+
+
+def _replace(status: ModelStatus, **changes: object) -> ModelStatus:
+    from msgspec.structs import replace
+
+    return replace(status, **changes)
+
+
+def list_releases(target: Target, prover: Prover) -> tuple[ListedRelease, ...]:
+    """Every version on a target, the newest first, each with its bytes hashed again."""
+    _recover(target, prover)
+    seen, log = target.observe(), target.read_log()
+    good = list_known_good(log)
+    since = {entry.version: entry.time for entry in log if entry.event is Outcome.LIVE}
+    listed = []
+    for stored in reversed(seen.versions):
+        differences = (stored.problem,) if stored.problem else target.verify(stored.version)
+        live = seen.live is not None and stored.version == seen.live.version
+        state = "live" if live else "known-good" if stored.version in good else "not-proved"
+        listed.append(_list_one(target, stored.version, state, "; ".join(differences), since))
+    return tuple(listed)
+
+
+def _list_one(target: Target, version: str, state: str, problem: str, since: Mapping[str, str]) -> ListedRelease:
+    try:
+        release = target.read_release(version)
+    except ReleaseError:
+        return ListedRelease(version=version, state=state, digest="", problem=problem)
+    return ListedRelease(
+        version=version,
+        state=state,
+        digest=release.digest,
+        problem=problem,
+        commit=release.commit,
+        verdict=release.verdict,
+        override=release.override,
+        live_since=since.get(version, ""),
+        metrics=release.metrics,
+    )
+
+
+def describe_status(status: ModelStatus) -> tuple[str, ...]:
+    """One model as lines for people."""
+    live = f"version {status.version} ({status.digest[:19]})" if status.version else "nothing"
+    lines = [f"{status.name}: {live}" + (f" since {status.since[:19]}" if status.since else "")]
+    if status.commit:
+        lines.append(f"  from      commit {status.commit[:7]}, verdict {status.verdict}")
+    lines += [f"  {check.name:<9} {check.answer.value}" + _tail(check.detail) for check in status.checks]
+    if status.version:
+        lines.append(f"  back to   {', '.join(status.ways_back) or 'no earlier version is there'}")
+    if status.busy:
+        lines.append("  running   a deployment is under way")
+    lines += [f"  {entry.time[:19]} {entry.kind.value} {entry.version}: {_tell(entry)}" for entry in status.latest]
+    return (*lines, *(f"  problem   {problem}" for problem in status.problems))
+
+
+def _tail(detail: str) -> str:
+    return f": {detail}" if detail else ""
+
+
+def _tell(entry: DeploymentRecord) -> str:
+    return entry.event.value + _tail(entry.reason)
+
+
+def describe_releases(name: str, releases: tuple[ListedRelease, ...]) -> tuple[str, ...]:
+    """The versions of a model as lines for people: a few metrics each, all of them in JSON."""
+    lines = [name]
+    for each in releases:
+        verdict = f"{each.verdict} (overruled: {each.override})" if each.override else each.verdict
+        lines.append(f"  {each.version:>4} {each.state:<10} {each.digest[:19]} {each.commit[:7]} {verdict}".rstrip())
+        numbers = [f"{key.rpartition(':')[2]} {value:g}" for key, value in each.metrics.items() if is_number(value)]
+        if numbers:
+            lines.append(
+                f"       {', '.join(numbers[:6])}" + (f", {len(numbers) - 6} more" if len(numbers) > 6 else "")
+            )
+        if each.problem:
+            lines.append(f"       problem: {each.problem}")
+    return tuple(lines)
