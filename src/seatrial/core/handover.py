@@ -106,10 +106,11 @@ def take_over(facts: ReportFacts, ground: Ground) -> tuple[Comparison, Snapshot]
 
 
 def name_all(base: Snapshot | None) -> Names:
-    """The names that the baseline has."""
+    """The names that the baseline has, and the values that are text."""
     sets = (*base.metrics, *base.params) if base else ()
-    files = {one.path for one in sets}
-    return Names(known=frozenset(files | {part for one in sets for key in one.values for part in key}))
+    keys = {part for one in sets for key in one.values for part in key}
+    texts = {value for one in sets for value in one.values.values() if isinstance(value, str)}
+    return Names(known=frozenset({one.path for one in sets} | keys | texts))
 
 
 def read_word(kind: type[Kind], word: str) -> Kind:
