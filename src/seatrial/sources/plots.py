@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -105,15 +106,17 @@ class PlotReader:
         limit = max(_FEWEST_POINTS, _MOST_POINTS // (len(sources) * 2))
         limit = _MOST_COUNTED // len(sources) if shape.is_confusion else limit
         header = plot.properties.get("header") is not False
+
+        @cache  # several series may stand in one file
+        def read(side: Side, path: str) -> Rows | None:
+            return self._read_file(side, path, limit, header=header)
+
         tables: list[tuple[Side, _Source, list[_Raw], int]] = []
         for side in (Side.BASE, Side.HEAD):
             if side not in entries:
                 continue
             for source in sources:
-                rows = self._read_file(side, source.file, limit, header=header)
-                x_rows = (
-                    rows if source.x_file == source.file else self._read_file(side, source.x_file, limit, header=header)
-                )
+                rows, x_rows = read(side, source.file), read(side, source.x_file)
                 if rows and x_rows:
                     raw = _pick(source, rows, x_rows, counting=shape.is_confusion)
                     tables.append((side, source, raw, rows.total))
