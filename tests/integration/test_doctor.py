@@ -85,6 +85,8 @@ def test_what_people_read_says_the_same(scratch: Scratch) -> None:
          "predictions", "fail", "p.csv is not there"),
         ({"seatrial.yaml": f"{POLICY}tables:\n  - {{path: t.csv, key: id, max_rows_removed: 1%}}\n"},
          "tables", "fail", "t.csv is not on this machine"),
+        ({"seatrial.yaml": f"{POLICY}tables:\n  - {{path: t.csv, key: id, max_rows_removed: 1%}}\n",
+          "t.csv/part.csv": "id\n1\n"}, "tables", "fail", "t.csv is a directory"),
         ({"seatrial.yaml": f"{POLICY}waivers:\n  - {{gate: recall, reason: x, until: 2020-01-01}}\n"},
          "policy", "warn", "ended on 2020-01-01"),
         ({".github/workflows/report.yml": WORKFLOW.replace("        with: {fetch-depth: 0}\n", "")},

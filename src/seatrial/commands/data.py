@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NOT_INSTALLED = "tables are read by seatrial[stats], which is not installed"
 
 
-class _File(Struct, frozen=True, kw_only=True):
+class TableFile(Struct, frozen=True, kw_only=True):
     """One version of a table, not looked into yet: its bytes or where they are, and their digest."""
 
     source: bytes | Path
@@ -44,7 +44,7 @@ class _Sided(Struct, frozen=True, kw_only=True):
     """The tables of one side by name: a file, the reason why there is none, or None where the revision has none."""
 
     tables: Mapping[str, DataTable]
-    files: Mapping[str, _File | CompareError | None]
+    files: Mapping[str, TableFile | CompareError | None]
     opened: dict[str, OpenTable]
 
     @classmethod
@@ -61,21 +61,22 @@ class _Sided(Struct, frozen=True, kw_only=True):
             from seatrial.sources.tables import OpenTable
 
             file = self.files[name]
-            if not isinstance(file, _File):
+            if not isinstance(file, TableFile):
                 raise file or CompareError(f"{self.tables[name].path} is not there")
             self.opened[name] = OpenTable.open(file.source, self.tables[name])
         return self.opened[name]
 
 
-def _find_file(repository: Repository, revision: Revision, path: str) -> _File | CompareError | None:
-    """A table as DVC or git has it at a revision, why it can't be had, or None where neither knows it."""
+def _find_file(repository: Repository, revision: Revision, path: str) -> TableFile | CompareError | None:
+    """As `locate_table`, with the reason why a table can't be had as an answer."""
     try:
-        return _locate(repository, revision, path)
+        return locate_table(repository, revision, path)
     except CompareError as error:
         return error
 
 
-def _locate(repository: Repository, revision: Revision, path: str) -> _File | None:
+def locate_table(repository: Repository, revision: Revision, path: str) -> TableFile | None:
+    """A table as DVC or git has it at a revision; None where neither knows it, CompareError where it can't be had."""
     from seatrial.sources.cache import hash_bytes
     from seatrial.sources.snapshot import locate_out, read_text
 
@@ -84,11 +85,11 @@ def _locate(repository: Repository, revision: Revision, path: str) -> _File | No
         raise CompareError(f"{path} is a directory at {revision}", hint="name one of the files in it")
     place = out.files[0].location if out and out.files else None
     if out and place:
-        return _File(source=place, digest=out.files[0].digest)
+        return TableFile(source=place, digest=out.files[0].digest)
     # An output that DVC does not cache is tracked by git, as is a file that is no output at all.
     text = read_text(repository, revision, path)
     if text is not None:
-        return _File(source=text, digest=hash_bytes(text))
+        return TableFile(source=text, digest=hash_bytes(text))
     if out is None:
         return None
     every = "" if revision.sha is None else "--all-commits "
@@ -155,7 +156,7 @@ def _find_leak(name: str, other: str, before: _Sided | None, after: _Sided) -> L
     """The shared keys of the candidate, and how many the baseline's tables share; None where one is not there."""
     from seatrial.sources.tables import find_leak
 
-    if not all(isinstance(after.files[one], _File) for one in (name, other)):
+    if not all(isinstance(after.files[one], TableFile) for one in (name, other)):
         return None
     leak = find_leak(after.open(name), after.open(other))
     if before is None:
@@ -168,13 +169,13 @@ def _find_leak(name: str, other: str, before: _Sided | None, after: _Sided) -> L
         return leak  # the candidate's own leak counts, whatever the baseline was
 
 
-def _is_same(one: _File | CompareError | None, other: _File | CompareError | None) -> bool:
-    return isinstance(one, _File) and isinstance(other, _File) and one.digest == other.digest
+def _is_same(one: TableFile | CompareError | None, other: TableFile | CompareError | None) -> bool:
+    return isinstance(one, TableFile) and isinstance(other, TableFile) and one.digest == other.digest
 
 
 def _measure_against(table: DataTable, side: _Sided) -> Drift | None:
     from seatrial.sources.drifts import measure_drift
 
-    if not all(isinstance(side.files[one], _File) for one in (table.name, table.against)):
+    if not all(isinstance(side.files[one], TableFile) for one in (table.name, table.against)):
         return None
     return measure_drift(side.open(table.against), side.open(table.name), against=table.against)

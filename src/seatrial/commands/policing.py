@@ -94,14 +94,12 @@ def _check_evaluation(repository: Repository, evaluation: Evaluation, snapshot: 
 
 
 def _check_table(repository: Repository, table: DataTable, revision: Revision) -> Check:
-    from seatrial.sources.snapshot import locate_out, read_text
+    from seatrial.commands.data import locate_table
     from seatrial.sources.tables import OpenTable
 
     try:
-        out = locate_out(repository, revision, table.path)
-        place = out.files[0].location if out and out.files else None
-        source = place or read_text(repository, revision, table.path)
-        opened = OpenTable.open(source, table) if source is not None else None
+        found = locate_table(repository, revision, table.path)
+        opened = OpenTable.open(found.source, table) if found else None
     except CompareError as error:
         return fail_by("tables", error)
     if opened is None:
