@@ -846,14 +846,66 @@ def releases(directory: Path, artifact: str, root: Path, kind: str, shape: str) 
 @click.argument("root", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
-def serve(root: Path, host: str, port: int) -> None:
+@click.option(
+    "--max-body", type=click.IntRange(1), default=8, show_default=True, metavar="MIB", help="Largest body of a request."
+)
+@click.option(
+    "--route-header",
+    default="X-Route-Key",
+    show_default=True,
+    help="Header that says who asks, so that a caller keeps its version while a canary has a share.",
+)
+@click.option(
+    "--log-predictions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Log predictions as JSON lines with key and score.  [default: none are logged]",
+)
+@click.option(
+    "--log-share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="The part of all keys that is logged.",
+)
+@click.option(
+    "--log-size",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    metavar="MIB",
+    help="Room for the log; what is older is dropped.",
+)
+@click.option(
+    "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
+)
+def serve(
+    root: Path,
+    host: str,
+    port: int,
+    max_body: int,
+    route_header: str,
+    log_predictions: Path | None,
+    log_share: float,
+    log_size: int,
+    environment: str,
+) -> None:
     """Answer requests with the live releases below ROOT.
 
-    Speaks the Open Inference Protocol v2 and follows the next deployment without a restart.
+    Speaks the Open Inference Protocol v2 and TensorFlow Serving's REST API, follows the next deployment without a
+    restart, lets a canary have the share that ROOT/NAME/route.json gives it, and tells Prometheus at /metrics.
     """
+    from seatrial.commands.serve import ServeSettings
     from seatrial.commands.serve import serve as run_server
 
-    run_server(root, host=host, port=port, announce=click.echo)
+    settings = ServeSettings(
+        max_body=max_body * 2**20,
+        route_header=route_header,
+        log_path=log_predictions,
+        log_share=log_share,
+        log_size=log_size * 2**20,
+        environment=environment,
+    )
+    run_server(root, host=host, port=port, settings=settings, announce=click.echo)
 
 
 def _conclude(deployment: Deployment, shape: str) -> NoReturn:

@@ -609,8 +609,8 @@ def test_readers_never_see_a_half_switch(project: Project, exported: tuple[Expor
 _SERVE = """
 import sys
 from pathlib import Path
-from seatrial.commands.serve import serve
-serve(Path(sys.argv[1]), port=0, max_body=10_000, announce=lambda line: print(line, flush=True))
+from seatrial.commands.serve import ServeSettings, serve
+serve(Path(sys.argv[1]), port=0, settings=ServeSettings(max_body=10_000), announce=lambda line: print(line, flush=True))
 """
 
 
@@ -672,7 +672,7 @@ def test_wrong_requests_are_refused_with_the_digest(project: Project, exported: 
             "no model": ask(client, exported[0].rows, name="other"),
             "outside": client.get("/v2/models/..%2f..%2fetc"),
             "no version": client.get(f"/v2/models/{NAME}/versions/9"),
-            "no such path": client.get("/metrics"),
+            "no such path": client.get("/v2/models"),
             "no such method": client.delete(infer),
         }
         assert client.get("/v2/health/ready").status_code == 200

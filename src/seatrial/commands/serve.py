@@ -5,17 +5,54 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.deploy.local import CURRENT, LocalTarget, list_models
+import msgspec
+from msgspec import Struct
+
+from seatrial.core.release import Release
+from seatrial.core.routing import ROUTE, Route
+from seatrial.deploy.local import CURRENT, LOG, LocalTarget, list_models
 from seatrial.errors import ServeError
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from seatrial.serving.live import Catalog, LiveModels
+    from seatrial.serving.prediction_log import PredictionLog
 
 _GRACE_SECONDS = 10
+
+
+class ServeSettings(Struct, frozen=True, kw_only=True):
+    """How models are served.
+
+    `max_body` is in bytes. `route_header` names the header that says who asks, for the shares of a canary.
+    Predictions are logged to `log_path`, the part `log_share` of them, into files of `log_size` bytes in all.
+    `environment` labels the deployments that `/metrics` counts. None is the default of `seatrial.serving.server`.
+    """
+
+    max_body: int | None = None
+    route_header: str | None = None
+    log_path: Path | None = None
+    log_share: float = 1.0
+    log_size: int | None = None
+    environment: str = "local"
+
+
+class OpenedServer(Struct, frozen=True, kw_only=True):
+    """An application that answers, a line for people about every model, and what is to be done at the end."""
+
+    app: Starlette
+    lines: tuple[str, ...]
+    close: Callable[[], None]
+
+
+_DEFAULTS = ServeSettings()
 
 
 def serve(
@@ -23,7 +60,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    max_body: int | None = None,
+    settings: ServeSettings = _DEFAULTS,
     announce: Callable[[str], None],
 ) -> None:
     """Serve the models below a directory until SIGTERM or SIGINT; running requests get ten seconds.
@@ -32,40 +69,119 @@ def serve(
     `announce` gets the lines for people: the address, and every model with its digest. Raises ServeError
     where there is no model, one was altered or can't be loaded, or the port is taken.
     """
+    opened = open_server(directory, settings)
+    import uvicorn
+
     try:
-        import uvicorn
+        for line in opened.lines:
+            announce(line)
+        with _listen(host, port) as listener:
+            announce(f"serving on http://{_address(listener)}")
+            config = uvicorn.Config(
+                opened.app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+            _end_quietly()
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        opened.close()
+
+
+def open_server(directory: Path, settings: ServeSettings = _DEFAULTS) -> OpenedServer:
+    """Load every model below a directory, and make the application that answers with them.
+
+    Raises ServeError where a library, a model or the place of the log is missing, or a model was altered.
+    """
+    try:
+        import uvicorn  # noqa: F401 - said missing here, before a model is loaded
 
         from seatrial.serving.live import LiveModels
-        from seatrial.serving.server import MAX_BODY, build_app
+        from seatrial.serving.server import MAX_BODY, ROUTE_HEADER, ServerOptions, build_app
     except ImportError as error:
         raise ServeError(f"{error.name} is not installed", hint="pip install 'seatrial[serving]'") from error
 
-    models = LiveModels(_open_catalog(directory))
-    for line in _load_all(models, directory):
-        announce(line)
-    app = build_app(models, max_body=MAX_BODY if max_body is None else max_body)
-    with _listen(host, port) as listener:
-        announce(f"serving on http://{_address(listener)}")
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS
-        )
-        _end_quietly()
-        uvicorn.Server(config).run(sockets=[listener])
+    catalog = _open_catalog(directory)
+    models = LiveModels(catalog)
+    lines = _load_all(models, directory)
+    log = _open_log(settings)
+    options = ServerOptions(
+        max_body=MAX_BODY if settings.max_body is None else settings.max_body,
+        route_header=settings.route_header or ROUTE_HEADER,
+        log=log,
+        count_deployments=lambda: _count_deployments(directory, catalog.list_names(), settings.environment),
+    )
+    return OpenedServer(app=build_app(models, options), lines=tuple(lines), close=log.close if log else lambda: None)
+
+
+def _open_log(settings: ServeSettings) -> PredictionLog | None:
+    from seatrial.serving.prediction_log import DEFAULT_SIZE, PredictionLog
+
+    if settings.log_path is None:
+        return None
+    size = DEFAULT_SIZE if settings.log_size is None else settings.log_size
+    return PredictionLog(settings.log_path, share=settings.log_share, size=size)
+
+
+class _LocalStore:
+    """The releases and the route of one model in a directory."""
+
+    def __init__(self, target: LocalTarget) -> None:
+        from seatrial.serving.routefile import RouteFile
+
+        self._target = target
+        self._route = RouteFile(target.home / ROUTE)
+
+    def pointer(self) -> str | None:
+        return self._target.pointer()
+
+    def route(self) -> Route:
+        return self._route.read()
+
+    def open_verified(self, version: str) -> tuple[Release, Path]:
+        return self._target.open_verified(version)
 
 
 def _open_catalog(directory: Path) -> Catalog:
     from seatrial.serving.live import Catalog
 
-    if (directory / CURRENT).is_symlink():
-        root, only = directory.resolve().parent, directory.resolve().name
-        return Catalog(list_names=lambda: (only,), open_store=lambda name: LocalTarget(root=root, name=name))
+    root, only = _split(directory)
     return Catalog(
-        list_names=lambda: list_models(directory), open_store=lambda name: LocalTarget(root=directory, name=name)
+        list_names=(lambda: (only,)) if only else (lambda: list_models(root)),
+        open_store=lambda name: _LocalStore(LocalTarget(root=root, name=name)),
     )
 
 
+def _split(directory: Path) -> tuple[Path, str]:
+    """The root, and the model's name where the directory is that of one model."""
+    if (directory / CURRENT).is_symlink():
+        return directory.resolve().parent, directory.resolve().name
+    return directory, ""
+
+
+class _LogLine(Struct, frozen=True):
+    """What is counted of a line in the log of deployments."""
+
+    event: str
+
+
+def _count_deployments(directory: Path, names: tuple[str, ...], environment: str) -> Mapping[tuple[str, str], int]:
+    """How often each outcome stands in the logs of these models; "promoting" is none."""
+    root, _ = _split(directory)
+    counts: Counter[tuple[str, str]] = Counter()
+    for name in names:
+        with suppress(FileNotFoundError):
+            for line in (root / name / LOG).read_bytes().splitlines():
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    counts[environment, msgspec.json.decode(line, type=_LogLine).event] += 1
+    counts.pop((environment, "promoting"), None)
+    return counts
+
+
 def _load_all(models: LiveModels, directory: Path) -> list[str]:
-    """Load every model, so that a server that started can answer; one line about each."""
+    """Load every model, so that a server that started can answer; one line about each version."""
     found = models.all()
     if not found:
         raise ServeError(f"{directory} holds no live model", hint=f"run `seatrial deploy ARTIFACT --to {directory}`")
@@ -74,8 +190,11 @@ def _load_all(models: LiveModels, directory: Path) -> list[str]:
         model.follow()
         if model.served is None:
             raise ServeError(f"{name}: {model.problem}")
-        release = model.served.release
-        lines.append(f"{name} {release.version} ({release.format.value}) {release.digest}")
+        for served in model.arrangement.loaded.values():
+            release, role = served.release, model.arrangement.find_role(served)
+            told = "" if served is model.served else f", {role.value}"
+            lines.append(f"{name} {release.version} ({release.format.value}{told}) {release.digest}")
+        lines += [f"{name}: warning: {place}: {problem}" for place, problem in model.warnings.items()]
     return lines
 
 

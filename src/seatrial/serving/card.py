@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
 from seatrial.core.release import CARD, ModelFormat
 from seatrial.errors import ServeError
@@ -28,6 +30,10 @@ class ModelCard:
     inputs: tuple[str, ...] = ()
     output_column: int = 0
     threshold: float | None = None
+
+    def pick(self, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The predictions, shape (rows,), out of the tensor `output`."""
+        return answer if answer.ndim == 1 else answer[:, self.output_column]
 
 
 def read_card(directory: Path) -> ModelCard:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from seatrial.serving.runtimes import Array, Tensor
-from seatrial.serving.tensors import RequestError, check_finite, join_names, read_values
+from seatrial.serving.tensors import Query, RequestError, check_finite, join_names, read_values, tell_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +31,20 @@ class RequestedOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestParameters:
+    """The parameters of a request that are heeded: the rows' names in the log of predictions."""
+
+    keys: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InferRequest:
     """The body of an inference request."""
 
     inputs: list[RequestTensor]
     outputs: list[RequestedOutput] = field(default_factory=list)
     id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A request that fits a model: arrays by name, and the names of the tensors to answer with."""
-
-    id: str | None
-    inputs: dict[str, Array]
-    outputs: tuple[str, ...]
+    parameters: RequestParameters | None = None
 
 
 def parse_query(body: bytes, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Query:
@@ -64,10 +63,15 @@ def parse_query(body: bytes, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
         raise RequestError(
             f"the model has no output {join_names(unknown)}; it has {join_names(t.name for t in outputs)}"
         )
+    keys = tuple(request.parameters.keys) if request.parameters else ()
+    rows = {tensor.shape[0] for tensor in request.inputs if tensor.shape}
+    if keys and rows != {len(keys)}:
+        raise RequestError(f"parameters: there are {len(keys)} keys for {', '.join(map(str, sorted(rows)))} rows")
     return Query(
         id=request.id,
         inputs={tensor.name: _read_tensor(tensor, known[tensor.name]) for tensor in request.inputs},
         outputs=names,
+        keys=keys,
     )
 
 
@@ -79,8 +83,7 @@ def _read_tensor(given: RequestTensor, wanted: Tensor) -> Array:
         size > 0 and expected in (-1, size) for size, expected in zip(given.shape, wanted.shape, strict=False)
     )
     if not fits:
-        shape = ", ".join("any" if size < 0 else str(size) for size in wanted.shape)
-        raise RequestError(f"{where} has the shape {given.shape}; the model takes [{shape}]")
+        raise RequestError(f"{where} has the shape {given.shape}; {tell_shape(wanted)}")
     values = read_values(where, given.data, wanted, given.shape)
     if values.size != prod(given.shape) or values.shape not in (tuple(given.shape), (values.size,)):
         raise RequestError(

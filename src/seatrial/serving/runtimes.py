@@ -68,7 +68,7 @@ class LoadedModel:
     def predict(self, features: Array) -> Array:
         """The predictions, shape (rows,), of features of shape (rows, features)."""
         (answer,) = self.runtime.run({self.card.input: features}, (self.card.output,))
-        return answer if answer.ndim == 1 else answer[:, self.card.output_column]
+        return self.card.pick(answer)
 
 
 def load_model(directory: Path) -> LoadedModel:

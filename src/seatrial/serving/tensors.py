@@ -24,6 +24,38 @@ class RequestError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A request that fits a model: arrays by name, and the names of the tensors to answer with.
+
+    `keys` name the rows for the log of predictions, if the request does. `columnar` is how TensorFlow Serving's
+    answer is laid out.
+    """
+
+    id: str | None = None
+    inputs: dict[str, Array]
+    outputs: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    columnar: bool = False
+
+
+def read_nested(where: str, data: Any, tensor: Tensor) -> Array:
+    """Nested values as an array that fits the tensor's shape; RequestError for the first that does not."""
+    values = read_values(where, data, tensor, tensor.shape)
+    fits = values.ndim == len(tensor.shape) and all(
+        size > 0 and wanted in (-1, size) for size, wanted in zip(values.shape, tensor.shape, strict=False)
+    )
+    if not fits:
+        fault = _Walk(tensor=tensor).find(data, (), tensor.shape)
+        raise RequestError(f"{where}{fault or f' has the shape {[*values.shape]}; {tell_shape(tensor)}'}")
+    return values
+
+
+def tell_shape(tensor: Tensor) -> str:
+    """The shape that a model takes, in words."""
+    return f"the model takes [{', '.join('any' if size < 0 else str(size) for size in tensor.shape)}]"
+
+
 def read_values(where: str, data: Any, tensor: Tensor, shape: Sequence[int]) -> Array:
     """Flat or nested values as an array in the shape that they have; nothing is converted that changes its meaning.
 

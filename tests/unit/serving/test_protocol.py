@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.serving.protocol import Query, encode_answer, parse_query
+from seatrial.serving.protocol import encode_answer, parse_query
 from seatrial.serving.runtimes import Tensor
-from seatrial.serving.tensors import RequestError
+from seatrial.serving.tensors import Query, RequestError
 
 INPUTS = (Tensor(name="features", datatype="FP32", shape=(-1, 2), columns=("hour", "distance")),)
 OUTPUTS = (

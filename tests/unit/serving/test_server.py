@@ -2,106 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-import pytest
-from starlette.applications import Starlette
-
-from seatrial.core.release import ModelFormat, Release, digest_files
-from seatrial.errors import ReleaseError
-from seatrial.serving.live import Catalog, LiveModels
-from seatrial.serving.server import build_app
-
-
-@dataclass(slots=True)
-class FakeStore:
-    """A store whose pointer and directories a test moves; a version without a directory was altered."""
-
-    places: dict[str, Path]
-    current: str | None = None
-    opened: int = 0
-
-    def pointer(self) -> str | None:
-        return self.current
-
-    def open_verified(self, version: str) -> tuple[Release, Path]:
-        self.opened += 1
-        if version not in self.places:
-            raise ReleaseError(f"version {version} was altered")
-        return make_release(version), self.places[version]
-
-
-def make_release(version: str) -> Release:
-    """A manifest with a digest of its own."""
-    return Release(
-        name="m",
-        version=version,
-        digest=digest_files(()) + version,
-        format=ModelFormat.ONNX,
-        files=(),
-        commit="5601846",
-        lock_digest="",
-        verdict="passed",
-        override="",
-        metrics={},
-    )
-
-
-@pytest.fixture(scope="module")
-def doubling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model directory whose ONNX graph adds its input to itself."""
-    from onnx import TensorProto, helper
-
-    shape = ["rows", 2]
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["features", "features"], ["sum"])],
-        "double",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, shape)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    directory = tmp_path_factory.mktemp("model")
-    (directory / "model.onnx").write_bytes(model.SerializeToString())
-    card = {"name": "m", "format": "onnx", "path": "model.onnx", "input": "features", "output": "sum"}
-    (directory / "model.json").write_text(json.dumps(card))
-    return directory
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Sends requests to an application without a network; what fails in it is an answer, as over one."""
-
-    app: Starlette
-
-    def get(self, path: str) -> httpx.Response:
-        """GET."""
-        return asyncio.run(self._send("GET", path, None))
-
-    def post(self, path: str, body: object) -> httpx.Response:
-        """POST JSON."""
-        return asyncio.run(self._send("POST", path, body))
-
-    async def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            return await client.request(method, path, json=body)
-
-
-def connect(stores: dict[str, FakeStore]) -> Client:
-    """A client of a server with these stores."""
-    catalog = Catalog(list_names=lambda: tuple(stores), open_store=stores.__getitem__)
-    return Client(build_app(LiveModels(catalog)))
-
-
-def ask(client: Client, data: list[float]) -> dict[str, object]:
-    """Send one row."""
-    tensor = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": data}
-    answer: dict[str, object] = client.post("/v2/models/m/infer", {"inputs": [tensor]}).json()
-    return answer
+from tests.unit.serving.stores import FakeStore, connect
 
 
 def test_server_without_models_is_not_ready() -> None:
@@ -116,8 +20,8 @@ def test_model_without_live_version_is_not_ready() -> None:
     """A model of which no version is live says so, and readiness names it."""
     client = connect({"m": FakeStore(places={})})
     answer = client.get("/v2/models/m")
-    assert (answer.status_code, answer.json()) == (503, {"error": "the model 'm' is not ready: not loaded yet"})
-    assert client.get("/v2/health/ready").json()["problems"] == {"m": "not loaded yet"}
+    assert (answer.status_code, answer.json()) == (503, {"error": "the model 'm' is not ready: no version is live"})
+    assert client.get("/v2/health/ready").json()["problems"] == {"m": "no version is live"}
 
 
 def test_model_that_appears_is_served(doubling: Path) -> None:
@@ -126,7 +30,9 @@ def test_model_that_appears_is_served(doubling: Path) -> None:
     client = connect(stores)
     assert client.get("/v2/models/m").status_code == 404
     stores["m"] = FakeStore(places={"1": doubling}, current="1")
-    assert ask(client, [1, 2])["outputs"] == [{"name": "sum", "shape": [1, 2], "datatype": "FP32", "data": [2, 4]}]
+    assert client.infer([1, 2]).json()["outputs"] == [
+        {"name": "sum", "shape": [1, 2], "datatype": "FP32", "data": [2, 4]}
+    ]
 
 
 def test_version_is_verified_once(doubling: Path) -> None:
@@ -134,10 +40,10 @@ def test_version_is_verified_once(doubling: Path) -> None:
     store = FakeStore(places={"1": doubling, "2": doubling}, current="1")
     client = connect({"m": store})
     for _ in range(3):
-        assert ask(client, [1, 2])["model_version"] == "1"
+        assert client.infer([1, 2]).json()["model_version"] == "1"
     store.current = "2"
     for _ in range(3):
-        assert ask(client, [1, 2])["model_version"] == "2"
+        assert client.infer([1, 2]).json()["model_version"] == "2"
     assert store.opened == 2
 
 
@@ -145,10 +51,10 @@ def test_bad_version_is_tried_once_and_told(doubling: Path) -> None:
     """A version that can't be opened leaves the one before in service, without being opened again and again."""
     store = FakeStore(places={"1": doubling}, current="1")
     client = connect({"m": store})
-    ask(client, [1, 2])
+    client.infer([1, 2])
     store.current = "2"
     for _ in range(3):
-        assert ask(client, [1, 2])["model_version"] == "1"
+        assert client.infer([1, 2]).json()["model_version"] == "1"
     assert store.opened == 2
     ready = client.get("/v2/health/ready")
     assert (ready.status_code, ready.json()["problems"]) == (503, {"m": "version 2 was altered"})
@@ -176,7 +82,7 @@ def test_failure_inside_the_server_is_told_without_details(doubling: Path) -> No
     """A defect is answered with 500 and no traceback, and the digest of what was asked."""
     store = FakeStore(places={"1": doubling}, current="1")
     client = connect({"m": store})
-    ask(client, [1, 2])
+    client.infer([1, 2])
     store.places = None  # type: ignore[assignment]
     store.current = "2"
     answer = client.get("/v2/models/m")
