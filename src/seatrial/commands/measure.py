@@ -77,6 +77,50 @@ def measure(
     Nothing is printed and nothing is sent. With `fetching`, which is told of it, what is nowhere on this machine is
     fetched by the user's own `dvc`.
     """
+    looked_into = _narrow(config, selection)
+    sides = _read_sides(repository, revisions, looked_into, selection, fetching)
+    comparison, remarks = _compare_sides(repository, sides, looked_into, selection.engine)
+    verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
+    telling = Telling(
+        show_all=selection.show_all,
+        precision=selection.precision,
+        policy_source=config.source,
+        run_url=run_url,
+        notices=notices,
+        notes=(*sides.notes, *remarks),
+        pipeline=_draw_pipeline(sides.head, comparison),
+        plots=_gather_plots(repository, sides.revisions, selection) if selection.plots else None,
+        trends=_read_trends(repository, comparison, verdict) if config.policy.gates and not selection.lean else (),
+        find_lines=partial(_find_lines, repository, sides.revisions.head, config, comparison),
+    )
+    report = build_report(comparison, verdict, config.policy, telling)
+    return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+
+def _narrow(config: Config, selection: Selection) -> Config:
+    """The policy without the evaluations and tables that nobody asks to be looked into."""
+    reads_predictions = selection.intervals and (bool(config.policy.evidence) or not selection.lean)
+    reads_tables = bool(config.policy.tables) or not selection.lean
+    return replace(
+        config,
+        evaluations=config.evaluations if reads_predictions else (),
+        tables=config.tables if reads_tables else (),
+    )
+
+
+class _Sides(Struct, frozen=True, kw_only=True):
+    """Both sides as they were read, and what the report has to say of that."""
+
+    revisions: RevisionRange
+    base: Snapshot | None
+    head: Snapshot
+    notes: tuple[str, ...]
+
+
+def _read_sides(
+    repository: Repository, revisions: RevisionRange, config: Config, selection: Selection, fetching: Progress | None
+) -> _Sides:
+    """Read the candidate and the nearest baseline that was measured, after bringing what is not here."""
     from seatrial.sources.snapshot import Kind, read_snapshot
     from seatrial.sources.staleness import find_stale
 
@@ -94,44 +138,33 @@ def measure(
     base, head = read(chosen.base) if chosen.base else None, read(chosen.head)
     if selection.targets:
         _refuse_unknown_targets(repository, selection.targets, base, head)
-    reads_predictions = selection.intervals and (bool(config.policy.evidence) or not selection.lean)
-    wanted = config.evaluations if reads_predictions else ()
     if fetching:
         from seatrial.commands.fetching import Sides, bring_missing
 
-        tables = tuple(evaluation.predictions for evaluation in wanted)
-        sides = Sides(base=base, head=head)
-        again = bring_missing(repository, sides, tables, read.__wrapped__, fetching, data=config.tables)
+        tables = tuple(evaluation.predictions for evaluation in config.evaluations)
+        found = Sides(base=base, head=head)
+        again = bring_missing(repository, found, tables, read.__wrapped__, fetching, data=config.tables)
         base, head, notes = again.base, again.head, again.notes
     staleness = find_stale(repository, chosen.head)
     head = replace(head, stale=staleness.stages)
-    gathered = (
-        _gather_evidence(repository, replace(config, evaluations=wanted), base, head, selection.engine)
-        if wanted or config.repeats
-        else None
-    )
+    return _Sides(revisions=chosen, base=base, head=head, notes=(*staleness.notes, *notes))
+
+
+def _compare_sides(
+    repository: Repository, sides: _Sides, config: Config, engine: str
+) -> tuple[Comparison, tuple[str, ...]]:
+    """All that the sides say of each other, and remarks on what could not be said."""
+    base, head = sides.base, sides.head
+    told = config.evaluations or config.repeats
+    gathered = _gather_evidence(repository, config, base, head, engine) if told else None
     intervals = gathered.intervals if gathered else {}
-    comparison = compare(chosen, base, head, direction_of=config.policy.direction_of, intervals=intervals)
+    comparison = compare(sides.revisions, base, head, direction_of=config.policy.direction_of, intervals=intervals)
     comparison = _look_into_directories(repository, comparison)
-    if gathered:
-        comparison, notes = replace(comparison, evaluations=gathered.results), (*notes, *gathered.notes)
-    if config.tables and (config.policy.tables or not selection.lean):
+    if config.tables:
         comparison = replace(comparison, tables=_compare_tables(repository, config, base, head))
-    verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
-    telling = Telling(
-        show_all=selection.show_all,
-        precision=selection.precision,
-        policy_source=config.source,
-        run_url=run_url,
-        notices=notices,
-        notes=(*staleness.notes, *notes),
-        pipeline=_draw_pipeline(head, comparison),
-        plots=_gather_plots(repository, chosen, selection) if selection.plots else None,
-        trends=_read_trends(repository, comparison, verdict) if config.policy.gates and not selection.lean else (),
-        find_lines=partial(_find_lines, repository, chosen.head, config, comparison),
-    )
-    report = build_report(comparison, verdict, config.policy, telling)
-    return Measurement(comparison=comparison, verdict=verdict, report=report)
+    if gathered is None:
+        return comparison, ()
+    return replace(comparison, evaluations=gathered.results), gathered.notes
 
 
 def _find_lines(repository: Repository, head: Revision, config: Config, comparison: Comparison) -> Lines:
