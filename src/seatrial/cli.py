@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -35,7 +35,8 @@ Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
 _EXAMPLE_CI = """\b
 Examples:
   seatrial ci                              in a job of GitHub Actions or GitLab CI
-  seatrial ci --no-comment --no-check      judge only: files, job summary, exit code
+  seatrial ci --comment off --no-check     judge only: files, job summary, exit code
+  seatrial ci --comment only-on-change     no comment before there is something to tell
   seatrial ci --reproduce verify           fail if the committed metrics are not what `dvc repro` makes
 
 \b
@@ -121,6 +122,11 @@ Examples:
 
 \b
 Exit codes: 0 nothing fails, 1 something has to be mended, 2 usage, 70 a defect of seatrial."""
+_COMMENT_MODES = ("update", "recreate", "hide-and-new", "thread", "only-on-change", "only-on-failure", "off")
+_COMMENT_HELP = """What becomes of the comment of an earlier run. update: its text is replaced. recreate: it is
+deleted, the new one comes last. hide-and-new: it is folded, the new one comes last (GitHub). thread: update, on a
+thread that is resolved while the verdict lets the change merge (GitLab). only-on-change, only-on-failure: update, but
+there is none before the first report that tells a change, or a verdict against merging. off: none."""
 _FORMATS = (
     *("terminal", "markdown", "json", "html", "junit", "annotations", "code-quality", "gitlab-annotations"),
     *("openmetrics", "dvc-json", "dvc-markdown"),
@@ -130,6 +136,14 @@ _WITH_PLOTS = frozenset({"html", "json", "markdown"})
 _SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".html": "html", ".htm": "html", ".xml": "junit"}
 
 _HISTORY_SUFFIXES = {".txt": "terminal", ".md": "markdown", ".json": "json", ".csv": "csv"}
+
+
+class _CommentChoice(click.Choice[str]):
+    """The modes of a comment; `true` and `false` mean update and off."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The mode."""
+        return super().convert({"true": "update", "false": "off"}.get(value, value), param, ctx)
 
 
 def _from_directory(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -551,10 +565,20 @@ def history(
 @fetch_option
 @engine_option
 @click.option(
-    "--comment/--no-comment", envvar="SEATRIAL_COMMENT", default=True, show_default=True, help="Post the one comment."
+    "--comment",
+    envvar="SEATRIAL_COMMENT",
+    type=_CommentChoice(_COMMENT_MODES),
+    default="update",
+    show_default=True,
+    help=_COMMENT_HELP,
 )
+@click.option("--no-comment", is_flag=True, hidden=True, help="The same as --comment off.")
 @click.option(
-    "--check/--no-check", envvar="SEATRIAL_CHECK", default=True, show_default=True, help="Conclude the check or status."
+    "--check/--no-check",
+    envvar="SEATRIAL_CHECK",
+    default=True,
+    show_default=True,
+    help="Show a check (GitHub) or commit status on the head commit, under way at first, concluded at the end.",
 )
 @click.option(
     "--require-delivery/--no-require-delivery",
@@ -581,7 +605,8 @@ def ci(
     reproduce: str,
     fetch: bool,
     engine: str,
-    comment: bool,
+    comment: str,
+    no_comment: bool,
     check: bool,
     require_delivery: bool,
     report_dir: Path,
@@ -593,16 +618,23 @@ def ci(
     to report; whatever can't be delivered is said once and never changes the verdict.
     """
     from seatrial.commands.ci import CIRequest, Reproduce, run_ci
+    from seatrial.commands.reporting import Channels
+    from seatrial.publish import CommentMode
     from seatrial.render import RENDERERS, RenderOptions
 
+    _end_when_terminated()
+    channels = Channels(
+        key=key,
+        comment=CommentMode.OFF if no_comment else CommentMode(comment),
+        check=check,
+        report_dir=report_dir,
+        required=require_delivery,
+    )
     request = CIRequest(
         config_path=config_path,
         base=base,
-        key=key,
         reproduce=Reproduce(reproduce),
-        comment=comment,
-        check=check,
-        report_dir=report_dir,
+        channels=channels,
         show_all=show_all,
         fetch=fetch,
         engine=engine,
@@ -611,7 +643,8 @@ def ci(
     _print(_disarm(RENDERERS["terminal"](result.measurement.report, RenderOptions())))
     for delivery in result.deliveries:
         _show_delivery(delivery)
-    sys.exit(result.exit_code(require_delivery=require_delivery))
+    _print(result.commands)
+    sys.exit(result.exit_code)
 
 
 @cli.command(epilog=_EXAMPLE_PUBLISH)
@@ -952,6 +985,17 @@ def _tell_progress(line: str) -> None:
 
 def _say_nothing(_: str) -> None:
     """The same for `--quiet`."""
+
+
+def _end_when_terminated() -> None:
+    """Let a termination end the run as an exception does, so that what it has begun on a forge is concluded."""
+    import signal
+
+    def end(number: int, _: object) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not cut the conclusion off
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _show_delivery(delivery: Delivery) -> None:

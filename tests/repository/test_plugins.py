@@ -45,8 +45,9 @@ def read_defaults() -> dict[str, str]:
 
 
 def test_every_option_of_the_command_can_be_set_by_a_variable() -> None:
-    """An option with no variable would be out of the plugins' reach."""
-    without = [p.opts for p in cli.commands["ci"].params if isinstance(p, click.Option) and not p.envvar]
+    """An option with no variable would be out of the plugins' reach; an older spelling of one that has is hidden."""
+    options = [p for p in cli.commands["ci"].params if isinstance(p, click.Option) and not p.hidden]
+    without = [p.opts for p in options if not p.envvar]
     assert without == []
     assert {option.envvar for option in OPTIONS.values()} == {
         f"SEATRIAL_{name.upper().replace('-', '_')}" for name in OPTIONS

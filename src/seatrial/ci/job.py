@@ -88,7 +88,8 @@ class CIJob(Subject):
     """A job's subject with the job itself: its forge, and the files it reads results from.
 
     `web_url` is the server's address. `run` orders the reports of one change: `RUN.ATTEMPT`, both growing.
-    `token_variable` names the variable that held `token`, or the one to set where there is none.
+    `token_variable` names the variable that held `token`, or the one to set where there is none. `project_url` is where
+    people see `project`, where the job's variables tell.
     """
 
     system: System
@@ -102,6 +103,7 @@ class CIJob(Subject):
     ca_file: str | None
     summary_file: Path | None
     output_file: Path | None
+    project_url: str | None = None
 
     @property
     def may_only_read(self) -> bool:

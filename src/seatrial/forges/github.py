@@ -147,7 +147,7 @@ class GitHub:
         """A check run in progress; for a person's token, which may make none, a pending commit status."""
         if self._is_personal():
             self._set_status(name, head, "pending", "in progress", details_url)
-            return StartedCheck(id=0)
+            return StartedCheck(id=0, annotated=False)
         with self._asking(self._deed("start a check run", "checks: write", creates=True)):
             run = self._repository.create_check_run(name, head, status="in_progress", details_url=details_url or NotSet)
             app = run.raw_data.get("app") or {}

@@ -56,7 +56,7 @@ class GitLab:
             session=_session(self._patience),
         )
         self._project = self._gitlab.projects.get(access.project, lazy=True)
-        self._project_url: str | None = None
+        self._project_url = access.project_url
 
     def whoami(self) -> str | None:
         """The token's user name; a job token has none."""
