@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 
 from msgspec import Struct
@@ -68,6 +69,11 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
     missing_now: float = 0.0
     novel: int = 0
     reason: str = ""
+
+    def is_beyond(self, most: Decimal | None = None) -> bool:
+        """Whether its PSI is above `most`, or else above its own limit."""
+        limit = self.limit if most is None else float(most)
+        return self.psi is not None and limit is not None and self.psi > limit
 
 
 class Drift(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from enum import Enum
 from msgspec import Struct
 
 from seatrial.core.comparison import Change, Side, measure_delta
-from seatrial.core.data import ColumnDrift, Drift, Leak, Rows, TableDiff
+from seatrial.core.data import Drift, Leak, Rows, TableDiff
 from seatrial.core.metrics import Direction, MetricId, State
 from seatrial.core.verdict import Finding, Judged, Margin, Outcome, Severity, breach
 
@@ -213,11 +213,6 @@ def _state_leak(identity: MetricId, leak: Leak) -> Change:
     )
 
 
-def find_limit(column: ColumnDrift, most: Decimal | None) -> float | None:
-    """What a column's PSI is held against."""
-    return column.limit if most is None else float(most)
-
-
 def _judge_drift(rule: DriftRule, table: TableDiff) -> Finding:
     name = f"drift of {rule.table} from {rule.against}" if rule.against else f"drift of {rule.table}"
     limit = "PSI ≤ 0.1 or noise" if rule.most is None else f"PSI ≤ {rule.most:f}"
@@ -235,7 +230,7 @@ def _weigh_drift(rule: DriftRule, drift: Drift) -> Judged:
     known = [column for column in drift.columns if column.psi is not None]
     if not known:
         return Judged(Outcome.INCONCLUSIVE, "no column can be compared")
-    beyond = [column for column in known if (column.psi or 0.0) > (find_limit(column, rule.most) or 0.0)]
+    beyond = [column for column in known if column.is_beyond(rule.most)]
     first = (beyond or known)[0]
     told = f"{first.column} most, {f'{first.psi:.3f}' if (first.psi or 0.0) >= _SMALLEST else '< 0.001'}"
     if not beyond:

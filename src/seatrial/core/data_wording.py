@@ -60,16 +60,12 @@ def _tell_rows(table: TableDiff) -> str:
 
 def _tell_drift(table: TableDiff, drift: Drift) -> str:
     """The largest drift beyond its own noise, in a phrase; nothing where there is none."""
-    beyond = [column for column in drift.columns if _is_beyond(column)]
+    beyond = [column for column in drift.columns if column.is_beyond()]
     if not beyond:
         return ""
     source = f" from {drift.against}" if drift.against else ""
     more = f" and {len(beyond) - 1:,} more" if beyond[1:] else ""
     return f"drift of {table.name}{source}: {beyond[0].column} PSI {beyond[0].psi:.2f}{more}"
-
-
-def _is_beyond(column: ColumnDrift) -> bool:
-    return column.psi is not None and column.limit is not None and column.psi > column.limit
 
 
 def _table_rows(tables: Iterable[TableDiff]) -> Table:
@@ -165,7 +161,7 @@ def _row_drift(column: ColumnDrift) -> tuple[Line, ...]:
     before, now = column.missing_before, column.missing_now
     gone = f"{_spell_share(before)} → {_spell_share(now)}" if before != now else _spell_share(now) if now else ""
     novel = f"{count(column.novel, 'row')} in new categories" if column.novel else ""
-    moved = "moved" if _is_beyond(column) else ""
+    moved = "moved" if column.is_beyond() else ""
     return (
         (Code(column.column),),
         *((Text(_spell_effect(number)),) for number in numbers),
