@@ -143,6 +143,20 @@ class _Row(Struct, frozen=True, kw_only=True):
     mark: str
     cells: tuple[_Cell, ...]
 
+    @property
+    def markup(self) -> Markup:
+        """The row as it stands in the page. There may be ten thousand, for which a template is too slow."""
+        shade = f' class="row-{_escape(self.mark)}"' if self.mark else ""
+        cells = "\n".join(map(_write_cell, self.cells))
+        return Markup(f'<tr role="row"{shade}>\n{cells}\n</tr>')  # noqa: S704 - its parts are escaped
+
+
+def _write_cell(cell: _Cell) -> str:
+    tag, role = ("th", 'scope="row" role="rowheader"') if cell.heads_row else ("td", 'role="cell"')
+    kind = cell.align + (" short" if cell.short else "") + ("" if cell.content else " empty")
+    label = f' data-label="{_escape(cell.label)}"' if cell.label else ""
+    return f'<{tag} {role} class="{kind}"{label}>{cell.content}</{tag}>'
+
 
 class View(Struct, frozen=True, kw_only=True):
     """A block for the template: its kind, and of the rest what that kind has."""
@@ -243,7 +257,13 @@ def _row_mark(row: tuple[Line, ...]) -> str:
 
 
 def _write_line(line: Line) -> Markup:
-    return Markup().join(_write_inline(inline) for inline in line)
+    return Markup("".join([_write_inline(inline) for inline in line]))  # noqa: S704 - each is escaped
+
+
+def _escape(text: str) -> str:
+    """What `Markup.escape` does, at a third of its cost."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("'", "&#39;").replace('"', "&#34;")
 
 
 def _set(value: str) -> str:
@@ -251,22 +271,21 @@ def _set(value: str) -> str:
     return keep_order(join_ranges(readable(value)))
 
 
-def _write_inline(inline: Inline) -> Markup:
+def _write_inline(inline: Inline) -> str:
     match inline:
         case Text(value=value):
-            return Markup.escape(_set(value))
+            return _escape(_set(value))
         case Strong(value=value):
-            return Markup("<strong>{}</strong>").format(_set(value))
+            return f"<strong>{_escape(_set(value))}</strong>"
         case Code(value=value):
-            return Markup("<code>{}</code>").format(keep_order(readable(value)))
+            return f"<code>{_escape(keep_order(readable(value)))}</code>"
         case Link(label=label, url=url):
             if not url.startswith(("https://", "http://")):
-                return Markup.escape(_set(label))
-            return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(readable(url), _set(label))
+                return _escape(_set(label))
+            return f'<a href="{_escape(readable(url))}" rel="noreferrer noopener">{_escape(_set(label))}</a>'
         case Sign(mark=mark):
-            return Markup('<span class="sign {}">{}<span class="word">{}</span></span>').format(
-                mark.value, _icon(mark), SIGNS[mark].word
-            )
+            word = SIGNS[mark].word
+            return f'<span class="sign {mark.value}">{_icon(mark)}<span class="word">{word}</span></span>'
 
 
 def _plain(line: Line) -> str:
@@ -291,6 +310,7 @@ _ICONS = {
 }
 
 
+@cache
 def _icon(mark: Mark) -> Markup:
     return Markup('<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">{}</svg>').format(
         Markup(_ICONS[mark])  # noqa: S704 - our own drawing

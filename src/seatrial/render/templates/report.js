@@ -1,5 +1,6 @@
 "use strict";
-// Columns that can be sorted, and everything open on paper. Without this script the page still says all it has to say.
+// Tables that can be sorted and filtered, and everything open on paper. Without this script the page still says all it
+// has to say.
 const numberIn = (text) => {
   const found = text.replace(/\u2212/g, "-").replace(/(\d),(?=\d{3})/g, "$1").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
   return found ? Number(found[0]) : null;
@@ -34,6 +35,39 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
       body.append(...sorted);
     });
   });
+}
+// Rows are kept in which every word stands that was typed, in any case and order; `-word` leaves out those that have it.
+const FEW = 12;
+const addFilter = (table) => {
+  const rows = [...table.tBodies[0].rows];
+  let texts = null; // read at the first word: most tables are never filtered
+  const label = document.createElement("label");
+  const field = document.createElement("input");
+  const told = document.createElement("output");
+  field.type = "search";
+  field.spellcheck = false;
+  field.autocomplete = "off";
+  label.append("Filter rows ", field);
+  const filter = () => {
+    texts = texts || rows.map((row) => row.textContent.replace(/\s+/g, " ").toLowerCase());
+    const words = field.value.toLowerCase().split(/\s+/).filter((word) => word && word !== "-");
+    const stays = (text) =>
+      words.every((word) => (word.startsWith("-") ? !text.includes(word.slice(1)) : text.includes(word)));
+    let left = 0;
+    rows.forEach((row, at) => {
+      row.hidden = !stays(texts[at]);
+      left += row.hidden ? 0 : 1;
+    });
+    told.textContent = words.length ? `${left.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows` : "";
+  };
+  field.addEventListener("input", filter);
+  const line = document.createElement("p");
+  line.className = "filter";
+  line.append(label, told);
+  table.closest(".scroll").before(line);
+};
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  if (table.tBodies[0].rows.length >= FEW) addFilter(table);
 }
 // A table that is wider than its box can be scrolled with the keyboard, too.
 for (const box of document.querySelectorAll(".scroll")) {
