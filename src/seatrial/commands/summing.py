@@ -95,7 +95,7 @@ def sum_part(inquiry: Inquiry, pairs: Pairs) -> Sums:
     """The first pass over one part."""
     part = _Part.of(inquiry, pairs)
     return Sums(
-        overlaps=(_without_rows(pairs),),
+        overlaps=(pairs.overlap,),
         overall=collect(part.base, part.head, inquiry.measures, centre=inquiry.centre, groups=part.groups),
         sizes={
             (number, name): size
@@ -299,10 +299,6 @@ def _count_cells(inquiry: Inquiry, part: _Part) -> dict[SliceKey, Cells]:
         names = [name.removeprefix(f"{gap.by}=") for name in cut.names]
         found |= {(number, name): cells for name, cells in zip(names, counts, strict=True)}
     return found
-
-
-def _without_rows(pairs: Pairs) -> Overlap:
-    return Overlap(**{name: getattr(pairs, name) for name in Overlap.__struct_fields__})
 
 
 def _add(one: Mapping[SliceKey, Any], other: Mapping[SliceKey, Any]) -> dict[SliceKey, Any]:

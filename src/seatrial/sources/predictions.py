@@ -102,6 +102,11 @@ class Pairs(Overlap, frozen=True, kw_only=True, eq=False):
     base: Predictions
     head: Predictions
 
+    @property
+    def overlap(self) -> Overlap:
+        """The same without the rows."""
+        return Overlap(**{name: getattr(self, name) for name in Overlap.__struct_fields__})
+
 
 def read_predictions(
     source: Source, *, path: str, task: Task, columns: Columns, cuts: Cuts | None = None

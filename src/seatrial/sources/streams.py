@@ -164,8 +164,7 @@ def keep_pairs(pairs: Pairs, place: Path) -> None:
     answers = find_answers(pairs.head.table)
     of_base = pairs.base.table.select(pl.col(name).alias(f"{name}{_BASE}") for name in answers)
     pl.concat([pairs.head.table, of_base], how="horizontal").write_ipc(place)
-    facts = {name: getattr(pairs, name) for name in Overlap.__struct_fields__}
-    place.with_suffix(".json").write_bytes(msgspec.json.encode(facts))
+    place.with_suffix(".json").write_bytes(msgspec.json.encode(pairs.overlap))
 
 
 def restore_pairs(place: Path, path: str, task: Task) -> Pairs:
