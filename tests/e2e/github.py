@@ -66,8 +66,17 @@ class Runner:
     forge: GitHubStandIn
     token: str
 
-    def run(self, project: Project, event: dict[str, Any], *, number: int = 1, name: str = "") -> Run:
-        """One run of the project's workflow; later runs have greater numbers."""
+    def run(
+        self,
+        project: Project,
+        event: dict[str, Any],
+        *,
+        number: int = 1,
+        name: str = "",
+        event_name: str = "pull_request",
+        workflow: str = ".github/workflows",
+    ) -> Run:
+        """One run of the project's workflow, or of one of several; later runs have greater numbers."""
         work = self.work / f"run{number}{name}"
         artifacts = work / "artifacts"
         artifacts.mkdir(parents=True)
@@ -78,7 +87,7 @@ class Runner:
             "GITHUB_RUN_ID": 1000 + number,
             "GITHUB_SERVER_URL": self.forge.web_url,
         }
-        command = [find_act(), "pull_request", "--eventpath", str(work / "event.json")]
+        command = [find_act(), event_name, "--workflows", workflow, "--eventpath", str(work / "event.json")]
         command += ["--platform", "ubuntu-latest=-self-hosted", "--secret", "GITHUB_TOKEN", "--no-cache-server"]
         command += ["--action-cache-path", str(work / "act"), "--rm"]
         command += [part for key, value in variables.items() for part in ("--env", f"{key}={value}")]
