@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from seatrial.core.annotations import Annotation, Kind, Level
 from seatrial.errors import DeliveryError
 from seatrial.forges import Conclusion, Forge, StartedCheck
 from tests.contract.conftest import HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
+from tests.fakes.server import Fault
 
 STATES = {
     "github": {conclusion: conclusion.value for conclusion in Conclusion},
@@ -106,6 +110,65 @@ def test_a_check_that_is_concluded_twice_stays_one(bench: Bench) -> None:
     _conclude(bench.forge, Conclusion.SUCCESS, started=again)
     newest = max(bench.stand_in.checks(HEAD), key=lambda check: check.id)
     assert (newest.conclusion or newest.state) == STATES[bench.kind][Conclusion.SUCCESS]
+
+
+LOST: list[dict[str, Any]] = [{"status": 502}, {"how": "reset"}, {"how": "garbage"}, {"how": "stall", "seconds": 1.5}]
+
+
+@pytest.mark.parametrize("bench", ["github", "gitlab"], indirect=True)
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not-done"])
+@pytest.mark.parametrize("fault", LOST, ids=["502", "reset", "garbage", "stall"])
+@pytest.mark.parametrize("started", [True, False], ids=["started", "not-started"])
+def test_a_lost_answer_leaves_one_concluded_check(
+    bench: Bench, fault: dict[str, Any], done: bool, started: bool
+) -> None:
+    """What may have been made is looked for before it is asked for again: no check stays under way."""
+    bench.stand_in.fail(Fault(method="POST", path="check-runs$|statuses/", carried_out=done, **fault))
+    address = "https://ci.example/run/1"
+    handle = bench.forge.start_check(name="seatrial", head=HEAD, details_url=address) if started else None
+    _conclude(bench.forge, Conclusion.SUCCESS, started=handle)
+    (check,) = bench.stand_in.checks(HEAD)
+    assert (check.conclusion or check.state) == "success"
+
+
+@ONLY_GITHUB
+def test_another_runs_check_is_not_taken_for_ours(bench: Bench) -> None:
+    """Two runs on one commit have the same name for it; the address tells them apart."""
+    bench.forge.start_check(name="seatrial", head=HEAD, details_url="https://ci.example/run/2")
+    bench.stand_in.fail(Fault(method="POST", path="check-runs$", how="reset"))
+    bench.forge.start_check(name="seatrial", head=HEAD, details_url="https://ci.example/run/1")
+    assert len(bench.stand_in.checks(HEAD)) == 2
+
+
+@ONLY_GITHUB
+@pytest.mark.parametrize(("number", "sent"), [(0, 1), (50, 1), (51, 2), (100, 2), (250, 2)])
+def test_annotations_come_in_batches(bench: Bench, number: int, sent: int) -> None:
+    """GitHub takes fifty at once; the first hundred are sent, in as few requests as that takes."""
+    annotations = tuple(
+        Annotation(
+            path="params.yaml",
+            line=line + 1,
+            kind=Kind.PARAMETER,
+            level=Level.WARNING,
+            title="lr changed",
+            message=f"lr {line}",
+        )
+        for line in range(number)
+    )
+    handle = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None)
+    bench.forge.conclude_check(
+        name="seatrial",
+        head=HEAD,
+        conclusion=Conclusion.NEUTRAL,
+        title="t",
+        summary="s",
+        details_url=None,
+        started=handle,
+        annotations=annotations,
+    )
+    (check,) = bench.stand_in.checks(HEAD)
+    assert [one["message"] for one in check.annotations] == [f"lr {line}" for line in range(min(number, 100))]
+    assert len(bench.stand_in.sent("PATCH", "/check-runs/")) == sent
 
 
 @ONLY_GITHUB

@@ -213,7 +213,11 @@ class GitHubStandIn(RunRoutes, Server):
 
     def list_checks(self, request: Request, ref: str) -> Answer:
         self._identity(request)
-        runs = [self._check(check) for check in self.checks(self._resolve(ref)) if check.kind == "check"]
+        checks = [check for check in self.checks(self._resolve(ref)) if check.kind == "check"]
+        if request.query.get("filter", "latest") == "latest":
+            checks = page.latest(checks)
+        name = request.query.get("check_name")
+        runs = [self._check(check) for check in checks if name in (None, check.name)]
         return as_json({"total_count": len(runs), "check_runs": runs})
 
     def create_status(self, request: Request, sha: str) -> Answer:

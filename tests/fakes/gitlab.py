@@ -246,7 +246,13 @@ class GitLabStandIn(Server):
 
     def list_statuses(self, request: Request, project: str, sha: str) -> Answer:
         self._project(request, project)
-        return self._page_of(request, [self._status(check) for check in page.latest(self.checks(sha))])
+        asked = request.query
+        found = [
+            self._status(check)
+            for check in page.latest(self.checks(sha))
+            if asked.get("name") in (None, check.name) and asked.get("pipeline_id") in (None, str(check.pipeline))
+        ]
+        return self._page_of(request, found)
 
     # Who asks, for what
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import github
 import requests
 from github.GithubObject import NotSet
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import Patience, make_retry
 
@@ -148,11 +149,10 @@ class GitHub:
         if self._is_personal():
             self._set_status(name, head, "pending", "in progress", details_url)
             return StartedCheck(id=0, annotated=False)
-        with self._asking(self._deed("start a check run", "checks: write", creates=True)):
-            run = self._repository.create_check_run(name, head, status="in_progress", details_url=details_url or NotSet)
-            app = run.raw_data.get("app") or {}
-            self._login = f"{app['slug']}[bot]" if app.get("slug") else None
-            return StartedCheck(id=run.id)
+        run = self._create_check("start a check run", name, head, details_url, {"status": "in_progress"})
+        app = run.get("app") or {}
+        self._login = f"{app['slug']}[bot]" if app.get("slug") else None
+        return StartedCheck(id=int(run["id"]))
 
     def conclude_check(
         self,
@@ -170,19 +170,45 @@ class GitHub:
         if self._is_personal():
             return self._set_status(name, head, STATES[conclusion], title, details_url)
         first, *others = _cut_into_batches(annotations)
-        ended: dict[str, Any] = {"status": "completed", "conclusion": conclusion.value}
-        ended |= {"details_url": details_url} if details_url else {}
-        output = {"title": title, "summary": summary}
-        with self._asking(self._deed("conclude a check run", "checks: write", creates=started is None)):
-            if started is not None:
-                run = self._repository.get_check_run(started.id)
-                run.edit(**ended, output={**output, "annotations": first})
-            else:
-                run = self._repository.create_check_run(name, head, **ended, output={**output, "annotations": first})
+        shown = {"title": title, "summary": summary}
+        ended = {"status": "completed", "conclusion": conclusion.value, "output": {**shown, "annotations": first}}
+        if started is None:
+            run = self._create_check("conclude a check run", name, head, details_url, ended)
+        else:
+            linked = {"details_url": details_url} if details_url else {}
+            run = self._update_check("conclude a check run", started.id, ended | linked)
         for batch in others:
-            with self._asking(self._deed("annotate a check run", "checks: write")):
-                run.edit(output={**output, "annotations": batch})
-        return run.html_url
+            self._update_check("annotate a check run", int(run["id"]), {"output": {**shown, "annotations": batch}})
+        return str(run["html_url"])
+
+    def _create_check(
+        self, what: str, name: str, head: str, details_url: str | None, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Make a check run; where no answer comes, look whether it is there before asking a second and last time."""
+        sent = {"name": name, "head_sha": head, **fields, **({"details_url": details_url} if details_url else {})}
+        deed = self._deed(what, "checks: write", creates=True)
+        try:
+            return self._request(deed, "POST", "check-runs", sent)
+        except UncertainDeliveryError:
+            query = urlencode({"check_name": name, "filter": "all", "per_page": 100})
+            found = self._request(
+                self._deed("list check runs", "checks: read"), "GET", f"commits/{head}/check-runs?{query}"
+            )
+            for run in found["check_runs"]:
+                if run["details_url"] == details_url and run["status"] == fields["status"]:
+                    return dict(run)
+        return self._request(deed, "POST", "check-runs", sent)
+
+    def _update_check(self, what: str, number: int, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._request(self._deed(what, "checks: write"), "PATCH", f"check-runs/{number}", fields)
+
+    def _request(self, deed: Deed, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        with self._asking(deed):
+            address = f"/repos/{self._access.project}/{path}"
+            _, answer = self._github.requester.requestJsonAndCheck(method, address, input=sent)
+            if not isinstance(answer, dict) or not {"id", "check_runs"}.intersection(answer):
+                raise TypeError("a check run, or a list of them, is an object")
+            return answer
 
     def _is_personal(self) -> bool:
         kind = self._access.token_kind

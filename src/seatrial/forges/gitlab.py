@@ -12,7 +12,7 @@ from gitlab.exceptions import GitlabError, RedirectError
 from requests.adapters import HTTPAdapter
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
+from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import Patience, make_retry
 
@@ -151,6 +151,19 @@ class GitLab:
         return f"{self._show_project()}/-/commit/{head}/pipelines"
 
     def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
+        """Set it; where no answer comes, look whether it is set: GitLab refuses to set the same state again."""
+        try:
+            return self._post_status(name, head, state, description, details_url)
+        except UncertainDeliveryError:
+            with self._asking(self._deed("list commit statuses")):
+                asked: Mapping[str, Any] = {"name": name, "pipeline_id": self._access.pipeline_id, "per_page": 100}
+                commit = self._project.commits.get(head, lazy=True)
+                for status in commit.statuses.list(iterator=True, **asked, **ONCE):
+                    if status.status == state and status.attributes.get("target_url") == details_url:
+                        return int(status.id)
+        return self._post_status(name, head, state, description, details_url)
+
+    def _post_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
         if self._access.pipeline_id is None:
             # With none named GitLab opens a new pipeline, which can hide that the real one failed.
             raise DeliveryError(
@@ -164,7 +177,7 @@ class GitLab:
             "pipeline_id": self._access.pipeline_id,
         }
         linked = {"target_url": details_url} if details_url else {}
-        with self._asking(self._deed("set a commit status")):
+        with self._asking(self._deed("set a commit status", creates=True)):
             commit = self._project.commits.get(head, lazy=True)
             return int(commit.statuses.create(status | linked, **ONCE).id)
 
