@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from seatrial.config import Config
 from seatrial.core.checkup import Check, fail, fail_by, ok, shorten, skip, warn
 from seatrial.core.metrics import MetricId, Snapshot
 from seatrial.core.phrases import count
+from seatrial.core.policy import suggest_name
 from seatrial.core.revision import Revision
 from seatrial.errors import CompareError
 from seatrial.git import Repository
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from seatrial.config.evaluations import Evaluation
     from seatrial.config.tables import DataTable
 
-_MOST_GUESSED = 2_000
 _EXTRAS = {"stats": ("numpy", "polars", "scipy"), "forges": ("github", "gitlab", "requests")}
 
 
@@ -55,10 +54,7 @@ def _list_metrics(snapshot: Snapshot | None) -> list[MetricId]:
 
 
 def _miss(pattern: str, place: str, known: Sequence[MetricId]) -> Check:
-    names = [str(one) if ":" in pattern else one.dotted for one in known[:_MOST_GUESSED]]
-    near = get_close_matches(pattern, names, n=1)
-    remedy = f"did you mean {near[0]}?" if near else "`seatrial compare --all` lists the names"
-    return fail("policy", f"{place}: no metric is called {pattern}", remedy)
+    return fail("policy", f"{place}: no metric is called {pattern}", suggest_name(pattern, known))
 
 
 def check_evidence(repository: Repository, config: Config, snapshot: Snapshot | None) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -220,10 +221,6 @@ _MOST_GUESSED = 2_000  # comparing a name with a million others would take minut
 
 def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
     file, _, key = rule.pattern.rpartition(":")
-    names = [str(change.id) for change in changes] if file else [change.id.dotted for change in changes]
-    from difflib import get_close_matches
-
-    near = get_close_matches(rule.pattern, names[:_MOST_GUESSED], n=1)
     return Finding(
         id=MetricId(file=file, key=(key,)),
         check="present",
@@ -231,9 +228,18 @@ def _report_absent(rule: Rule, changes: tuple[Change, ...]) -> Finding:
         outcome=breach(rule.severity),
         severity=rule.severity,
         reason="no metric of either side has this name",
-        hint=f"did you mean {near[0]}?" if near else "`seatrial compare --all` lists the names",
+        hint=suggest_name(rule.pattern, (change.id for change in changes)),
         place=rule.place,
     )
+
+
+def suggest_name(pattern: str, known: Iterable[MetricId]) -> str:
+    """What to do about a rule that names none of the metrics: the nearest name, or where the names are."""
+    from difflib import get_close_matches
+
+    names = [str(one) if ":" in pattern else one.dotted for one in islice(known, _MOST_GUESSED)]
+    near = get_close_matches(pattern, names, n=1)
+    return f"did you mean {near[0]}?" if near else "`seatrial compare --all` lists the names"
 
 
 def _refuse(rule: Rule, change: Change) -> Finding | None:
