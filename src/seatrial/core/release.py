@@ -29,10 +29,12 @@ _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 
 
 class ModelFormat(str, Enum):
-    """The formats that are served; loading neither of them runs Python code of the model's author."""
+    """The formats that are served; loading none of them runs Python code of the model's author."""
 
     ONNX = "onnx"
     SAVED_MODEL = "saved-model"
+    SKOPS = "skops"
+    KERAS = "keras"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,22 +121,30 @@ def refuse_pickle(path: str) -> ReleaseError:
     """The error for a file that runs code when it is loaded."""
     return ReleaseError(
         f"{path}: a pickle is not released, because loading it runs whatever its author wrote",
-        hint="export the model as ONNX (skl2onnx, torch.onnx) or as a TensorFlow SavedModel",
+        hint="export the model as ONNX (skl2onnx, torch.onnx), with skops.io.dump, or as a TensorFlow SavedModel",
     )
 
 
 def detect_format(paths: Iterable[str]) -> ModelFormat:
     """The format that a release's paths tell, or ReleaseError where they tell none or two."""
     names = {PurePosixPath(path).name for path in paths}
-    signs = {"model.onnx": ModelFormat.ONNX, "saved_model.pb": ModelFormat.SAVED_MODEL}
-    found = [model_format for sign, model_format in signs.items() if sign in names]
+    found = [sign for sign in _SIGNS if sign in names]
     if len(found) == 1:
-        return found[0]
-    told = "both model.onnx and saved_model.pb" if found else "neither model.onnx nor saved_model.pb"
+        return _SIGNS[found[0]]
+    *first, last = _SIGNS
+    told = f"both {' and '.join(found)}" if found else f"neither {', '.join(first)} nor {last}"
     raise ReleaseError(
         f"the artifact holds {told}, so it can't be told how it is served",
-        hint="export one model: an ONNX file named model.onnx, or a TensorFlow SavedModel",
+        hint="export one model: a file named model.onnx, model.skops or model.keras, or a TensorFlow SavedModel",
     )
+
+
+_SIGNS = {
+    "model.onnx": ModelFormat.ONNX,
+    "saved_model.pb": ModelFormat.SAVED_MODEL,
+    "model.skops": ModelFormat.SKOPS,
+    "model.keras": ModelFormat.KERAS,
+}
 
 
 def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) -> tuple[str, ...]:

@@ -17,9 +17,10 @@ from seatrial.errors import ServeError
 class ModelCard:
     """What is needed to call a model; other keys of the file are for people.
 
-    `path` is the ONNX file or the SavedModel directory, below the model directory. `input` is the tensor that
+    `path` is the model's file, or the SavedModel directory, below the model directory. `input` is the tensor that
     takes the features, shape (rows, features), `inputs` their names in order. The prediction is column
-    `output_column` of the tensor `output`, shape (rows, columns) or (rows,).
+    `output_column` of the tensor `output`, shape (rows, columns) or (rows,). `trusted` are the types that a skops file
+    may hold beside those that skops knows as harmless.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ModelCard:
     inputs: tuple[str, ...] = ()
     output_column: int = 0
     threshold: float | None = None
+    trusted: tuple[str, ...] = ()
 
     def pick(self, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The predictions, shape (rows,), out of the tensor `output`."""

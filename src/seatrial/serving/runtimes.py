@@ -77,7 +77,7 @@ def load_model(directory: Path) -> LoadedModel:
     path = directory / card.path
     if not path.exists():
         raise ServeError(f"{path} is missing, but model.json names it")
-    model = LoadedModel(card=card, runtime=LOADERS[card.format](path))
+    model = LoadedModel(card=card, runtime=LOADERS[card.format](path, card))
     for wanted, tensors in ((card.input, model.runtime.inputs), (card.output, model.runtime.outputs)):
         if wanted not in (names := [tensor.name for tensor in tensors]):
             raise ServeError(f"{directory}: model.json names the tensor {wanted!r}; the model has {', '.join(names)}")
@@ -129,11 +129,11 @@ class OnnxRuntime:
             raise ValueError(str(error)) from error
 
 
-def _load_onnx(path: Path) -> Runtime:
+def _load_onnx(path: Path, _: ModelCard) -> Runtime:
     try:
         import onnxruntime
     except ImportError as error:
-        raise _missing("onnxruntime", "serving") from error
+        raise explain_missing("onnxruntime", "serving") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -177,11 +177,11 @@ class TensorFlowRuntime:
         return tuple(answer[name].numpy() for name in outputs)
 
 
-def _load_saved_model(path: Path) -> Runtime:
+def _load_saved_model(path: Path, _: ModelCard) -> Runtime:
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise _missing("tensorflow", "pipeline") from error
+        raise explain_missing("tensorflow", "pipeline") from error
     try:
         owner = tf.saved_model.load(str(path))
         signature = owner.signatures["serving_default"]
@@ -205,13 +205,28 @@ def _describe_tensorflow(name: str, spec: Any) -> Tensor:
     return Tensor(name=name, datatype=_TENSORFLOW_TYPES[spec.dtype.name], shape=shape)
 
 
-def _missing(module: str, extra: str) -> ServeError:
+def explain_missing(module: str, extra: str) -> ServeError:
+    """The error for a library that is not installed, and the extra that brings it."""
     return ServeError(f"{module} is not installed", hint=f"pip install 'seatrial[{extra}]'")
 
 
-LOADERS: dict[ModelFormat, Callable[[Path], Runtime]] = {
+def _load_skops(path: Path, card: ModelCard) -> Runtime:
+    from seatrial.serving.skops_runtime import load_skops
+
+    return load_skops(path, card)
+
+
+def _load_keras(path: Path, card: ModelCard) -> Runtime:
+    from seatrial.serving.keras_runtime import load_keras
+
+    return load_keras(path, card)
+
+
+LOADERS: dict[ModelFormat, Callable[[Path, ModelCard], Runtime]] = {
     ModelFormat.ONNX: _load_onnx,
     ModelFormat.SAVED_MODEL: _load_saved_model,
+    ModelFormat.SKOPS: _load_skops,
+    ModelFormat.KERAS: _load_keras,
 }
 
 NUMPY_TYPES: dict[str, type[np.generic]] = {
