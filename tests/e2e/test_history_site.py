@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, expect
 
-from tests.e2e.test_html_report import PROBE, addresses
+from tests.e2e.browser import Tab, open_tab
 from tests.integration.branches import Step, declare, grow
 from tests.integration.repositories import run_seatrial
 
 pytestmark = pytest.mark.slow
+
+PROBE = '<img src="http://probe.invalid/x.png"><script>document.title = "taken over"</script>'
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +37,34 @@ def measure(at: int) -> str:
     return json.dumps({"recall": 0.7 + at / 200, PROBE: at, "latency": {"p95_ms": 40 + at % 7}})
 
 
-def visit(page: Path, tmp_path: Path, *options: str) -> tuple[BeautifulSoup, set[str]]:
-    """A page's tree after its script ran, and the addresses that it asked for."""
-    log = tmp_path / "net.json"
-    command = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
-        "--virtual-time-budget=2000", *options, "--dump-dom", page.as_uri(),
-    ]  # fmt: skip
-    dom = subprocess.run(command, capture_output=True, check=True, timeout=120).stdout.decode()
-    return BeautifulSoup(dom, "html.parser"), addresses(json.loads(log.read_text(encoding="utf-8")))
+def list_pages(site: Path) -> list[Path]:
+    """The index, and the page of each metric."""
+    return [site / "index.html", *(site / "metrics").glob("*.html")]
 
 
-def test_every_page_asks_nobody_and_runs_nothing_of_others(site: Path, tmp_path: Path) -> None:
+def find_recall(site: Path) -> Path:
+    """The page of the metric that has a gate."""
+    [page] = [page for page in (site / "metrics").iterdir() if "recall" in page.name]
+    return page
+
+
+def test_every_page_asks_nobody_and_runs_nothing_of_others(site: Path, tab: Tab) -> None:
     """Index and metric pages make no request, and a subject or a key that is markup neither loads nor runs."""
-    for page in (site / "index.html", *(site / "metrics").glob("*.html")):
-        tree, asked = visit(page, tmp_path)
-        assert asked == set(), page.name
-        assert tree.title
-        assert tree.title.text != "taken over"
-        assert not tree.select("img")
-        assert len(tree.select("script")) == 1
+    for page in list_pages(site):
+        tab.visit(page)
+        assert (page.name, tab.asked, tab.console) == (page.name, [], [])
+        assert tab.page.title() != "taken over"
+        assert tab.page.locator("img").count() == 0
+        assert tab.page.locator("script").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(scheme: Literal["light", "dark"], site: Path, browser: Browser) -> None:
+    """Names, roles, order and contrast of every page are what axe-core asks for."""
+    with open_tab(browser, color_scheme=scheme) as tab:
+        for page in list_pages(site):
+            tab.visit(page)
+            assert (page.name, tab.audit()) == (page.name, [])
 
 
 def test_links_lead_to_the_pages_that_there_are(site: Path) -> None:
@@ -70,28 +79,36 @@ def test_links_lead_to_the_pages_that_there_are(site: Path) -> None:
         assert all((site / "metrics" / str(link["href"])).resolve().is_file() for link in tree.select("a"))
 
 
-def test_a_metric_s_page_has_its_chart_and_all_of_its_readings(site: Path, tmp_path: Path) -> None:
+def test_a_metric_s_page_has_its_chart_and_all_of_its_readings(site: Path, tab: Tab) -> None:
     """A line, the limit, the gap, words for those who see none of it, and a row for each measurement, newest first."""
-    [page] = [page for page in (site / "metrics").iterdir() if "recall" in page.name]
-    tree, _ = visit(page, tmp_path)
-    [chart] = tree.select("figure [role=img]")
-    assert "29 values from 0.700 to 0.845; dashed: today's limit, 0.7; dotted upright: gaps" in str(chart["aria-label"])
-    assert chart.select("svg path")
-    rows = tree.select("tbody tr")
+    tab.visit(find_recall(site))
+    chart = tab.page.locator("figure [role=img]")
+    told = chart.get_attribute("aria-label") or ""
+    assert "29 values from 0.700 to 0.845; dashed: today's limit, 0.7; dotted upright: gaps" in told
+    assert chart.locator("svg path").count() > 0
+    rows = tab.page.locator("tbody tr").all_inner_texts()
     assert len(rows) == 30
-    assert "unreadable" in rows[17].get_text()
-    assert rows[0].get_text().split()[2] == "0.845"
-    assert [button.get_text() for button in tree.select("table button.sort")][:3] == ["commit", "date", "value"]
+    assert "unreadable" in rows[17]
+    assert rows[0].split()[2] == "0.845"
+    assert tab.page.locator("table button.sort").all_inner_texts()[:3] == ["commit", "date", "value"]
 
 
-def test_nothing_is_wider_than_a_telephone(site: Path, tmp_path: Path) -> None:
-    """The page fits a narrow screen: a picture of it has nothing that could be scrolled to the side."""
-    [page] = [page for page in (site / "metrics").iterdir() if "recall" in page.name]
-    probe = tmp_path / "narrow.html"
-    text = page.read_text(encoding="utf-8").replace('http-equiv="Content-Security-Policy"', 'name="off"')
-    script = "document.title = document.documentElement.scrollWidth + ' of ' + document.documentElement.clientWidth"
-    probe.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
-    tree, _ = visit(probe, tmp_path, "--window-size=500,800")
-    assert tree.title
-    wide, room = map(int, tree.title.text.split(" of "))
-    assert wide <= room
+def test_readings_are_filtered_and_sorted(site: Path, tab: Tab) -> None:
+    """The tables of the history answer as those of a report do."""
+    tab.visit(find_recall(site))
+    tab.page.get_by_label("Filter rows").fill("unreadable")
+    expect(tab.page.locator("output")).to_have_text("1 of 30 rows")
+    tab.page.get_by_label("Filter rows").fill("")
+    tab.page.get_by_role("button", name="value").click()
+    assert tab.page.locator("tbody tr").first.inner_text().split()[2] == "0.700"
+
+
+def test_nothing_is_wider_than_a_telephone(site: Path, browser: Browser) -> None:
+    """The pages fit a narrow screen: there is nothing that could be scrolled to the side."""
+    with open_tab(browser, viewport={"width": 360, "height": 740}) as tab:
+        for page in list_pages(site):
+            tab.visit(page)
+            wide, room = tab.page.evaluate(
+                "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+            )
+            assert (page.name, wide <= room) == (page.name, True)

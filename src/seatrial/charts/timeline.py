@@ -87,6 +87,7 @@ _GAP = {"color": "var(--failed)", "strokeDash": [2, 3], "strokeWidth": 1}
 _LIMIT = {"color": "var(--warned)", "strokeDash": [6, 4], "strokeWidth": 1.5}
 _CONFIG = {
     "aria": False,
+    "mark": {"aria": False},
     "font": "sans-serif",
     "view": {"stroke": None},
     "axis": {
