@@ -333,7 +333,7 @@ class GitHubStandIn(RunRoutes, Server):
         return check
 
     def _write_check(self, check: Check, sent: dict[str, Any]) -> None:
-        conclusion, status = sent.get("conclusion"), sent.get("status", check.state)
+        conclusion, status = sent.get("conclusion", check.conclusion), sent.get("status", check.state)
         if status == "completed" and conclusion is None:
             raise _invalid("CheckRun", "conclusion", "missing_field")
         if conclusion is not None and conclusion not in CONCLUSIONS:
