@@ -64,7 +64,7 @@ _EXAMPLE_PUBLISH = """\b
 Examples:
   seatrial publish                         in a job of GitHub Actions that runs on workflow_run
   seatrial publish --from-run 1234567890 --repository octo/flights
-  seatrial publish --from-run 1234567890 --no-comment --no-check
+  seatrial publish --from-run 1234567890 --comment off --no-check
 
 \b
 Exit codes: 0 passed or warned, 1 a gate failed, 2 usage or configuration,
@@ -245,7 +245,7 @@ def cli(context: click.Context, directory: Path, git_dir: Path | None) -> None:
 @cli.command(epilog=_EXAMPLE_INIT)
 @click.option(
     "--forge",
-    type=click.Choice(["github", "gitlab"]),
+    type=click.Choice(["github", "gitlab", "gitea", "bitbucket"]),
     help="Whose CI file is written.  [default: what the remote's address or the files tell]",
 )
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
@@ -311,7 +311,8 @@ def doctor(directory: Path, shape: str, offline: bool, config_path: Path | None)
 
 
 def _ask_forge() -> str:
-    asked: str = click.prompt("GitHub or GitLab?", type=click.Choice(["github", "gitlab"]), err=True)
+    choice = click.Choice(["github", "gitlab", "gitea", "bitbucket"])
+    asked: str = click.prompt("Which forge?", type=choice, err=True)
     return asked
 
 
@@ -669,7 +670,14 @@ def ci(
 @config_option
 @click.option("--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key.")
 @fetch_option
-@click.option("--comment/--no-comment", default=True, show_default=True, help="Post the one comment.")
+@click.option(
+    "--comment",
+    envvar="SEATRIAL_COMMENT",
+    type=_CommentChoice(_COMMENT_MODES),
+    default="update",
+    show_default=True,
+    help=_COMMENT_HELP,
+)
 @click.option("--check/--no-check", default=True, show_default=True, help="Conclude the check on the head commit.")
 @click.option(
     "--require-delivery/--no-require-delivery",
@@ -677,6 +685,14 @@ def ci(
     default=False,
     show_default=True,
     help="Exit with 4 if the verdict passed but a report did not reach its place.",
+)
+@click.option(
+    "--report-dir",
+    envvar="SEATRIAL_REPORT_DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("seatrial-report"),
+    show_default=True,
+    help="Receives the report as it is judged here: report.md, report.html, report.json, report.junit.xml.",
 )
 @click.pass_obj
 def publish(
@@ -688,9 +704,10 @@ def publish(
     config_path: Path | None,
     key: str,
     fetch: bool,
-    comment: bool,
+    comment: str,
     check: bool,
     require_delivery: bool,
+    report_dir: Path,
 ) -> None:
     """Report what a run without rights has measured: a pull request from a fork.
 
@@ -699,17 +716,21 @@ def publish(
     and written again here. Whatever is not as it should be is refused, which the check says too.
     """
     from seatrial.commands.publishing import PublishRequest, publish_run
+    from seatrial.commands.reporting import Channels
+    from seatrial.publish import CommentMode
     from seatrial.render import RENDERERS, RenderOptions
 
+    _end_when_terminated()
+    channels = Channels(
+        key=key, comment=CommentMode(comment), check=check, report_dir=report_dir, required=require_delivery
+    )
     request = PublishRequest(
         run=run,
         repository=repository,
         artifact=artifact,
         workflow=workflow,
         config_path=config_path,
-        key=key,
-        comment=comment,
-        check=check,
+        channels=channels,
         fetch=fetch,
     )
     result = publish_run(directory, os.environ, request, _tell_progress, _named_git_dir())
@@ -719,7 +740,7 @@ def publish(
         _show_error(result.refusal.message, result.refusal.hint)
     for delivery in result.deliveries:
         _show_delivery(delivery)
-    sys.exit(result.exit_code(require_delivery=require_delivery))
+    sys.exit(result.exit_code)
 
 
 @cli.command(epilog=_EXAMPLE_DEPLOY)

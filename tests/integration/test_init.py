@@ -141,7 +141,7 @@ def test_on_a_terminal_the_forge_is_asked_for_where_nothing_tells(scratch: Scrat
     scratch.git("remote", "remove", "origin")
     code, shown = answer_on_terminal(scratch, "gitlab\ny\n")
     assert code == 0
-    assert b"GitHub or GitLab?" in shown
+    assert b"Which forge?" in shown
     assert list_written(scratch) == [".gitlab-ci.yml", "seatrial.yaml"]
 
 
@@ -217,6 +217,41 @@ def test_where_the_address_does_not_tell_the_files_do(
     answer = run_seatrial(scratch.directory, "init", "--yes")
     assert (answer.code, list_written(scratch)) == (code, written)
     assert code == 0 or "--forge" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("url", "there", "written"),
+    [
+        ("https://codeberg.org/octo/flights", "", ".forgejo/workflows/seatrial.yml"),
+        ("git@gitea.acme.com:octo/flights", "", ".gitea/workflows/seatrial.yml"),
+        # Gitea reads the first directory that is there: one more would put the others out of work.
+        ("git@gitea.acme.com:octo/flights", ".github/workflows/lint.yml", WORKFLOW),
+        ("https://codeberg.org/octo/flights", ".gitea/workflows/lint.yml", ".gitea/workflows/seatrial.yml"),
+        ("git@bitbucket.org:octo/flights.git", "", "bitbucket-pipelines.yml"),
+    ],
+)
+def test_other_forges_have_their_file_where_they_look(scratch: Scratch, url: str, there: str, written: str) -> None:
+    """Gitea, Forgejo and Bitbucket; what is written is known by the doctor, and by a second run."""
+    scratch.git("remote", "set-url", "origin", url)
+    if there:
+        scratch.commit({there: "on: push\njobs: {}\n"})
+    answer = run_seatrial(scratch.directory, "init", "--yes")
+    assert answer.code == 0, answer.err
+    assert list_written(scratch) == sorted([written, "seatrial.yaml"])
+    assert f"{written} runs seatrial" in run_seatrial(scratch.directory, "doctor", "--offline").out
+    scratch.commit({})
+    assert run_seatrial(scratch.directory, "init", "--yes").code == 0
+    assert list_written(scratch) == []
+
+
+def test_a_bitbucket_pipeline_that_is_there_is_left_with_what_to_paste(scratch: Scratch) -> None:
+    """The step is shown, and the file is as it was."""
+    before = "pipelines:\n  default:\n    - step: {script: [make]}\n"
+    scratch.write({"bitbucket-pipelines.yml": before})
+    answer = run_seatrial(scratch.directory, "init", "--yes", "--forge", "bitbucket")
+    assert answer.code == 0, answer.err
+    assert "- step: &model-report" in answer.out + answer.err
+    assert (scratch.directory / "bitbucket-pipelines.yml").read_text() == before
 
 
 def test_what_replaces_cml_is_said_and_its_workflow_stays(scratch: Scratch) -> None:

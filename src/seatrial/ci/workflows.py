@@ -22,11 +22,20 @@ if TYPE_CHECKING:
 GITHUB_DIRECTORY = ".github/workflows"
 GITHUB_FILE = f"{GITHUB_DIRECTORY}/seatrial.yml"
 GITLAB_FILE = ".gitlab-ci.yml"
+# Gitea and Forgejo run the workflows of the first of their directories that is there, GitHub's being the last.
+FORGEJO_DIRECTORY = ".forgejo/workflows"
+GITEA_DIRECTORY = ".gitea/workflows"
+WORKFLOW_DIRECTORIES = (FORGEJO_DIRECTORY, GITEA_DIRECTORY, GITHUB_DIRECTORY)
+BITBUCKET_FILE = "bitbucket-pipelines.yml"
 _ACTION = "seatrial/seatrial"
 _TEMPLATE = f"https://raw.githubusercontent.com/seatrial/seatrial/v{__version__}/.gitlab-ci-template.yml"
+_PACKAGE = f"seatrial[charts,forges,stats] @ git+https://github.com/{_ACTION}@v{__version__}"
+_BITBUCKET_PYTHON = '"${HOME}/seatrial/bin/python" -I'
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _USED = re.compile(
-    rf"^(?!\s*#).*(uses:\s*[\"']?{_ACTION}@|{_ACTION}/[^\s\"']*/\.gitlab-ci-template\.yml)", re.MULTILINE
+    rf"^(?!\s*#).*(uses:\s*[\"']?(?:https?://[^\s\"']+/)?{_ACTION}@|{_ACTION}/[^\s\"']*/\.gitlab-ci-template\.yml"
+    r"|\bseatrial ci\b)",
+    re.MULTILINE,
 )
 # The variables that DVC's remotes read, to be filled in by people.
 _SECRETS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +74,21 @@ def guess_system(url: str) -> System | None:
     host = read_host(url)
     if host == "github.com" or host.endswith(".ghe.com") or "github" in host.split("."):
         return System.GITHUB
-    return System.GITLAB if "gitlab" in re.split(r"[.-]", host) else None
+    if host == "bitbucket.org":
+        return System.BITBUCKET
+    words = set(re.split(r"[.-]", host))
+    if host == "codeberg.org" or words & {"gitea", "forgejo"}:
+        return System.GITEA
+    return System.GITLAB if "gitlab" in words else None
+
+
+def read_system(path: str) -> System:
+    """The CI system that reads a file, by its path from the repository's root."""
+    if path == BITBUCKET_FILE:
+        return System.BITBUCKET
+    if path.startswith((FORGEJO_DIRECTORY, GITEA_DIRECTORY)):
+        return System.GITEA
+    return System.GITHUB if path.startswith(GITHUB_DIRECTORY) else System.GITLAB
 
 
 def read_host(url: str) -> str:
@@ -115,16 +138,67 @@ def runs_pipeline(text: str) -> bool:
     return bool(re.search(r"^(?!\s*#).*\bdvc (?:repro|exp run)\b", text, re.MULTILINE))
 
 
-# -- GitHub Actions
+# -- GitHub Actions, and Gitea's and Forgejo's, which read the same language
+
+
+class _Dialect(Struct, frozen=True, kw_only=True):
+    """What a workflow names otherwise on another server: actions, rights, and what our step is told besides."""
+
+    checkout: str
+    python: str
+    cache: str
+    upload: str
+    action: str
+    rights: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+
+
+_GITHUB = _Dialect(
+    checkout="actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+    python="actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
+    cache="actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
+    upload="actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
+    action=f"{_ACTION}@v{__version__}",
+    rights=(
+        "contents: read # check out",
+        "pull-requests: write # the comment",
+        "checks: write # the check on the pull request's head",
+    ),
+)
+# Whole addresses, since a server may look for short ones elsewhere; versions that old runners run as well. Later
+# versions of the last take Gitea for a server that they do not support.
+_GITEA = _Dialect(
+    checkout="https://github.com/actions/checkout@34e114876b0b11c390a56381ad16ebd13914f8d5 # v4.3.1",
+    python="https://github.com/actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0",
+    cache="https://github.com/actions/cache@0057852bfaa89a56745cba8c7296529d2fc39830 # v4.3.0",
+    upload="https://github.com/actions/upload-artifact@ff15f0306b3f739f7b6fd43fb5d26cd321bd4de5 # v3.2.1",
+    action=f"https://github.com/{_ACTION}@v{__version__}",
+    rights=("contents: read # check out", "pull-requests: write # the comment"),
+    inputs=(
+        "# The job is a status of the commit already; one with the verdict's words needs `contents: write`.",
+        'check: "false"',
+    ),
+)
 
 
 def write_github(wiring: Wiring) -> str:
     """A whole workflow."""
-    return "".join((_github_head(wiring), _github_setup(wiring), _github_step(wiring), _github_artifact(wiring)))
+    return _write_workflow(wiring, _GITHUB)
 
 
-def _github_head(wiring: Wiring) -> str:
+def write_gitea(wiring: Wiring) -> str:
+    """A whole workflow, for Gitea and Forgejo alike."""
+    return _write_workflow(wiring, _GITEA)
+
+
+def _write_workflow(wiring: Wiring, dialect: _Dialect) -> str:
+    parts = (_write_head, _write_setup, _write_step, _write_artifact)
+    return "".join(part(wiring, dialect) for part in parts)
+
+
+def _write_head(wiring: Wiring, dialect: _Dialect) -> str:
     fills = ", and fills the cache that pull requests start from" if wiring.install else ""
+    rights = "\n      ".join(dialect.rights)
     return f"""\
 name: model report
 
@@ -145,27 +219,25 @@ jobs:
     name: measure
     runs-on: ubuntu-latest
     permissions:
-      contents: read # check out
-      pull-requests: write # the comment
-      checks: write # the check on the pull request's head
+      {rights}
     steps:
-      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+      - uses: {dialect.checkout}
         with:
           fetch-depth: 0 # the commit that is compared with has to be there
           persist-credentials: false
 
-      - uses: actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0
+      - uses: {dialect.python}
         with:
           python-version: "3.12"
 """
 
 
-def _github_setup(wiring: Wiring) -> str:
+def _write_setup(wiring: Wiring, dialect: _Dialect) -> str:
     if not wiring.install:
         return ""
     return f"""
       # DVC's cache outlives the run: what was pulled or computed once is there the next time.
-      - uses: actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5
+      - uses: {dialect.cache}
         with:
           path: {_quote(_below(wiring, ".dvc/cache"))}
           key: dvc-${{{{ runner.os }}}}-${{{{ hashFiles('**/dvc.lock', '**/*.dvc') }}}}
@@ -176,7 +248,7 @@ def _github_setup(wiring: Wiring) -> str:
 """
 
 
-def _github_step(wiring: Wiring) -> str:
+def _write_step(wiring: Wiring, dialect: _Dialect) -> str:
     directory = [f"          working-directory: {_quote(wiring.directory)}"] if wiring.directory else []
     names = _SECRETS.get(wiring.remote, ())
     secrets = ["        # DVC's remote; a pull request from a fork is not given them.", "        # env:"]
@@ -184,11 +256,12 @@ def _github_step(wiring: Wiring) -> str:
     lines = [
         "",
         f"      # {_REASONS[wiring.reproduce]}",
-        f"      - uses: {_ACTION}@v{__version__}",
+        f"      - uses: {dialect.action}",
         "        id: seatrial",
         *(secrets if names else []),
         "        with:",
         f'          reproduce: "{wiring.reproduce}" # "no", "verify" or "yes"',
+        *(f"          {line}" for line in dialect.inputs),
         *directory,
     ]
     return "\n".join(lines) + "\n"
@@ -200,11 +273,11 @@ _REASONS = {
 }
 
 
-def _github_artifact(wiring: Wiring) -> str:
+def _write_artifact(wiring: Wiring, dialect: _Dialect) -> str:
     return f"""
       - name: Keep the report
         if: ${{{{ !cancelled() }}}}
-        uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0
+        uses: {dialect.upload}
         with:
           name: model-report
           path: {_quote(_below(wiring, "seatrial-report/"))}
@@ -392,6 +465,67 @@ def _write_job(wiring: Wiring) -> str:
             *([f"    # DVC's remote reads the masked CI/CD variables {' and '.join(names)}."] if names else []),
             f"    - {_quote_command(f'python -m pip install --quiet {wiring.install}')}",
         ]
+    return "\n".join(lines) + "\n"
+
+
+# -- Bitbucket Pipelines
+
+
+def write_bitbucket(wiring: Wiring) -> str:
+    """A whole bitbucket-pipelines.yml, for a repository that has none."""
+    cache = ""
+    if wiring.install:
+        cache = f"""
+definitions:
+  caches:
+    # DVC's cache outlives the step: what was pulled or computed once is there the next time.
+    dvc-cache: {_quote(_below(wiring, ".dvc/cache"))}
+"""
+    return f"""\
+image: python:3.12
+
+clone:
+  depth: full # the commit that is compared with has to be there
+{cache}
+pipelines:
+  pull-requests:
+    "**":
+{write_bitbucket_step(wiring)}\
+  branches:
+    {_quote(wiring.branch)}:
+      - step: *model-report
+"""
+
+
+def write_bitbucket_step(wiring: Wiring) -> str:
+    """The step, with an anchor for the other pipelines that run it."""
+    names = _SECRETS.get(wiring.remote, ())
+    caches = ["          caches:", "            - dvc-cache"] if wiring.install else []
+    install = [f"            - {_quote_command(f'python -m pip install --quiet {wiring.install}')}"]
+    remote = [f"            # DVC's remote reads the secured repository variables {' and '.join(names)}."]
+    directory = f" -C {_escape(wiring.directory)}" if wiring.directory else ""
+    command = f"-m seatrial{directory} ci --reproduce {wiring.reproduce} --report-dir test-results"
+    lines = [
+        "      - step: &model-report",
+        "          name: model report",
+        *caches,
+        "          script:",
+        *(remote if names else []),
+        *(install if wiring.install else []),
+        "            # seatrial's environment is private: it does not hide the project's `dvc`.",
+        '            - python -I -m venv "${HOME}/seatrial"',
+        f"            - '{_BITBUCKET_PYTHON} -m pip install --quiet \"{_PACKAGE}\"'",
+        f"            # {_REASONS[wiring.reproduce]}",
+        "            # Bitbucket shows the gates as tests, since it looks for JUnit files in directories of this name.",
+        f"            - '{_BITBUCKET_PYTHON} {command}'",
+        "          artifacts:",
+        "            upload:",
+        "              - name: model report",
+        "                type: scoped",
+        "                paths:",
+        f"                  - {_quote(_below(wiring, 'test-results/'))}**",
+        "                capture-on: always",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from seatrial.ci.job import CIJob, System
-from seatrial.ci.workflows import GITLAB_FILE, uses_seatrial
+from seatrial.ci.workflows import WORKFLOW_DIRECTORIES, read_system, uses_seatrial
 from seatrial.commands.baseline import find_job
 from seatrial.core.checkup import Check, fail, fail_by, ok, skip, warn
 from seatrial.errors import SeatrialError, UsageError
@@ -53,9 +53,9 @@ def _check_files(root: Path) -> Iterator[Check]:
     running = {path: text for path, text in texts.items() if isinstance(text, str) and uses_seatrial(text)}
     yield from (fail_by("CI file", text) for text in texts.values() if isinstance(text, UsageError))
     if not running:
-        yield warn("CI file", "no workflow and no .gitlab-ci.yml runs seatrial", "seatrial init")
+        yield warn("CI file", "no workflow or pipeline here runs seatrial", "seatrial init")
     for path, text in running.items():
-        found = list(_check_workflow(path, text)) if path != GITLAB_FILE else []
+        found = list(_check_workflow(path, text)) if path.startswith(WORKFLOW_DIRECTORIES) else []
         yield from found or [ok("CI file", f"{path} runs seatrial")]
 
 
@@ -96,7 +96,7 @@ def _check_workflow(path: str, text: str) -> Iterator[Check]:
 def _list_jobs(workflow: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     jobs = workflow.get("jobs")
     for job in jobs.values() if isinstance(jobs, dict) else ():
-        if isinstance(job, dict) and any(_uses(step).startswith(_ACTION) for step in _list_steps(job)):
+        if isinstance(job, dict) and any(_ACTION in _uses(step) for step in _list_steps(job)):
             yield job
 
 
@@ -110,25 +110,29 @@ def _uses(step: object) -> str:
 
 
 def _check_job(path: str, job: Mapping[str, Any], permissions: object) -> Iterator[Check]:
-    checkouts = [step for step in _list_steps(job) if _uses(step).startswith("actions/checkout@")]
+    checkouts = [step for step in _list_steps(job) if "actions/checkout@" in _uses(step)]
     settings = [step.get("with") for step in checkouts]
     depths = [str(given.get("fetch-depth", "1")) for given in settings if isinstance(given, dict)]
     if "0" not in depths:
         yield warn(
             "CI file", f"{path} checks out a part of the history: the baseline has to be fetched then", _CHECKOUT
         )
-    if permissions is None:
+    # Gitea knows no checks, and its job's own token may comment unless it is told otherwise. Only it reads addresses.
+    addressed = any(_uses(step).startswith("https://") for step in _list_steps(job))
+    on_gitea = addressed or read_system(path) is System.GITEA
+    wanted = {name: what for name, what in _WANTED.items() if name != "checks" or not on_gitea}
+    if permissions is None and not on_gitea:
         message = f"{path} names no permissions: those of the repository's settings decide what is posted"
-        yield warn("CI file", message, _spell_permissions(_WANTED))
-    lacking = [] if permissions is None or permissions == "write-all" else _list_lacking(permissions)
+        yield warn("CI file", message, _spell_permissions(wanted))
+    lacking = [] if permissions is None or permissions == "write-all" else _list_lacking(permissions, wanted)
     if lacking:
-        told = " and ".join(_WANTED[name] for name in lacking)
-        yield warn("CI file", f"{path} lets the job not write {told}", _spell_permissions(_WANTED))
+        told = " and ".join(wanted[name] for name in lacking)
+        yield warn("CI file", f"{path} lets the job not write {told}", _spell_permissions(wanted))
 
 
-def _list_lacking(permissions: object) -> list[str]:
+def _list_lacking(permissions: object, wanted: Iterable[str]) -> list[str]:
     granted = permissions if isinstance(permissions, dict) else {}
-    return [name for name in _WANTED if granted.get(name) != "write"]
+    return [name for name in wanted if granted.get(name) != "write"]
 
 
 def _spell_permissions(names: Mapping[str, str]) -> str:

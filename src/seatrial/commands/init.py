@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,22 @@ from msgspec.structs import replace
 
 from seatrial.ci.job import System
 from seatrial.ci.workflows import (
-    GITHUB_DIRECTORY,
+    BITBUCKET_FILE,
+    FORGEJO_DIRECTORY,
+    GITEA_DIRECTORY,
     GITHUB_FILE,
     GITLAB_FILE,
+    WORKFLOW_DIRECTORIES,
     Wiring,
     add_to_gitlab,
     find_replaced,
     guess_system,
     read_host,
+    read_system,
     uses_seatrial,
+    write_bitbucket,
+    write_bitbucket_step,
+    write_gitea,
     write_github,
     write_gitlab,
 )
@@ -93,12 +100,14 @@ def _choose_system(survey: Survey, forge: str | None, ask: Ask | None) -> tuple[
     url = survey.repository.remote_url()
     if url and (system := guess_system(url)):
         return system, f"the remote is at {read_host(url)}"
-    has_github = any(path.startswith(GITHUB_DIRECTORY) for path in survey.ci_files)
-    if has_github is not (GITLAB_FILE in survey.ci_files):
-        return (System.GITHUB, "it has workflows") if has_github else (System.GITLAB, f"it has a {GITLAB_FILE}")
+    served = {read_system(path): path for path in survey.ci_files}
+    if len(served) == 1:
+        ((system, path),) = served.items()
+        return system, f"it has {path}"
     if ask is None:
         where = f"the remote's host {read_host(url) or 'is none and'} does not tell" if url else "there is no remote"
-        raise UsageError(f"GitHub or GitLab? {where}", hint="seatrial init --forge github, or --forge gitlab")
+        names = ", ".join(system.value for system in System)
+        raise UsageError(f"which forge? {where}", hint=f"seatrial init --forge with one of {names}")
     return System(ask()), "as answered"
 
 
@@ -125,7 +134,7 @@ def _tell_replaced(survey: Survey, system: System) -> tuple[str, ...]:
     return tuple(
         f"{path}:{one.line}: `{one.text}` → {one.by}"
         for path, text in survey.ci_files.items()
-        if path.startswith(GITHUB_DIRECTORY) is (system is System.GITHUB)
+        if read_system(path) is system
         for one in find_replaced(text)
     )
 
@@ -223,25 +232,47 @@ def spell_line(line: Line) -> str:
 
 def _plan_workflow(survey: Survey, system: System) -> tuple[FileChange | None, tuple[str, ...]]:
     running = [path for path, text in survey.ci_files.items() if uses_seatrial(text)]
-    mine = [path for path in running if path.startswith(GITHUB_DIRECTORY) is (system is System.GITHUB)]
-    if mine and mine != [GITHUB_FILE]:
+    path = _choose_file(survey, system)
+    mine = [name for name in running if read_system(name) is system or name == path]
+    if mine and mine != [path]:
         return None, (f"{mine[0]} runs seatrial already, and stays as it is",)
     wiring = _wire(survey)
     advice = _tell_wiring(survey, wiring, system)
-    path = GITHUB_FILE if system is System.GITHUB else GITLAB_FILE
     before = survey.ci_files.get(path)
-    if system is System.GITHUB:
-        after = write_github(wiring)
-        if before == after:
-            return None, (f"{path} is there already",)
-        kept = (f"{path} is there already, and stays as it is",) if before is not None else ()
-        return FileChange(path=path, before=before, after=after), (*kept, *advice)
-    if before is None or not before.strip():
-        return FileChange(path=path, before=before, after=write_gitlab(wiring)), advice
-    try:
-        return FileChange(path=path, before=before, after=add_to_gitlab(before, wiring)), advice
-    except UsageError as error:
-        return None, (f"{error.message}; {error.hint}", *advice)
+    if system is System.GITLAB and before and before.strip():
+        try:
+            return FileChange(path=path, before=before, after=add_to_gitlab(before, wiring)), advice
+        except UsageError as error:
+            return None, (f"{error.message}; {error.hint}", *advice)
+    if system is System.BITBUCKET and before and before.strip():
+        if mine:
+            return None, (f"{path} runs seatrial already, and stays as it is",)
+        step = write_bitbucket_step(wiring).rstrip()
+        return None, (f"{path} is there already: add this by hand, below `pull-requests:`\n{step}", *advice)
+    after = _WRITERS[system](wiring)
+    if before == after:
+        return None, (f"{path} is there already",)
+    kept = (f"{path} is there already, and stays as it is",) if before and system is not System.GITLAB else ()
+    return FileChange(path=path, before=before, after=after), (*kept, *advice)
+
+
+_WRITERS: Mapping[System, Callable[[Wiring], str]] = {
+    System.GITHUB: write_github,
+    System.GITLAB: write_gitlab,
+    System.GITEA: write_gitea,
+    System.BITBUCKET: write_bitbucket,
+}
+
+
+def _choose_file(survey: Survey, system: System) -> str:
+    """Where the system looks; Gitea and Forgejo, which read one directory only, have theirs chosen by what is there."""
+    files = {System.GITHUB: GITHUB_FILE, System.GITLAB: GITLAB_FILE, System.BITBUCKET: BITBUCKET_FILE}
+    if system in files:
+        return files[system]
+    there = [place for place in WORKFLOW_DIRECTORIES if any(path.startswith(place) for path in survey.ci_files)]
+    words = set(re.split(r"[.-]", read_host(survey.repository.remote_url() or "")))
+    usual = GITEA_DIRECTORY if "gitea" in words else FORGEJO_DIRECTORY
+    return f"{there[0] if there else usual}/seatrial.yml"
 
 
 def _wire(survey: Survey) -> Wiring:
@@ -287,6 +318,10 @@ def _tell_wiring(survey: Survey, wiring: Wiring, system: System) -> tuple[str, .
         advice.append(f"CI fetches {survey.cached[0]} from DVC's remote: give the job its credentials, see the CI file")
     if system is System.GITLAB:
         advice.append("with no token the gates are JUnit cases; a masked CI/CD variable SEATRIAL_TOKEN adds the note")
+    if system is System.BITBUCKET:
+        advice.append(
+            "with no token the gates are tests; a secured repository variable SEATRIAL_TOKEN adds the comment"
+        )
     if _tell_replaced(survey, system):
         advice.append("the old lines above were not touched: take them out when you have seen the new report")
     return tuple(advice)

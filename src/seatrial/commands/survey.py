@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seatrial.ci.workflows import GITHUB_DIRECTORY, GITLAB_FILE, runs_pipeline
+from seatrial.ci.workflows import BITBUCKET_FILE, GITLAB_FILE, WORKFLOW_DIRECTORIES, runs_pipeline
 from seatrial.config.proposal import Predicted
 from seatrial.core.metrics import Snapshot
 from seatrial.core.revision import WORK_TREE, Revision
@@ -104,9 +104,10 @@ def _find_branch(repository: Repository) -> str:
 
 
 def list_ci_files(root: Path) -> list[Path]:
-    """The files that tell GitHub Actions and GitLab CI what to run, and that are there."""
-    workflows = sorted((root / GITHUB_DIRECTORY).glob("*.y*ml"))
-    return [path for path in (*workflows, root / GITLAB_FILE) if path.is_file() and path.stat().st_size <= _MAX_BYTES]
+    """The files that tell a CI system what to run, and that are there."""
+    workflows = [path for place in WORKFLOW_DIRECTORIES for path in sorted((root / place).glob("*.y*ml"))]
+    files = (*workflows, root / GITLAB_FILE, root / BITBUCKET_FILE)
+    return [path for path in files if path.is_file() and path.stat().st_size <= _MAX_BYTES]
 
 
 def decode(path: Path) -> str:
