@@ -273,7 +273,7 @@ def test_a_run_of_another_workflow_is_refused(opened: Opening) -> None:
     pull.forge.runs[RUN].path = ".github/workflows/mine.yml@refs/pull/7/merge"
     pull.refused(pull.publish(), "is of the workflow '.github/workflows/mine.yml'")
     (check,) = pull.forge.checks(pull.head)
-    assert check.title.startswith("Can't tell")
+    assert check.title.startswith("Not judged")
     assert "Next: name the file of the workflow" in check.summary
     pull.forge.records.checks.clear()
     assert pull.publish("--workflow", ".github/workflows/mine.yml").code == 0
@@ -327,7 +327,7 @@ def test_run_and_repository_can_be_named(opened: Opening) -> None:
     pull = opened()
     pull.measure()
     answer = pull.publish(
-        *("--from-run", str(RUN), "--repository", "octo/flights", "--no-comment", "--no-check"),
+        *("--from-run", str(RUN), "--repository", "octo/flights", "--comment", "off", "--no-check"),
         env=dict.fromkeys(("GITHUB_EVENT_PATH", "GITHUB_REPOSITORY", "GITHUB_ACTIONS"), ""),
     )
     assert answer.code == 0
@@ -579,6 +579,61 @@ def test_a_refused_name_does_nothing_in_the_check(opened: Opening) -> None:
     (check,) = pull.forge.checks(pull.head)
     assert "<img" not in check.summary
     assert "@octocat" not in check.summary
+
+
+def test_a_refusal_does_not_leave_the_old_report_standing(opened: Opening) -> None:
+    """A comment that is there says that there is no verdict any more; none is made for that."""
+    pull = opened(0.9)
+    pull.measure(RUN)
+    assert pull.publish().code == 0
+    pull.forge.runs[RUN + 1] = Run(id=RUN + 1, head_sha=pull.head)
+    pull.forge.leave(RUN + 1, NAME, b"forged")
+    assert pull.publish(run=RUN + 1).code == 3
+    assert "Not judged" in pull.body()
+    assert "Ready to merge" not in pull.body()
+
+
+def test_an_old_refusal_changes_nothing(opened: Opening) -> None:
+    """A newer run of the same commit has reported: neither its comment nor its check is touched."""
+    pull = opened(0.9)
+    pull.measure(RUN + 1)
+    assert pull.publish(run=RUN + 1).code == 0
+    pull.forge.runs[RUN] = Run(id=RUN, head_sha=pull.head)
+    pull.forge.leave(RUN, NAME, b"forged")
+    answer = pull.publish()
+    assert answer.code == 3
+    assert "left out: a newer run has reported" in answer.err
+    assert "Ready to merge" in pull.body()
+    assert [check.conclusion for check in pull.forge.checks(pull.head)] == ["success"]
+
+
+def test_a_broken_policy_of_main_is_told_by_the_check(opened: Opening) -> None:
+    """It is no fault of the pull request, and its check does not wait for ever."""
+    pull = opened(0.9)
+    pull.measure()
+    pull.ours.commit({"seatrial.yaml": "version: 1\nmetric: {}\n"})
+    answer = pull.publish()
+    assert answer.code == 2
+    assert "seatrial.yaml:2" in answer.err
+    assert [check.conclusion for check in pull.forge.checks(pull.head)] == ["action_required"]
+
+
+@pytest.mark.parametrize(("recall", "comments"), [(0.9, 0), (0.7, 1)])
+def test_the_modes_of_the_comment_hold_here_too(opened: Opening, recall: float, comments: int) -> None:
+    """As in `seatrial ci`."""
+    pull = opened(recall)
+    pull.measure()
+    pull.publish("--comment", "only-on-failure")
+    assert len(pull.forge.comments(7)) == comments
+
+
+def test_the_report_that_was_judged_here_is_written(opened: Opening) -> None:
+    """For a step that keeps it: with our verdict, not the one of the artifact."""
+    pull = opened(0.7)
+    pull.forge_report(flip)
+    pull.publish("--report-dir", "judged")
+    facts = json.loads((pull.ours.directory / "judged" / "report.json").read_text())
+    assert (facts["verdict"], facts["head"]["sha"], facts["base"]["sha"]) == ("failed", pull.head, pull.base)
 
 
 # -- the archive

@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Protocol
 
 from seatrial.ci import bitbucket, gitea, github, gitlab
-from seatrial.ci.follower import Follower, read_follower
+from seatrial.ci.follower import Follower, Measured, read_follower
 from seatrial.ci.job import BaselineHint, CIJob, System
 from seatrial.errors import DeliveryError
 
-__all__ = ["BaselineHint", "CIJob", "Follower", "System", "detect", "read_follower", "write_outputs", "write_summary"]
+__all__ = [
+    "BaselineHint",
+    "CIJob",
+    "Follower",
+    "Measured",
+    "System",
+    "detect",
+    "read_follower",
+    "write_outputs",
+    "write_summary",
+]
 
 # GitHub drops a step's whole summary beyond this, without a word to the reader.
 SUMMARY_BYTES = 1024 * 1024
@@ -28,19 +38,6 @@ class _System(Protocol):
     def read_job(self, env: Mapping[str, str], checked_out: str) -> CIJob: ...
 
     def write_outputs(self, path: Path, outputs: Mapping[str, str]) -> None: ...
-
-
-class Reporter(Protocol):
-    """A job as far as its own files are concerned: the system that reads them, and where they are."""
-
-    @property
-    def system(self) -> System: ...
-
-    @property
-    def summary_file(self) -> Path | None: ...
-
-    @property
-    def output_file(self) -> Path | None: ...
 
 
 # Gitea's runner calls itself GitHub's too, so it is asked for first.
@@ -62,7 +59,7 @@ def detect(env: Mapping[str, str], *, checked_out: str) -> CIJob | None:
     return present.read_job(env, checked_out) if present else None
 
 
-def write_summary(job: Reporter, markdown: str) -> None:
+def write_summary(job: CIJob, markdown: str) -> None:
     """Append to the job's summary page; nothing where the system has none.
 
     Raises `DeliveryError` where the page would outgrow what the system shows, or can't be written.
@@ -83,7 +80,7 @@ def write_summary(job: Reporter, markdown: str) -> None:
         raise DeliveryError(f"the job summary {job.summary_file} can't be written: {error.strerror}") from error
 
 
-def write_outputs(job: Reporter, outputs: Mapping[str, str]) -> None:
+def write_outputs(job: CIJob, outputs: Mapping[str, str]) -> None:
     """Hand values to the steps or jobs that follow; nothing where no file was named for them.
 
     Raises `DeliveryError` where the file can't be written or would be refused.

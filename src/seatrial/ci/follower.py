@@ -7,10 +7,21 @@ from pathlib import Path
 
 import msgspec
 
-from seatrial.ci.job import System
+from seatrial.ci.job import BaselineHint, CIJob, System
 from seatrial.ci.variables import Env, read_ca_file, read_commit, read_path, read_token
 
 _TOKENS = ("SEATRIAL_TOKEN", "GITHUB_TOKEN", "REPO_TOKEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the run before was of: `run` is its own `RUN.ATTEMPT`, `change` None where nobody is to be told."""
+
+    project: str
+    head: str
+    change: int | None
+    run: str
+    run_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +43,29 @@ class Follower:
     summary_file: Path | None
     output_file: Path | None
 
-    @property
-    def system(self) -> System:
-        """The CI system whose files it writes."""
-        return System.GITHUB
+    def report_on(self, measured: Measured) -> CIJob:
+        """The job as one that reports on what another has measured, with its own rights and its own files."""
+        reason = "chosen when it is judged again"
+        return CIJob(
+            system=System.GITHUB,
+            event="change",
+            change=measured.change,
+            project=measured.project,
+            head=measured.head,
+            head_name=measured.head[:7],
+            base_name=None,
+            baseline=BaselineHint(rule="none", sha=None, reason=reason),
+            run=measured.run,
+            run_url=measured.run_url,
+            api_url=self.api_url,
+            web_url=self.web_url,
+            token=self.token,
+            token_variable=self.token_variable,
+            pipeline_id=None,
+            ca_file=self.ca_file,
+            summary_file=self.summary_file,
+            output_file=self.output_file,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

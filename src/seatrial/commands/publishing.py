@@ -6,24 +6,22 @@ Who asks what of whom is taken from the forge's API alone; of the run's artifact
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from seatrial import ci
-from seatrial.ci import Follower
+from seatrial.ci import Follower, Measured
 from seatrial.commands.measure import Measurement, Progress
 from seatrial.commands.rejudging import Subject, judge_again
-from seatrial.core.document import Document, Mark, Paragraph, Text
+from seatrial.commands.reporting import Channels, Reporter
 from seatrial.core.facts import ReportFacts
-from seatrial.core.verdict import Status
 from seatrial.errors import CompareError, ExitCode, UsageError
-from seatrial.forges import FORGES, Conclusion, Forge, ForgeAccess
+from seatrial.forges import ForgeAccess
 from seatrial.git import Repository
-from seatrial.publish import Delivery, Marker, Outcome, Step, deliver, upsert_comment
-from seatrial.render import RENDERERS, RenderOptions
+from seatrial.publish import Delivery, Outcome, Step, deliver
 from seatrial.render.json import parse
 from seatrial.sources.archive import MAX_PACKED, read_entry
 
@@ -31,14 +29,7 @@ if TYPE_CHECKING:
     from seatrial.forges.github_runs import GitHubRuns, OpenPull, WorkflowRun
 
 REPORT = "report.json"
-# GitHub's check summary and job summary are shown up to this, in UTF-8 bytes.
-_SUMMARY_BUDGET = 60_000
-_CONCLUSIONS: Mapping[Status, Conclusion] = {
-    Status.PASSED: Conclusion.SUCCESS,
-    Status.WARNED: Conclusion.NEUTRAL,
-    Status.FAILED: Conclusion.FAILURE,
-    Status.INCONCLUSIVE: Conclusion.ACTION_REQUIRED,
-}
+_RANKS = {"summary": 0, "comment": 1, "check": 2}
 
 
 class PublishRequest(Struct, frozen=True, kw_only=True):
@@ -49,9 +40,7 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
     artifact: str = "seatrial-report"
     workflow: str = ".github/workflows/fork-measure.yml"
     config_path: Path | None = None
-    key: str = "default"
-    comment: bool = True
-    check: bool = True
+    channels: Channels = Channels()
     fetch: bool = True
 
 
@@ -61,14 +50,16 @@ class PublishResult(Struct, frozen=True, kw_only=True):
     measurement: Measurement | None
     refusal: CompareError | None
     deliveries: tuple[Delivery, ...]
+    required: bool
 
-    def exit_code(self, *, require_delivery: bool) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
         """The verdict's code; where that passed, and delivery is required, a failed delivery counts."""
         if self.measurement is None:
             return ExitCode.NOT_COMPARED
         code = self.measurement.verdict.exit_code
         undelivered = any(not delivery.ok for delivery in self.deliveries)
-        return ExitCode.NOT_DELIVERED if require_delivery and undelivered and code is ExitCode.PASSED else code
+        return ExitCode.NOT_DELIVERED if self.required and undelivered and code is ExitCode.PASSED else code
 
 
 def publish_run(
@@ -79,29 +70,78 @@ def publish_run(
     UsageError where this is no place for it, or the run is none of a pull request; whatever is wrong with what a
     stranger may have made is a refusal: the result says it, and so does the check.
     """
-    from seatrial.forges.github_runs import GitHubRuns
-
     repository = Repository.discover(directory, git_dir)
     follower = ci.read_follower(env)
-    access = _open_access(follower, request)
-    runs = GitHubRuns(access)
-    run = runs.read_run(_choose_run(follower, request))
-    _refuse_other_event(run, access.project)
-    publisher = _Publisher(follower=follower, access=access, request=request, run=run)
+    project = _choose_project(follower, request)
+    number = _choose_run(follower, request)
+    runs = _open_runs(follower, project)
+    run = runs.read_run(number)
+    _refuse_other_event(run, project)
+
+    def report_on(change: int | None) -> Reporter:
+        channels = request.channels
+        job = follower.report_on(
+            Measured(project=project, head=run.head_sha, change=change, run=run.order, run_url=run.html_url)
+        )
+        return Reporter(job=job, channels=channels, directory=directory / channels.report_dir, root=repository.root)
+
+    reporter = report_on(None)
+    refusal: CompareError | None = None
+    measurement: Measurement | None = None
     try:
         _refuse_other_workflow(run, request)
         pull = _find_pull(runs, run)
+        reporter = report_on(pull.number)
         tell(f"run {run.id} measured pull request {pull.number} at {run.head_sha[:7]}")
         measurement = _judge(repository, runs, run, pull, request, tell)
-    except CompareError as refusal:
-        deliveries = deliver(publisher.plan_refusal(refusal))
-        return PublishResult(measurement=None, refusal=refusal, deliveries=deliveries)
+        deliveries = deliver(_give_way(reporter.plan(measurement)))
+    except BaseException as error:
+        # Whatever ends it, the check is concluded; only what is refused ends it as a report does.
+        deliveries = deliver(_give_way(reporter.plan_end(error)))
+        if not isinstance(error, CompareError):
+            raise
+        refusal = error
     return PublishResult(
-        measurement=measurement, refusal=None, deliveries=deliver(publisher.plan(measurement, pull.number))
+        measurement=measurement, refusal=refusal, deliveries=deliveries, required=request.channels.required
     )
 
 
-def _open_access(follower: Follower, request: PublishRequest) -> ForgeAccess:
+def _open_runs(follower: Follower, project: str) -> GitHubRuns:
+    from seatrial.forges.github_runs import GitHubRuns
+
+    access = ForgeAccess(
+        api_url=follower.api_url,
+        web_url=follower.web_url,
+        project=project,
+        token=follower.token or "",
+        token_variable=follower.token_variable,
+        ca_file=follower.ca_file,
+    )
+    return GitHubRuns(access)
+
+
+def _give_way(steps: list[Step]) -> list[Step]:
+    """The comment before the check, which stays as it is where the comment already tells of a newer run.
+
+    Nothing is annotated: the lines are of files that are not checked out here.
+    """
+    newer: list[str] = []
+
+    def note(step: Callable[[], str | None]) -> str:
+        detail = step() or ""
+        newer.extend([detail] if detail.startswith(Outcome.SKIPPED_NEWER.value) else [])
+        return detail
+
+    def yield_to(step: Callable[[], str | None]) -> str | None:
+        return "left out: a newer run has reported" if newer else step()
+
+    taken = {"comment": note, "check": yield_to}
+    kept = [(name, step) for name, step in steps if name != "annotations"]
+    ordered = sorted(kept, key=lambda pair: _RANKS.get(pair[0], len(_RANKS)))
+    return [(name, partial(taken[name], step) if name in taken else step) for name, step in ordered]
+
+
+def _choose_project(follower: Follower, request: PublishRequest) -> str:
     project = request.repository or follower.project
     if project is None:
         raise UsageError("it is unknown whose run this is", hint="name the repository: --repository OWNER/NAME")
@@ -110,14 +150,7 @@ def _open_access(follower: Follower, request: PublishRequest) -> ForgeAccess:
             f"no token: {follower.token_variable} is empty",
             hint=f"give the step the job's own token:\nenv:\n  {follower.token_variable}: ${{{{ github.token }}}}",
         )
-    return ForgeAccess(
-        api_url=follower.api_url,
-        web_url=follower.web_url,
-        project=project,
-        token=follower.token,
-        token_variable=follower.token_variable,
-        ca_file=follower.ca_file,
-    )
+    return project
 
 
 def _choose_run(follower: Follower, request: PublishRequest) -> int:
@@ -208,92 +241,3 @@ def _read_report(runs: GitHubRuns, run: WorkflowRun, name: str) -> ReportFacts:
         )
     archive = runs.download(usable[0], most=MAX_PACKED)
     return parse(read_entry(archive, REPORT))
-
-
-# -- telling
-
-
-@dataclass(slots=True, kw_only=True)
-class _Publisher:
-    """The steps of the deliveries; the check waits for what became of the comment."""
-
-    follower: Follower
-    access: ForgeAccess
-    request: PublishRequest
-    run: WorkflowRun
-    forge: Forge | None = None
-    comment_url: str = ""
-    overtaken: bool = False
-
-    def plan(self, measurement: Measurement, change: int) -> list[Step]:
-        """The ladder of a verdict: what needs no rights first; the comment before the check, which it may overrule."""
-
-        def render(budget: int) -> str:
-            options = RenderOptions(budget=budget, full_report_url=self.run.html_url)
-            return RENDERERS["markdown"](measurement.report, options)
-
-        verdict = measurement.verdict
-        steps: list[Step] = [("summary", lambda: self._write_summary(render(_SUMMARY_BUDGET)))]
-        if self.request.comment:
-            steps.append(("comment", lambda: self._post(render, change)))
-        if self.request.check:
-            title = measurement.report.facts.headline
-            conclusion = _CONCLUSIONS[verdict.status]
-            steps.append(("check", lambda: self._conclude(conclusion, title, render(_SUMMARY_BUDGET))))
-        return [*steps, ("outputs", lambda: self._write_outputs(verdict.status.value, verdict.exit_code))]
-
-    def plan_refusal(self, refusal: CompareError) -> list[Step]:
-        """The ladder of a refusal: a check that says why, on the commit that was measured; no comment is touched."""
-        text = _render_refusal(refusal)
-        steps: list[Step] = [("summary", lambda: self._write_summary(text))]
-        if self.request.check:
-            title = "Can't tell: what the run has measured is refused"
-            steps.append(("check", lambda: self._conclude(Conclusion.ACTION_REQUIRED, title, text)))
-        return [*steps, ("outputs", lambda: self._write_outputs("", ExitCode.NOT_COMPARED))]
-
-    def _write_summary(self, text: str) -> str:
-        ci.write_summary(self.follower, text)
-        return "job summary" if self.follower.summary_file else ""
-
-    def _post(self, render: Callable[[int], str], change: int) -> str:
-        forge = self._connect()
-        marker = Marker(key=self.request.key, head=self.run.head_sha, run=self.run.order)
-        # The marker's line is part of the comment, and has to fit beside the report.
-        result = upsert_comment(forge, change, render(forge.comment_budget - 1000), marker)
-        self.comment_url, self.overtaken = result.url, result.outcome is Outcome.SKIPPED_NEWER
-        return f"{result.outcome.value} {result.url}"
-
-    def _conclude(self, conclusion: Conclusion, title: str, summary: str) -> str:
-        if self.overtaken:
-            return "left out: a newer run has reported"
-        return self._connect().conclude_check(
-            name="seatrial" if self.request.key == "default" else f"seatrial: {self.request.key}",
-            head=self.run.head_sha,
-            conclusion=conclusion,
-            title=title,
-            summary=summary,
-            details_url=self.run.html_url,
-        )
-
-    def _write_outputs(self, verdict: str, code: ExitCode) -> str:
-        answers = {"verdict": verdict, "exit-code": str(int(code)), "comment-url": self.comment_url}
-        ci.write_outputs(self.follower, answers)
-        return ""
-
-    def _connect(self) -> Forge:
-        if self.forge is None:
-            self.forge = FORGES["github"](self.access)
-        return self.forge
-
-
-def _render_refusal(refusal: CompareError) -> str:
-    """The reason as Markdown: names out of the artifact may stand in it, so it is escaped as a report is."""
-    from seatrial.render.markdown import render_document
-
-    lines = (refusal.message[:1].upper() + refusal.message[1:] + ".", f"Next: {refusal.hint}." if refusal.hint else "")
-    document = Document(
-        mark=Mark.INCONCLUSIVE,
-        title=(Text("Can't tell: what the run has measured is refused"),),
-        blocks=tuple(Paragraph(line=(Text(line),)) for line in lines if line),
-    )
-    return render_document(document, RenderOptions(budget=_SUMMARY_BUDGET))

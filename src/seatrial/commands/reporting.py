@@ -93,7 +93,7 @@ class Reporter:
         try:
             yield
         except BaseException as error:
-            for delivery in deliver(self._plan_end(error)):
+            for delivery in deliver(self.plan_end(error)):
                 if not delivery.ok:
                     tell(f"{delivery.step}: {delivery.problem}")
             raise
@@ -278,7 +278,7 @@ class Reporter:
 
     # -- a run without a verdict
 
-    def _plan_end(self, error: BaseException) -> list[Step]:
+    def plan_end(self, error: BaseException) -> list[Step]:
         """Tell what ended the run, where it is seen; a comment that is there must not stand as if it were current."""
         end = _describe_end(error, self.job.token)
         steps: list[Step] = []
