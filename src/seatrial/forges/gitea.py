@@ -149,9 +149,10 @@ class Gitea:
             what=f"{what} on {place}",
             place=place,
             permission=(
-                f"The token in {variable} may not do this. The job's own token, ${{{{ github.token }}}}, may, unless "
-                "the pull request comes from a fork; a token of one's own needs the scopes write:issue, "
-                "write:repository and read:user (Settings → Applications), stored as a secret of Actions."
+                f"The token in {variable} may not do this. The job's own token, ${{{{ github.token }}}}, may comment, "
+                "unless the pull request comes from a fork or Gitea's `permissions:` leave out `pull-requests: write`; "
+                "a status takes `contents: write`. A token of one's own needs the scopes write:issue, read:user and, "
+                "for a status, write:repository."
             ),
             creates=creates,
         )
