@@ -45,6 +45,17 @@ _GITLAB_FILES = {
     "gitlab-annotations": "report.annotations.json",
     "openmetrics": "report.metrics.txt",
 }
+# What there is where a job has no token by itself, and what one adds.
+_WITHOUT_TOKEN: Mapping[System, str] = {
+    System.GITLAB: (
+        "the merge request shows gates, code quality and the report's link without one; "
+        "a project access token (role Developer, scope api) in {} adds the note"
+    ),
+    System.BITBUCKET: (
+        "the step's tests show the gates, its artifacts the report; "
+        "a repository access token (Pull requests: Write) in {} adds the comment"
+    ),
+}
 _FLAVOURS: Mapping[System, Flavour] = {
     System.GITHUB: "github",
     System.GITLAB: "gitlab",
@@ -264,13 +275,10 @@ class Reporter:
         return "left out: a pull request from a fork has a read-only token; the job summary shows the report"
 
     def _miss_token(self) -> str:
-        """On GitLab no token is a normal path, said in one line; elsewhere the job's own is missing."""
+        """On GitLab and Bitbucket no token is a normal path, said in one line; elsewhere the job's own is missing."""
         variable = self.job.token_variable
-        if self.job.system is System.GITLAB and not self.channels.required:
-            return (
-                "left out, no token: the merge request shows gates, code quality and the report's link without one; "
-                f"a project access token (role Developer, scope api) in {variable} adds the note"
-            )
+        if self.job.system in _WITHOUT_TOKEN and not self.channels.required:
+            return f"left out, no token: {_WITHOUT_TOKEN[self.job.system].format(variable)}"
         raise DeliveryError(
             f"no token: {variable} is empty, so no comment was posted",
             hint="give the job a token that may comment, or pass --comment off",
