@@ -370,6 +370,14 @@ def _spell_advice(text: str) -> str:
 @click.option("--md", "shape", flag_value="dvc-markdown", help="The table of `dvc metrics diff --md`.")
 @click.option("--params", is_flag=True, help="With --json or --md: parameters, as `dvc params diff` has them.")
 @click.option("--no-path", is_flag=True, help="No column of paths in the table of --md.")
+@click.option(
+    "--plots",
+    "plots_directory",
+    type=click.Path(path_type=Path),
+    callback=_from_directory,
+    metavar="DIR",
+    help="Write each plot that changed as SVG and PNG into this directory.",
+)
 @config_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
 @click.pass_obj
@@ -388,6 +396,7 @@ def compare(
     shape: str | None,
     params: bool,
     no_path: bool,
+    plots_directory: Path | None,
     config_path: Path | None,
     quiet: bool,
 ) -> None:
@@ -396,7 +405,7 @@ def compare(
     BASE is where HEAD left the default branch, unless named; HEAD is the work tree, unless named.
     A..B compares A with B, A...B the merge base of both with B.
     """
-    from seatrial.commands.compare import Destination, compare_revisions, write_outputs
+    from seatrial.commands.compare import Destination, compare_revisions, write_outputs, write_plots
     from seatrial.commands.measure import Selection
     from seatrial.render import RenderOptions
 
@@ -421,7 +430,8 @@ def compare(
             lean=lean,
             engine=engine,
             taken_for=("params" if params else "metrics") if lean else None,
-            plots=not targets and bool(_WITH_PLOTS.intersection(each.format for each in destinations)),
+            plots=bool(plots_directory)
+            or (not targets and bool(_WITH_PLOTS.intersection(each.format for each in destinations))),
         ),
         git_dir=_named_git_dir(),
         fetching=(_say_nothing if quiet else _tell_progress) if fetch else None,
@@ -429,8 +439,11 @@ def compare(
     in_dvc_shape = RenderOptions(params=params, no_path=no_path, show_all=show_all, precision=precision)
     options = dict.fromkeys(("dvc-json", "dvc-markdown"), in_dvc_shape) | {"terminal": _terminal_options()}
     text = write_outputs(measurement, destinations, options, in_actions=_runs_in_actions())
+    refused = write_plots(measurement, plots_directory) if plots_directory else ()
     if not quiet:
         _print(text)
+        for reason in refused:
+            click.echo(_disarm(reason), err=True)
     sys.exit(measurement.verdict.exit_code)
 
 

@@ -189,3 +189,14 @@ def test_any_declaration_is_drawn_or_told(scratch: Scratch, declared: str) -> No
     assert "root:" not in answer.out
     assert "<summary>Plots:" in answer.out
     draw_plots(scratch)
+
+
+def test_plots_are_written_as_files(scratch: Scratch) -> None:
+    """Those that changed, as SVG and as PNG, beside what is there already."""
+    compare_plots(scratch, "- a.csv: {title: Loss}\n- b.csv\n", {"a.csv": "y\n1\n2\n", "b.csv": "y\n1\n"},
+                  {"a.csv": "y\n1\n3\n"})  # fmt: skip
+    scratch.write({"drawn/notes.txt": "mine"})
+    answer = run_seatrial(scratch.directory, "compare", "HEAD~1", "HEAD", "--plots", "drawn", "--quiet")
+    assert (answer.out, answer.err) == ("", "")
+    names = sorted(path.name for path in (scratch.directory / "drawn").iterdir())
+    assert names == ["a-csv.png", "a-csv.svg", "notes.txt"]

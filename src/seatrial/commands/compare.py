@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -112,10 +112,27 @@ def write_outputs(
     return "".join(printed)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_plots(measurement: Measurement, directory: Path) -> tuple[str, ...]:
+    """Write each plot of the report as SVG and as PNG into a directory; why others are not among them.
+
+    Files of other names are left alone. UsageError where the extra that draws is not installed.
+    """
+    from seatrial.render.vega import INSTALL, can_draw
+
+    if not can_draw():
+        raise UsageError("plots are drawn by vl-convert-python, which is not installed", hint=INSTALL)
+    from seatrial.render.plot_files import render_plots
+
+    files, refused = render_plots(measurement.report)
+    for name, content in files.items():
+        write_whole(directory / name, content)
+    return refused
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write beside, then rename; UsageError where that can't be done."""
     if _is_special(path):
-        _write_through(path, text)
+        _write_through(path, content)
         return
     import tempfile
 
@@ -125,9 +142,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # By parts, or all of it would be held as bytes as well.
-            file.writelines(text[at : at + _PART] for at in range(0, len(text), _PART))
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(_encode(content))
         Path(beside).chmod(0o644)
         Path(beside).replace(path)
     except OSError as error:
@@ -144,9 +160,16 @@ def _is_special(path: Path) -> bool:
     return path.parent == Path("/dev") or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _write_through(path: Path, text: str) -> None:
+def _encode(content: str | bytes) -> Iterator[bytes]:
+    """By parts, or all of a text would be held as bytes as well."""
+    for at in range(0, len(content), _PART):
+        part = content[at : at + _PART]
+        yield part if isinstance(part, bytes) else part.encode()
+
+
+def _write_through(path: Path, content: str | bytes) -> None:
     try:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with path.open("wb") as file:
+            file.writelines(_encode(content))
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None

@@ -100,13 +100,15 @@ class Plot(Struct, frozen=True, kw_only=True):
     """A chart of both sides as Vega-Lite in JSON: `live` for a screen that answers, `still` for paper.
 
     Drawn where the medium can; `diagram` stands for it where only Mermaid is drawn, else it is left out. `words` say
-    what is on it.
+    what is on it; `name` and `title` are what it is called where it stands alone.
     """
 
     words: str
     live: str
     still: str
     diagram: Diagram | None = None
+    name: str = ""
+    title: str = ""
 
 
 class Picture(Struct, frozen=True, kw_only=True):

@@ -61,7 +61,16 @@ def _tell_drawing(drawing: Drawing, revisions: RevisionRange) -> list[Block]:
     if drawing.live:
         diagram = Diagram(title=drawing.title, source=drawing.mermaid) if drawing.mermaid else None
         words = f"{drawing.title}, {drawing.words}" if drawing.words else drawing.title
-        blocks.append(Plot(words=words, live=drawing.live, still=drawing.still, diagram=diagram))
+        blocks.append(
+            Plot(
+                words=words,
+                live=drawing.live,
+                still=drawing.still,
+                diagram=diagram,
+                name=drawing.name,
+                title=drawing.title,
+            )
+        )
     return blocks
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from seatrial.render.characters import readable, shorten_middle
@@ -54,12 +54,35 @@ def draw_svg(spec: str, *, prefix: str) -> str:
         svg = vl_convert.vegalite_to_svg(clean_spec(spec), allowed_base_urls=[])
         root = ET.fromstring(svg)  # noqa: S314 - written by the library, from values
     except (ValueError, ET.ParseError) as error:
-        raise DrawingError(
-            readable(str(error).strip().splitlines()[0] if str(error).strip() else "unknown", 200)
-        ) from None
+        raise DrawingError(_first_line(error)) from None
     _keep_shapes(root, prefix)
     ET.register_namespace("", _SVG)
     return ET.tostring(root, encoding="unicode")
+
+
+def draw_alone(spec: str, *, title: str, form: Literal["svg", "png"]) -> bytes:
+    """A specification as a file for places that have no page around it: on white, below its title.
+
+    A PNG has two pixels for each of the SVG's, and 144 of them to the inch.
+    """
+    import vl_convert
+
+    alone = {**clean_spec(spec), "title": {"text": readable(title, _LONGEST), "anchor": "start"}, "background": "white"}
+    alone["padding"] = 12
+    try:
+        if form == "png":
+            return bytes(vl_convert.vegalite_to_png(alone, scale=2, ppi=72, allowed_base_urls=[]))
+        root = ET.fromstring(vl_convert.vegalite_to_svg(alone, allowed_base_urls=[]))  # noqa: S314 - as above
+    except (ValueError, ET.ParseError) as error:
+        raise DrawingError(_first_line(error)) from None
+    _keep_shapes(root, "")
+    ET.register_namespace("", _SVG)
+    svg: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return svg
+
+
+def _first_line(error: Exception) -> str:
+    return readable(next(iter(str(error).strip().splitlines()), "unknown"), 200)
 
 
 def clean_spec(spec: str) -> dict[str, Any]:
