@@ -583,7 +583,7 @@ def test_readers_never_see_a_half_switch(project: Project, exported: tuple[Expor
             try:
                 place = (project.target.home / "current").resolve(strict=True)
                 release = decode_manifest((place / MANIFEST).read_bytes(), MANIFEST)
-                wrong.extend(diff_files(release.files, (f for f in list_files(place) if f.path != MANIFEST)))
+                wrong.extend(diff_files(release.contents, (f for f in list_files(place) if f.path != MANIFEST)))
                 seen[reader].add(release.digest)
             except Exception as error:  # noqa: BLE001 - whatever goes wrong in the thread is this test's failure
                 wrong.append(repr(error))
@@ -1029,6 +1029,42 @@ def test_cancelled_deployment_reverts(
     last = project.target.read_log()[-1]
     assert (last.event, "told to end" in last.reason) == (outcome, True)
     assert [stored.version for stored in project.target.observe().versions] == ["1"]
+
+
+def test_golden_requests_are_those_that_the_gate_judged(
+    gated: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """The release tells scores, gates and origins; golden requests with other scores than the judged ones block it."""
+    model = exported[0]
+    lines = [f"{key},{int(score > 0.5)},{score:.6f}" for key, score in enumerate(model.scores)]
+    columns = "key: sample, label: label, score: score, metrics: [roc_auc, log_loss]"
+    (gated.root / "seatrial.yaml").write_text(
+        f"version: 1\nevaluations:\n  - {{name: test, predictions: predictions.csv, {columns}}}\n"
+    )
+    directory = copy_model(model, tmp_path / "model")
+    for shift, code in ((0.1, 4), (0.0, 0)):
+        changed = f"100,1,0.{9 - code}"  # predictions that did not change are not measured again
+        (gated.root / "predictions.csv").write_text("\n".join(["sample,label,score", *lines, changed]) + "\n")
+        rows = [
+            {"sample": key, "features": row, "probability": score + shift}
+            for key, (row, score) in enumerate(zip(model.rows, model.scores, strict=True))
+        ]
+        (directory / "golden.json").write_text(json.dumps({"tolerance": 1e-4, "rows": rows}))
+        commit_recall(gated, replace(model, directory=directory), 0.8)
+        done = run_cli(gated, "deploy", NAME, "--to", str(gated.to))
+        assert done.returncode == code, done.stderr
+        assert ("was judged" in done.stderr) or code == 0
+    release = gated.target.read_release("1")
+    assert release.golden is not None
+    assert (release.golden.rows, release.golden.judged) == (8, 8)
+    assert {score.metric for score in release.scores} >= {"roc_auc", "log_loss"}
+    assert release.environment["python"]
+    assert [tensor.name for tensor in release.signature.inputs] == ["features"] if release.signature else False
+    live = gated.to / NAME / "current"
+    assert {file.path for file in release.documents} <= {path.name for path in live.iterdir()}
+    assert "model-index" in (live / "README.md").read_text()
+    spoil(live / "README.md")
+    assert run_cli(gated, "status", "--to", str(gated.to)).returncode == 1
 
 
 def test_old_versions_are_taken_away(project: Project, exported: tuple[Exported, Exported], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from seatrial.commands.baseline import choose_merged_range
 from seatrial.commands.compare import load_config
 from seatrial.commands.deploy import blocking, plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
+from seatrial.commands.releasing import trace
 from seatrial.core.deployment import DeploymentRecord
 from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
@@ -69,15 +70,17 @@ def plan_delivery(
             _bring(repository, head, path, fetching)
         return locate_out(repository, head, path)
 
+    project = read_declarations(repository, head)
     return plan_deployment(
         artifact=artifact,
-        artifacts=read_declarations(repository, head).artifacts,
+        artifacts=project.artifacts,
         locate=locate,
         target=target,
         commit=head.sha,
         verdict=measurement.verdict,
         metrics=_collect_metrics(measurement),
         override=override,
+        lineage=trace(repository, project, config, measurement, artifact=artifact),
         is_older=None if allow_older else lambda commit, live: _is_older(repository, commit, live),
     )
 

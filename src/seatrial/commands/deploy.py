@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seatrial.commands.proving import describe_model
+from seatrial.commands.releasing import Lineage, promise_golden
 from seatrial.core.deployment import Answer, Check, Observation, Outcome
 from seatrial.core.metrics import Value
-from seatrial.core.release import Release, Signature, check_name, detect_format, digest_files, record_values
+from seatrial.core.release import (
+    GoldenPromise,
+    Release,
+    Signature,
+    check_name,
+    detect_format,
+    digest_files,
+    record_values,
+)
 from seatrial.core.verdict import Outcome as GateOutcome
 from seatrial.core.verdict import Status, Verdict
+from seatrial.deploy.documents import write_documents
 from seatrial.deploy.engine import Action, Deployment, DeploymentPlan
 from seatrial.deploy.packing import SourceFile, lay_out, pack
 from seatrial.deploy.target import Target
@@ -46,12 +57,14 @@ def plan_deployment(
     metrics: Mapping[str, Value],
     override: str = "",
     is_older: Callable[[str, str], bool | None] | None = None,
+    lineage: Lineage | None = None,
 ) -> DeploymentPlan:
     """Decide what delivering an artifact takes: read and check its bytes, and look at the target.
 
     `is_older` tells whether the first commit is an ancestor of the second, None where that can't be told. Raises
     UsageError for an artifact that dvc.yaml does not declare, BlockedError where the verdict forbids the release
-    (unless `override` says why it is made nevertheless), the bytes are not those of dvc.lock, or what is live is newer.
+    (unless `override` says why it is made nevertheless), the bytes are not those of dvc.lock, its golden requests are
+    not those that were judged, or what is live is newer.
     """
     path = _find_path(check_name(artifact), tuple(artifacts))
     with blocking():
@@ -76,7 +89,40 @@ def plan_deployment(
         )
         if is_older and action is not Action.NOTHING:
             _refuse_older(target, seen, commit, is_older)
+        if action is Action.STAGE:
+            release, documents = _tell_lineage(release, sources, lineage or Lineage())
+            sources, notes = (*sources, *documents), (*notes, *_remark(release))
     return DeploymentPlan(action=action, release=release, sources=sources, previous=seen.live, notes=notes)
+
+
+def _tell_lineage(
+    release: Release, sources: tuple[SourceFile, ...], lineage: Lineage
+) -> tuple[Release, tuple[SourceFile, ...]]:
+    """The release with all that is known of its model, and the documents that tell it."""
+    told = replace(
+        release,
+        golden=promise_golden(sources, lineage),
+        description=lineage.description,
+        source=lineage.source,
+        policy=lineage.policy,
+        gates=lineage.gates,
+        scores=lineage.scores,
+        params=lineage.params,
+        commands=lineage.commands,
+        materials=lineage.materials,
+        environment=lineage.environment,
+    )
+    documents = write_documents(told)
+    return replace(told, documents=tuple(document.file for document in documents)), documents
+
+
+def _remark(release: Release) -> tuple[str, ...]:
+    """What is wanting in the proof of a release."""
+    if release.golden is None:
+        return ("it brings no golden requests that can be read, so nothing will prove its answers",)
+    if not release.golden.judged:
+        return ("its golden requests carry no key of an evaluation, so they are not held against what was judged",)
+    return ()
 
 
 def _find_path(name: str, artifacts: tuple[Artifact, ...]) -> str:
@@ -181,8 +227,14 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
         f"verdict  {release.verdict}" + (f", overruled: {release.override}" if release.override else ""),
         f"live     {live}",
         f"plan     {step}",
+        *([f"golden   {_describe_golden(release.golden)}"] if release.golden else []),
         *(f"note     {note}" for note in plan.notes),
     )
+
+
+def _describe_golden(golden: GoldenPromise) -> str:
+    judged = f", {golden.judged} of them with scores that were judged" if golden.judged else ""
+    return f"{golden.rows} requests{judged}"
 
 
 def describe_deployment(deployment: Deployment) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import PurePosixPath
 
@@ -46,6 +46,42 @@ class ReleaseFile:
     sha256: str
 
 
+class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of the gates that judged the commit."""
+
+    metric: str
+    limit: str
+    outcome: str
+    reason: str = ""
+
+
+class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric out of predictions, over all of an evaluation set or a `slice` of it, with its 95 % interval."""
+
+    evaluation: str
+    metric: str
+    value: Value
+    n: int
+    slice: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+class GoldenPromise(msgspec.Struct, frozen=True, kw_only=True):
+    """What `golden.json` holds: requests, and how many of their scores are in the predictions that were judged."""
+
+    rows: int
+    judged: int
+    tolerance: float
+
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model was made of: a file or directory, and its digest in `dvc.lock` (MD5 as hex, `.dir`)."""
+
+    path: str
+    md5: str
+
+
 class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor of a model: its type as the Open Inference Protocol writes it; -1 is a size that a request chooses."""
 
@@ -66,10 +102,15 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 class Release:
     """The manifest `release.json`.
 
+    `seal` is the SHA-256 of the manifest without it. `documents` are the files that were written for the release (model
+    card, provenance, bill of materials); the digest does not speak of them, since every commit has its own.
+
     `version` is an integer as text, counted per model and target. `lock_digest` is what `dvc.lock` promises
     of the artifact (MD5 as hex, `.dir` for a directory). `override` is the reason why a verdict that forbids
     the release was overruled, else empty. `metrics` are keyed `FILE:KEY`. `signature` is None where the model could
-    not be loaded when the release was made.
+    not be loaded when the release was made, `golden` where it brings no golden requests. `source` is the repository's
+    address without credentials, `command` and `materials` are those of the stages that made the model, `environment`
+    the versions that the release was made with.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -84,6 +125,23 @@ class Release:
     override: str
     metrics: Mapping[str, Value]
     signature: Signature | None = None
+    golden: GoldenPromise | None = None
+    description: str = ""
+    source: str = ""
+    policy: str = ""
+    gates: tuple[GateRecord, ...] = ()
+    scores: tuple[ScoreRecord, ...] = ()
+    params: Mapping[str, Value] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    materials: tuple[Material, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    documents: tuple[ReleaseFile, ...] = ()
+    seal: str = field(default="", compare=False)
+
+    @property
+    def contents(self) -> tuple[ReleaseFile, ...]:
+        """All files but the manifest."""
+        return (*self.files, *self.documents)
 
 
 def digest_files(files: Iterable[ReleaseFile]) -> str:
@@ -207,8 +265,15 @@ def record_values(metrics: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def encode_manifest(release: Release) -> bytes:
-    """The manifest as JSON; the same release gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(release, order="deterministic"), indent=2) + b"\n"
+    """The manifest as JSON, sealed; the same release gives the same bytes."""
+    sealed = replace(release, seal=seal_release(release))
+    return msgspec.json.format(msgspec.json.encode(sealed, order="deterministic"), indent=2) + b"\n"
+
+
+def seal_release(release: Release) -> str:
+    """The hash over everything that a manifest says."""
+    said = msgspec.json.encode(replace(release, seal=""), order="deterministic")
+    return "sha256:" + hashlib.sha256(said).hexdigest()
 
 
 def decode_manifest(data: bytes, place: str) -> Release:
@@ -224,4 +289,6 @@ def decode_manifest(data: bytes, place: str) -> Release:
         )
     if digest_files(release.files) != release.digest:
         raise ReleaseError(f"{place}: the digest is not that of the files it lists", hint="deploy the model again")
+    if seal_release(release) != release.seal:
+        raise ReleaseError(f"{place}: the manifest was altered since it was written", hint="deploy the model again")
     return release

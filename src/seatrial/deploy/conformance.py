@@ -21,6 +21,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -235,6 +237,20 @@ class TargetConformance(_Suite):
         assert (target.verify("2"), target.verify("1")) == ((), ())
         self._expect(tmp_path, "1", versions=2)
 
+    def test_who_looks_while_it_is_switched_sees_one_version(self, tmp_path: Path) -> None:
+        """During a hundred switches, whoever observes finds one version live, and the bytes of that version."""
+        for number in "12":
+            self._deploy(tmp_path, number)
+        target, done = self._open(tmp_path), threading.Event()
+        with ThreadPoolExecutor(2) as pool:
+            readers = [pool.submit(_look, self._open(tmp_path), done) for _ in range(2)]
+            try:
+                for switch in range(100):
+                    target.promote("12"[switch % 2])
+            finally:
+                done.set()
+        assert [reader.result() for reader in readers] == [[], []]
+
     def test_live_version_is_not_taken_away_and_another_one_is(self, tmp_path: Path) -> None:
         """Only what is not live can be retired, once or twice; the number is not given again."""
         for number in "12":
@@ -369,7 +385,9 @@ class TargetSurvival(_Suite):
             number = self._live_number(at)
             assert number in allowed, f"boundary {boundary}: {number} is live"
             self._expect(at, number, versions=2 if verb == "rollback" or number == "2" else 1)
-            lives = [entry.digest for entry in target.read_log() if entry.event is Outcome.LIVE]
+            log = target.read_log()
+            assert len({entry.id for entry in log}) == len(log), f"boundary {boundary}: an end is told twice"
+            lives = [entry.digest for entry in log if entry.event is Outcome.LIVE]
             assert lives[-1] == _live(target).digest, f"boundary {boundary}: the log tells another one"
 
     def _prepare(self, place: Path, verb: str, killed_before: int) -> None:
@@ -378,6 +396,18 @@ class TargetSurvival(_Suite):
         self._deploy(place, "1")
         if killed_before != _NEVER:
             assert self._run(place, "deploy", boundary=killed_before) == -signal.SIGKILL
+
+
+def _look(target: Target, done: threading.Event) -> list[str]:
+    """What is wrong with what is seen until it is done."""
+    wrong = []
+    while not done.is_set():
+        live = target.observe().live
+        if live is None or live.problem:
+            wrong.append(live.problem if live else "nothing is live")
+        elif (target.locate(live.version) / _MODEL).read_text() != live.version:
+            wrong.append(f"version {live.version} holds other bytes")
+    return wrong
 
 
 def _live(target: Target) -> StoredVersion:

@@ -151,7 +151,7 @@ class LocalTarget:
                 found = list_files(directory)
         except ReleaseError as error:
             return (error.message,)
-        return diff_files(release.files, (file for file in found if file.path != MANIFEST))
+        return diff_files(release.contents, (file for file in found if file.path != MANIFEST))
 
     def open_verified(self, version: str) -> tuple[Release, Path]:
         """A version whose every byte was just checked, or ReleaseError that names what differs."""
@@ -191,14 +191,14 @@ class LocalTarget:
             destination = draft / source.file.path
             destination.parent.mkdir(parents=True, exist_ok=True)
             copy_verified(source, destination)
-        if differences := diff_files(release.files, list_files(draft)):
+        if differences := diff_files(release.contents, list_files(draft)):
             raise ReleaseError(f"{draft}: the disk does not hold what was written: {'; '.join(differences)}")
         _write_durably(draft / MANIFEST, encode_manifest(release))
         for directory, _, _ in os.walk(draft):
             _sync(Path(directory))
 
     def _check_room(self, release: Release) -> None:
-        needed = int(sum(file.size for file in release.files) * _HEADROOM)
+        needed = int(sum(file.size for file in release.contents) * _HEADROOM)
         free = shutil.disk_usage(self._versions).free
         if free < needed:
             raise ReleaseError(

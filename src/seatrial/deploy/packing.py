@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickletools
 import shutil
@@ -21,11 +22,27 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file of a release, and where its bytes are now; `md5` is DVC's digest of it, as hex."""
+    """A file of a release, and where its bytes are now; `md5` is DVC's digest of it, as hex.
+
+    A document that was written for the release has its bytes in `content` instead.
+    """
 
     file: ReleaseFile
     md5: str
     location: Path
+    content: bytes | None = None
+
+    def open(self) -> BinaryIO:
+        """The bytes."""
+        return self.location.open("rb") if self.content is None else io.BytesIO(self.content)
+
+
+def write_document(path: str, text: str) -> SourceFile:
+    """A file whose content is a text that was written for the release."""
+    content = text.encode()
+    found = read_content(io.BytesIO(content))
+    file = ReleaseFile(path=check_path(path), size=found.size, sha256=found.sha256)
+    return SourceFile(file=file, md5=found.md5, location=Path(), content=content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +120,7 @@ def _pack_file(out: str, name: str, md5: str, place: str) -> SourceFile:
 
 def copy_verified(source: SourceFile, destination: Path) -> None:
     """Copy one file durably, and raise ReleaseError if it is no longer the file that was packed."""
-    with source.location.open("rb") as stream, destination.open("xb") as copy:
+    with source.open() as stream, destination.open("xb") as copy:
         content = read_content(stream, copy)
         copy.flush()
         os.fchmod(copy.fileno(), 0o444)
@@ -163,4 +180,5 @@ def lay_out(sources: Iterable[SourceFile], directory: Path) -> None:
         try:
             place.hardlink_to(source.location)
         except OSError:  # another file system
-            shutil.copyfile(source.location, place)
+            with source.open() as stream, place.open("xb") as copy:
+                shutil.copyfileobj(stream, copy)
