@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -132,10 +133,14 @@ class _LocalStore:
         from seatrial.serving.routefile import RouteFile
 
         self._target = target
+        self._current = str(target.home / CURRENT)
         self._route = RouteFile(target.home / ROUTE)
 
     def pointer(self) -> str | None:
-        return self._target.pointer()
+        try:  # what the target's own does, without the paths that it makes anew for every request
+            return os.path.basename(os.readlink(self._current))  # noqa: PTH115, PTH119
+        except OSError:
+            return self._target.pointer()
 
     def route(self) -> Route:
         return self._route.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from seatrial.core.routing import Route, decode_route
@@ -15,6 +16,7 @@ class RouteFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._text = str(path)
         self._mark: tuple[int, int, int] | None = None
         self._route = Route()
         self._error: ReleaseError | None = None
@@ -22,7 +24,7 @@ class RouteFile:
     def read(self) -> Route:
         """The route; no file is a route without shares. ReleaseError for one that can't be meant."""
         try:
-            found = self._path.stat()
+            found = os.stat(self._text)  # noqa: PTH116 - on every request
         except FileNotFoundError:
             self._mark = None
             return _PLAIN

@@ -60,8 +60,12 @@ class SkopsRuntime(Struct, frozen=True, kw_only=True):
 
     def run(self, inputs: Mapping[str, Array], outputs: tuple[str, ...]) -> tuple[Array, ...]:
         """Answer one request; ValueError where the model refuses it."""
+        import sklearn
+
         features = self.prepare(inputs[self.inputs[0].name])
-        return tuple(np.asarray(getattr(self.estimator, output)(features)) for output in outputs)
+        # The request was checked for values that are not finite, and the model when it was loaded.
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            return tuple(np.asarray(getattr(self.estimator, output)(features)) for output in outputs)
 
 
 def load_skops(path: Path, card: ModelCard) -> Runtime:
