@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from tests.fakes import graphql, page
 from tests.fakes.commandline import serve
@@ -376,7 +376,7 @@ class GitHubStandIn(RunRoutes, Server):
         return as_json(items[(number - 1) * size : number * size], headers=headers)
 
     def _user(self, login: str) -> dict[str, Any]:
-        url, number = f"{self.api_url}/users/{login}", sum(login.encode())
+        url, number = f"{self.api_url}/users/{quote(login)}", sum(login.encode())
         kinds = ("followers", "following", "gists", "starred", "subscriptions", "organizations", "repos", "events")
         return {
             "login": login,
@@ -385,7 +385,7 @@ class GitHubStandIn(RunRoutes, Server):
             "avatar_url": f"{self.web_url}/avatars/{number}",
             "gravatar_id": "",
             "url": url,
-            "html_url": f"{self.web_url}/{login}",
+            "html_url": f"{self.web_url}/{quote(login)}",
             **{f"{kind}_url": f"{url}/{kind}" for kind in kinds},
             "received_events_url": f"{url}/received_events",
             "type": "Bot" if login.endswith("[bot]") else "User",
