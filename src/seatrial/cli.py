@@ -820,8 +820,7 @@ def deploy(
     if only_plan:
         _show_facts(state_plan(planned), describe_plan(planned), shape)
         return
-    for line in describe_plan(planned):
-        _tell(line)
+    _tell_columns(describe_plan(planned))
     terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=keep)
     _conclude(apply(planned, target=target, prover=prover, terms=terms), shape)
 
@@ -867,8 +866,7 @@ def rollback(
     if only_plan:
         _show_facts(state_plan(planned), describe_rollback(planned), shape)
         return
-    for line in describe_rollback(planned):
-        _tell(line)
+    _tell_columns(describe_rollback(planned))
     _conclude(roll_back(target, planned, prover, keep=keep), shape)
 
 
@@ -1000,10 +998,22 @@ def _show_facts(facts: object, lines: tuple[str, ...], shape: str) -> None:
 
         _print(_disarm_as(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n", "json"))
         return
+    _print(_disarm("".join(f"{_spell_columns(line)}\n" for line in lines)))
+
+
+def _tell_columns(lines: tuple[str, ...]) -> None:
+    """Lines in columns, on standard error."""
+    with contextlib.suppress(OSError):  # that nobody can be told does not change the exit code
+        click.echo(_disarm("\n".join(map(_spell_columns, lines))), err=True)
+
+
+def _spell_columns(line: str) -> str:
+    """A line in which two spaces and more part columns, and stay."""
+    import re
+
     from seatrial.render.characters import readable
 
-    spelt = (" " * (len(line) - len(line.lstrip())) + readable(line.lstrip()) for line in lines)
-    _print(_disarm("".join(f"{line}\n" for line in spelt)))
+    return "".join(part if part.isspace() else readable(part) for part in re.split(r"( {2,})", line))
 
 
 def _named_git_dir() -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePosixPath
 from typing import Any
@@ -71,7 +71,7 @@ def trace(
         source=_clean_address(repository.remote_url()),
         policy=config.source or "",
         gates=tuple(_record_gates(measurement.verdict)),
-        scores=tuple(_record_scores(measurement.comparison))[:_MOST_SCORES],
+        scores=tuple(_record_scores(measurement.comparison, {each.name for each in config.evaluations}))[:_MOST_SCORES],
         params=record_values({str(change.id): change.head for change in measurement.comparison.params}),
         commands=tuple(stage.command for stage in stages),
         materials=tuple(_list_materials(stages)),
@@ -124,8 +124,11 @@ def _record_gates(verdict: Verdict) -> Iterator[GateRecord]:
         )
 
 
-def _record_scores(comparison: Comparison) -> Iterator[ScoreRecord]:
+def _record_scores(comparison: Comparison, names: Collection[str]) -> Iterator[ScoreRecord]:
+    """What the predictions say; repeated measurements, such as folds, are none."""
     for result in comparison.evaluations:
+        if result.name not in names:
+            continue
         for evidence in (*result.overall, *result.slices):
             yield _record_score(result.name, evidence)
 

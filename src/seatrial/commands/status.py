@@ -10,6 +10,7 @@ from msgspec import Struct
 from seatrial.commands.delivery import open_place, recover_open
 from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
 from seatrial.core.metrics import Value, is_number
+from seatrial.core.release import Release
 from seatrial.deploy.engine import Prover
 from seatrial.deploy.local import list_deployed
 from seatrial.deploy.target import Target
@@ -162,8 +163,14 @@ def _list_one(target: Target, version: str, state: str, problem: str, since: Map
         verdict=release.verdict,
         override=release.override,
         live_since=since.get(version, ""),
-        metrics=release.metrics,
+        metrics=_put_judged_first(release),
     )
+
+
+def _put_judged_first(release: Release) -> dict[str, Value]:
+    """The metrics, those that a gate judged before the others."""
+    judged = {gate.metric.rpartition(":")[2] for gate in release.gates}
+    return dict(sorted(release.metrics.items(), key=lambda item: item[0].rpartition(":")[2] not in judged))
 
 
 def describe_status(status: ModelStatus) -> tuple[str, ...]:
@@ -195,7 +202,10 @@ def describe_releases(name: str, releases: tuple[ListedRelease, ...]) -> tuple[s
     for each in releases:
         verdict = f"{each.verdict} (overruled: {each.override})" if each.override else each.verdict
         lines.append(f"  {each.version:>4} {each.state:<10} {each.digest[:19]} {each.commit[:7]} {verdict}".rstrip())
-        numbers = [f"{key.rpartition(':')[2]} {value:g}" for key, value in each.metrics.items() if is_number(value)]
+        named = {
+            key.rpartition(":")[2]: value for key, value in reversed(tuple(each.metrics.items())) if is_number(value)
+        }
+        numbers = [f"{name} {value:g}" for name, value in reversed(named.items())]
         if numbers:
             lines.append(
                 f"       {', '.join(numbers[:6])}" + (f", {len(numbers) - 6} more" if len(numbers) > 6 else "")
