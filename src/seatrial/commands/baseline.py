@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seatrial.ci.job import System
 from seatrial.core.revision import WORK_TREE, Revision, RevisionRange
 from seatrial.errors import CompareError, UsageError
 from seatrial.git import Repository
@@ -72,6 +70,8 @@ def choose_merged_range(repository: Repository, base: str | None) -> RevisionRan
 
 def find_job(repository: Repository, env: Mapping[str, str]) -> CIJob | None:
     """The CI job that these variables describe, with its commits spelt out, which Bitbucket abbreviates."""
+    import dataclasses
+
     from seatrial import ci
 
     job = ci.detect(env, checked_out=repository.head_sha())
@@ -148,6 +148,8 @@ def _refuse_other_tree(repository: Repository, job: CIJob, checked_out: str) -> 
 
     GitLab's merge trains test commits that are made anew from the change: there only a commit of the target is refused.
     """
+    from seatrial.ci.job import System
+
     if job.change is None or job.baseline.rule == "first-parent":
         return  # the first parent is asked for where GitHub's own merge of the change is checked out
     if job.head in (checked_out, *repository.parents(checked_out)):
