@@ -1,4 +1,4 @@
-"""GitHub's part in a workflow run, played by nektos/act on this machine: event, variables, run."""
+"""GitHub's part in a workflow run, or Forgejo's, played by nektos/act on this machine: event, variables, run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.project import Project, Revisions
+from tests.fakes.gitea import GiteaStandIn
 from tests.fakes.github import GitHubStandIn
 
 ACTIONS = Path(__file__).parent / "actions"
@@ -59,12 +61,17 @@ def describe_event(branch: str, tested: Revisions, *, fork: bool = False) -> dic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Runs workflows of a project against a stand-in GitHub, `product` being served as the action."""
+    """Runs workflows of a project against a stand-in forge, `product` being served as the action.
+
+    `example` is the workflow whose actions are served, `variables` are what another forge sets besides.
+    """
 
     product: Path
     work: Path
-    forge: GitHubStandIn
+    forge: GitHubStandIn | GiteaStandIn
     token: str
+    example: str = "examples/github/pull-request.yml"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self,
@@ -86,6 +93,7 @@ class Runner:
             "GITHUB_API_URL": self.forge.api_url,
             "GITHUB_RUN_ID": 1000 + number,
             "GITHUB_SERVER_URL": self.forge.web_url,
+            **self.variables,
         }
         command = [find_act(), event_name, "--workflows", workflow, "--eventpath", str(work / "event.json")]
         command += ["--platform", "ubuntu-latest=-self-hosted", "--secret", "GITHUB_TOKEN", "--no-cache-server"]
@@ -105,7 +113,7 @@ class Runner:
 
     def _served(self) -> list[str]:
         """Where the actions are that the example uses: ours as it is, others by a stand-in."""
-        return [f"{used}={place}" for used, place in list_actions(self.product).items()]
+        return [f"{used}={place}" for used, place in list_actions(self.product, self.example).items()]
 
     def _environment(self) -> dict[str, str]:
         """What a runner has: tools and how to reach package registries, but no CI job around it."""
@@ -115,10 +123,10 @@ class Runner:
         return {**env, "PATH": tools, "GITHUB_TOKEN": self.token, "DVC_NO_ANALYTICS": "1"}
 
 
-def list_actions(product: Path) -> dict[str, Path]:
-    """The actions that the example names, and what serves them here."""
-    example = (product / "examples/github/pull-request.yml").read_text()
-    lines = (line.split("#")[0].strip().removeprefix("- ") for line in example.splitlines())
+def list_actions(product: Path, example: str) -> dict[str, Path]:
+    """The actions that an example names, and what serves them here."""
+    text = (product / example).read_text().replace("https://github.com/", "")
+    lines = (line.split("#")[0].strip().removeprefix("- ") for line in text.splitlines())
     used = [line.removeprefix("uses:").strip() for line in lines if line.startswith("uses:")]
     served = {name: ACTIONS / name.partition("@")[0].partition("/")[2] for name in used}
     served |= {name: product for name in used if name.startswith("seatrial/seatrial@")}

@@ -143,6 +143,19 @@ def test_a_failed_gate_is_reported_where_people_look(tmp_path: Path, system: str
     assert "failed" in (job.work / "outputs").read_text()
 
 
+def test_bitbucket_shows_the_gate_at_its_line(tmp_path: Path) -> None:
+    """What failed stands beside the policy's line in the diff, as a Code Insights report."""
+    with BitbucketStandIn(contract=bitbucket_contract()) as forge:
+        job = open_job("bitbucket", forge, tmp_path, recall=0.7)
+        assert job.run().code == 1
+        (report,) = forge.reports.values()
+        assert report["result"] == "FAILED"
+        (remarks,) = forge.annotations.values()
+        assert [(one["path"], one["line"], one["severity"]) for one in remarks.values()] == [
+            ("seatrial.yaml", 3, "HIGH")
+        ]
+
+
 def test_the_baseline_is_that_of_the_tree_that_was_measured(tmp_path: Path, system: str, forge: StandIn) -> None:
     """Bitbucket measures a merge, so what was merged in is the baseline; Gitea the head, so it is where it forked."""
     job = open_job(system, forge, tmp_path, recall=0.9)

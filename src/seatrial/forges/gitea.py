@@ -100,7 +100,7 @@ class Gitea:
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A pending commit status."""
-        return StartedCheck(id=self._set_status(name, head, "pending", "in progress", details_url))
+        return StartedCheck(id=self._set_status(name, head, "pending", "in progress", details_url), annotated=False)
 
     def conclude_check(
         self,
