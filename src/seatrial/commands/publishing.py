@@ -93,7 +93,7 @@ def publish_run(
         pull = _find_pull(runs, run)
         reporter = report_on(pull.number)
         tell(f"run {run.id} measured pull request {pull.number} at {run.head_sha[:7]}")
-        measurement = _judge(repository, runs, run, pull, request, tell)
+        measurement = _judge(repository, runs, run, pull, request, tell, trusted=follower.commit)
         deliveries = deliver(_give_way(reporter.plan(measurement)))
     except BaseException as error:
         # Whatever ends it, the check is concluded; only what is refused ends it as a report does.
@@ -215,6 +215,8 @@ def _judge(
     pull: OpenPull,
     request: PublishRequest,
     tell: Progress,
+    *,
+    trusted: str | None,
 ) -> Measurement:
     facts = _read_report(runs, run, request.artifact)
     lies = runs.compare(pull.base.ref, run.head_sha)
@@ -224,6 +226,7 @@ def _judge(
         fork_point=lies.merge_base_commit.sha,
         head=run.head_sha,
         run_url=run.html_url,
+        trusted=trusted,
     )
     return judge_again(
         repository, facts, subject, config_path=request.config_path, fetching=tell if request.fetch else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from seatrial.commands.compare import load_config, load_config_at, locate_config
 from seatrial.commands.measure import Measurement, Progress
 from seatrial.config import Config
 from seatrial.core.comparison import Comparison
+from seatrial.core.evidence import EvaluationResult
 from seatrial.core.facts import ReportFacts
 from seatrial.core.handover import CI, Ground, list_unreproduced, name_all, refuse, take_over
 from seatrial.core.handover_evidence import ExpectedEvaluation, ExpectedTable, take_evaluations, take_tables
@@ -34,13 +37,17 @@ MEASURED_ELSEWHERE = f"Measured by {CI}; judged here, against the baseline in gi
 
 
 class Subject(Struct, frozen=True, kw_only=True):
-    """What was measured, as the forge tells it: a head, the branch that it is to go into, and where it left that."""
+    """What was measured, as the forge tells it: a head, the branch that it is to go into, and where it left that.
+
+    `trusted` is the commit of the default branch that the job itself runs at, where there is such a job.
+    """
 
     branch: str
     tip: str
     fork_point: str
     head: str
     run_url: str
+    trusted: str | None = None
 
 
 def judge_again(
@@ -61,18 +68,25 @@ def judge_again(
         raise refuse(f"it is of commit {str(facts.head.sha)[:7]!a}, and the run was of {subject.head[:7]}")
     config = _load_policy(repository, subject, config_path)
     revisions = _choose_baseline(repository, facts, subject)
-    base = _read_base(repository, revisions, fetching)
+    base = _read_base(repository, config, revisions, fetching)
     ground = Ground(range=revisions, base=base, direction_of=config.policy.direction_of)
     comparison, head = take_over(facts, ground)
-    comparison = _add_evidence(repository, config, facts, comparison, base, head)
-    return _judge(repository, config, facts, comparison, base, subject)
+    return _Rejudging(
+        repository=repository,
+        config=config,
+        facts=facts,
+        subject=subject,
+        comparison=comparison,
+        base=base,
+        head=head,
+    ).judge()
 
 
 def _refuse_foreign_tree(repository: Repository, subject: Subject) -> None:
     """UsageError where the work tree may be the stranger's: DVC would run with its settings."""
     here = repository.head_sha()
     tip = repository.ensure_commit(subject.tip)
-    if here != tip and repository.merge_base(tip, here) != here:
+    if here not in {tip, subject.trusted} and repository.merge_base(tip, here) != here:
         raise UsageError(
             f"the checked-out commit {here[:7]} is not of {subject.branch}: this job must not check the change out",
             hint=f"check out {subject.branch} (actions/checkout without `ref:` where that is the default branch)",
@@ -130,15 +144,18 @@ def _read(repository: Repository, revision: Revision) -> Snapshot:
     return read_snapshot(repository, revision)
 
 
-def _read_base(repository: Repository, revisions: RevisionRange, fetching: Progress | None) -> Snapshot | None:
+def _read_base(
+    repository: Repository, config: Config, revisions: RevisionRange, fetching: Progress | None
+) -> Snapshot | None:
     if revisions.base is None:
         return None
     base = _read(repository, revisions.base)
     if fetching is None:
         return base
-    from seatrial.sources.fetching import MAX_SECONDS, fetch_missing, list_missing
+    from seatrial.sources.fetching import MAX_SECONDS, Wanted, fetch_missing, is_elsewhere, list_missing
 
-    wanted = list_missing(base)
+    tables = [Wanted(revision=base.revision, path=one.predictions) for one in config.evaluations]
+    wanted = [*list_missing(base), *(one for one in tables if is_elsewhere(repository, one))]
     if not wanted:
         return base
     fetching(f"fetching {len(wanted)} files of the baseline that are not in the local cache: dvc fetch")
@@ -146,104 +163,118 @@ def _read_base(repository: Repository, revisions: RevisionRange, fetching: Progr
     return _read(repository, revisions.base)
 
 
-# -- evidence
+# -- evidence and the verdict
 
 
-def _add_evidence(
-    repository: Repository,
-    config: Config,
-    facts: ReportFacts,
-    comparison: Comparison,
-    base: Snapshot | None,
-    head: Snapshot,
-) -> Comparison:
-    """Estimates and tables as they were told; tests on repeated measurements are computed anew from the numbers."""
-    names = name_all(base)
-    expected = tuple(_expect_evaluations(repository, config, base))
-    evaluations = take_evaluations(facts.evaluations, expected, comparison, names)
-    if config.repeats:
-        from seatrial.commands.repeats import compare_repeats
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rejudging:
+    """One report while it is judged again: `comparison` is of the numbers in files, `base` and `head` its sides."""
 
-        evaluations = (*evaluations, *compare_repeats(repository, config.repeats, base, head))
-    tables = tuple(_expect_tables(repository, config, base))
-    return replace(comparison, evaluations=evaluations, tables=take_tables(facts.tables, tables, names))
+    repository: Repository
+    config: Config
+    facts: ReportFacts
+    subject: Subject
+    comparison: Comparison
+    base: Snapshot | None
+    head: Snapshot
+
+    def judge(self) -> Measurement:
+        """The verdict on numbers, evidence and tables, with its report."""
+        from seatrial.commands.trend import read_trends
+
+        policy = self.config.policy
+        expected = tuple(self._expect_evaluations())
+        comparison = self._add_evidence(expected)
+        beside = list_unreproduced(self.facts, self.base)
+        verdict = evaluate(policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
+        telling = Telling(
+            policy_source=self.config.source,
+            run_url=self.subject.run_url,
+            notices=(MEASURED_ELSEWHERE,),
+            notes=tuple(self._list_unchecked(expected)),
+            trends=read_trends(self.repository, comparison, verdict) if policy.gates else (),
+        )
+        report = build_report(comparison, verdict, policy, telling)
+        return Measurement(comparison=comparison, verdict=verdict, report=report)
+
+    def _add_evidence(self, expected: tuple[ExpectedEvaluation, ...]) -> Comparison:
+        """Estimates and tables as they were told; tests on repeated measurements are computed anew from the numbers."""
+        names = name_all(self.base)
+        evaluations = take_evaluations(self.facts.evaluations, expected, self.comparison, names)
+        if self.config.repeats:
+            from seatrial.commands.repeats import compare_repeats
+
+            evaluations += compare_repeats(self.repository, self.config.repeats, self.base, self.head)
+        tables = take_tables(self.facts.tables, tuple(self._expect_tables()), names)
+        return replace(self.comparison, evaluations=evaluations, tables=tables)
+
+    def _expect_evaluations(self) -> Iterator[ExpectedEvaluation]:
+        own = self._measure_baseline()
+        for one in self.config.evaluations:
+            slicing = one.slicing
+            yield ExpectedEvaluation(
+                name=one.name,
+                predictions=one.predictions,
+                in_baseline=self._has_file(one.predictions),
+                metrics_file=one.metrics_file,
+                rules=one.rules,
+                directions=_list_directions(one),
+                required=slicing.required if slicing else (),
+                min_n=slicing.min_n if slicing else 0,
+                q=slicing.q if slicing else 0.05,
+                same_set=one.pairing.value == "require",
+                reused=self._count_uses(one),
+                own=own.get(one.name),
+            )
+
+    def _measure_baseline(self) -> dict[str, EvaluationResult]:
+        """What the baseline's own predictions say, compared with themselves; nothing of those that can't be read."""
+        told = {one.name for one in self.facts.evaluations}
+        wanted = tuple(one for one in self.config.evaluations if one.name in told)
+        if self.base is None or not wanted:
+            return {}
+        from seatrial.commands.engines import LOCAL
+        from seatrial.commands.evidence import gather_evidence
+
+        gathered = gather_evidence(self.repository, Config(evaluations=wanted), self.base, self.base, engine=LOCAL)
+        return {one.name: one for one in gathered.results if one.problem is None and one.n_base is not None}
+
+    def _list_unchecked(self, expected: tuple[ExpectedEvaluation, ...]) -> Iterator[str]:
+        told = {one.name for one in self.facts.evaluations if one.overall}
+        for one in expected:
+            if one.name in told and one.in_baseline and one.own is None:
+                yield f"{one.name}: the baseline's values are told by {CI}, its predictions are not on this machine"
+
+    def _count_uses(self, evaluation: Evaluation) -> int | None:
+        if evaluation.budget is None or self.base is None or self.base.revision.sha is None:
+            return None
+        from seatrial.sources.history import count_uses
+
+        return count_uses(self.repository, self.base.revision.sha, evaluation.budget, evaluation.predictions)
+
+    def _expect_tables(self) -> Iterator[ExpectedTable]:
+        for table in self.config.tables:
+            there = self._has_file(table.path)
+            yield ExpectedTable(name=table.name, path=table.path, in_baseline=there, role=table.role, rules=table.rules)
+
+    def _has_file(self, path: str) -> bool:
+        """Whether the baseline has a file at all: as an output of DVC, here or elsewhere, or in git."""
+        if self.base is None:
+            return False
+        from seatrial.sources.snapshot import locate_out, read_text
+
+        revision = self.base.revision
+        out = locate_out(self.repository, revision, path)
+        return out is not None or read_text(self.repository, revision, path) is not None
 
 
-def _expect_evaluations(repository: Repository, config: Config, base: Snapshot | None) -> list[ExpectedEvaluation]:
-    if not config.evaluations:
-        return []
-    from seatrial.config.evaluations import Pairing
+def _list_directions(evaluation: Evaluation) -> dict[str, Direction]:
+    """Which way is better, by the name of every metric that the evaluation may tell of."""
     from seatrial.stats.names import SPECS
 
-    def expect(one: Evaluation) -> ExpectedEvaluation:
-        measures = (*one.measures, *(gap.measure for gap in one.gaps), *(one.slicing.measures if one.slicing else ()))
-        rising = {str(measure): SPECS[one.task][measure.name].higher_is_better for measure in measures}
-        rising |= {name: spec.higher_is_better for name, spec in SPECS[one.task].items() if name not in rising}
-        return ExpectedEvaluation(
-            name=one.name,
-            predictions=one.predictions,
-            in_baseline=base is not None and _has_file(repository, base.revision, one.predictions),
-            metrics_file=one.metrics_file,
-            rules=one.rules,
-            directions={name: Direction.HIGHER if up else Direction.LOWER for name, up in rising.items()},
-            required=one.slicing.required if one.slicing else (),
-            min_n=one.slicing.min_n if one.slicing else 0,
-            q=one.slicing.q if one.slicing else 0.05,
-            same_set=one.pairing is Pairing.REQUIRE,
-            reused=_count_uses(repository, one, base),
-        )
-
-    return [expect(one) for one in config.evaluations]
-
-
-def _count_uses(repository: Repository, evaluation: Evaluation, base: Snapshot | None) -> int | None:
-    if evaluation.budget is None or base is None or base.revision.sha is None:
-        return None
-    from seatrial.sources.history import count_uses
-
-    return count_uses(repository, base.revision.sha, evaluation.budget, evaluation.predictions)
-
-
-def _expect_tables(repository: Repository, config: Config, base: Snapshot | None) -> list[ExpectedTable]:
-    return [
-        ExpectedTable(
-            name=table.name,
-            path=table.path,
-            in_baseline=base is not None and _has_file(repository, base.revision, table.path),
-            role=table.role,
-            rules=table.rules,
-        )
-        for table in config.tables
-    ]
-
-
-def _has_file(repository: Repository, revision: Revision, path: str) -> bool:
-    from seatrial.sources.snapshot import locate_out, read_text
-
-    return locate_out(repository, revision, path) is not None or read_text(repository, revision, path) is not None
-
-
-# -- the verdict
-
-
-def _judge(
-    repository: Repository,
-    config: Config,
-    facts: ReportFacts,
-    comparison: Comparison,
-    base: Snapshot | None,
-    subject: Subject,
-) -> Measurement:
-    from seatrial.commands.trend import read_trends
-
-    beside = list_unreproduced(facts, base)
-    verdict = evaluate(config.policy, comparison, beside=beside, today=datetime.now(timezone.utc).date())
-    telling = Telling(
-        policy_source=config.source,
-        run_url=subject.run_url,
-        notices=(MEASURED_ELSEWHERE,),
-        trends=read_trends(repository, comparison, verdict) if config.policy.gates else (),
-    )
-    return Measurement(
-        comparison=comparison, verdict=verdict, report=build_report(comparison, verdict, config.policy, telling)
-    )
+    specs = SPECS[evaluation.task]
+    slicing = evaluation.slicing.measures if evaluation.slicing else ()
+    measures = (*evaluation.measures, *(gap.measure for gap in evaluation.gaps), *slicing)
+    rising = {name: spec.higher_is_better for name, spec in specs.items()}
+    rising |= {str(measure): specs[measure.name].higher_is_better for measure in measures}
+    return {name: Direction.HIGHER if up else Direction.LOWER for name, up in rising.items()}

@@ -40,6 +40,9 @@ LEVEL = 0.95  # of every interval that seatrial computes
 _LONGEST_NAME = 1_000
 _DEEPEST_KEY = 64
 _MOST_FINDINGS = 200
+# More than any project has. Files are held against one another, to find those that were renamed.
+_MOST_VALUES = 100_000
+_MOST_FILES = 2_000
 _LOST = frozenset({State.MISSING, State.UNREADABLE, State.MISSING_CACHE, State.NOT_COMPARABLE})
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _NOT_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -83,11 +86,18 @@ def refuse(fault: str, *, hint: str = _HINT) -> CompareError:
     return CompareError(f"the pull request's report is refused: {fault}", hint=hint)
 
 
+def refuse_many(count: int, most: int, what: str) -> None:
+    """CompareError where a report holds more of something than anybody would look at."""
+    if count > most:
+        raise refuse(f"it holds {count:,} {what}, more than {most:,} are not read")
+
+
 def take_over(facts: ReportFacts, ground: Ground) -> tuple[Comparison, Snapshot]:
     """The report's candidate against our own baseline, and the candidate as a snapshot.
 
     CompareError where the report's baseline is not ours, or names and states contradict one another.
     """
+    refuse_many(len(facts.files) + len(facts.stages), _MOST_VALUES, "files and stages")
     head = read_candidate(facts, ground)
     comparison = compare(
         ground.range,
@@ -140,8 +150,10 @@ def read_candidate(facts: ReportFacts, ground: Ground) -> Snapshot:
     )
 
 
-def _collect(changes: Iterable[ChangeFacts], names: Names) -> tuple[MetricSet, ...]:
+def _collect(changes: tuple[ChangeFacts, ...], names: Names) -> tuple[MetricSet, ...]:
     """The candidate's values by file."""
+    refuse_many(len(changes), _MOST_VALUES, "values")
+    refuse_many(len({change.file for change in changes}), _MOST_FILES, "files")
     files: dict[str, dict[Key, Value]] = {}
     lost: dict[str, Problem] = {}
     seen: set[tuple[str, Key]] = set()

@@ -21,7 +21,7 @@ from seatrial.core.evidence import Cohort, EvaluationResult, Evidence, Flips, Ga
 from seatrial.core.evidence_facts import EstimateFacts, EvaluationFacts, FlipFacts, GapFacts
 from seatrial.core.evidence_rules import AnyEvidenceRule, EvidenceRule, GapRule
 from seatrial.core.facts import IntervalFacts
-from seatrial.core.handover import CI, LEVEL, Names, make_interval, refuse
+from seatrial.core.handover import CI, LEVEL, Names, make_interval, refuse, refuse_many
 from seatrial.core.metrics import Direction, Interval, MetricId, Problem, State, guess_direction, is_finite
 
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
@@ -30,12 +30,15 @@ _NO_INTERVAL = f"{CI} gives no sound interval"
 _NO_BASELINE = f"{CI} gives no value of the baseline, which has one"
 # A metrics file is rounded when it is written.
 _AGREEMENT = 1e-4
+_MOST_ESTIMATES = 50_000
+_MOST_METRICS = 200
 
 
 class ExpectedEvaluation(Struct, frozen=True, kw_only=True):
     """What our policy says of an evaluation, and whether our baseline has predictions of it.
 
     `rules` are its own; `required` slices need `min_n` samples; with `same_set` both sides need the same samples.
+    `own` is what the baseline's predictions say of it here, None where they can't be read here.
     """
 
     name: str
@@ -49,6 +52,7 @@ class ExpectedEvaluation(Struct, frozen=True, kw_only=True):
     q: float = 0.05
     same_set: bool = False
     reused: int | None = None
+    own: EvaluationResult | None = None
 
     @property
     def demands(self) -> bool:
@@ -112,8 +116,12 @@ def _take(
         )
         side = Side.BASE if told.side == Side.BASE.value else Side.HEAD
         return EvaluationResult(name=expected.name, problem=problem, side=side)
+    _refuse_many(told)
     first = not expected.in_baseline
-    reader = _Reader(told=told, expected=expected, comparison=comparison, names=names)
+    if expected.own:
+        _check_baseline(told, expected.own)
+    of_file = {change.id.key[0]: change for change in comparison.metrics if _is_of_file(change, expected)}
+    reader = _Reader(told=told, expected=expected, of_file=of_file, names=names)
     overall = tuple(reader.read(each) for each in told.overall)
     slices = tuple(reader.read(each) for each in told.slices)
     return EvaluationResult(
@@ -143,6 +151,32 @@ def _take(
     )
 
 
+def _refuse_many(told: EvaluationFacts) -> None:
+    refuse_many(len(told.overall) + len(told.slices), _MOST_ESTIMATES, "estimates")
+    named = {each.metric for each in (*told.overall, *told.slices)} | {gap.metric for gap in told.gaps}
+    refuse_many(len(named), _MOST_METRICS, "metrics of one evaluation")
+
+
+def _is_of_file(change: Change, expected: ExpectedEvaluation) -> bool:
+    return change.id.file == expected.metrics_file and len(change.id.key) == 1
+
+
+def _check_baseline(told: EvaluationFacts, own: EvaluationResult) -> None:
+    """CompareError where the baseline's predictions say something else here than there."""
+    if told.n_base != own.n_base:
+        raise refuse(f"it counts {told.n_base} samples of the baseline's {own.name}, and there are {own.n_base}")
+    if told.n_common != told.n_base:
+        return  # the baseline was measured on the samples that both sides have, and these are not here
+    if told.n_common == told.n_head and not told.labels_changed and told.digest and told.digest != own.digest:
+        raise refuse(f"its evaluation set of {own.name} is not the baseline's, and it says that it is")
+    known = {(each.change.id.key[-1], each.change.id.slice): each.change.base for each in (*own.overall, *own.slices)}
+    for each in (*told.overall, *told.slices):
+        ours = known.get((each.metric, each.slice))
+        if is_finite(ours) and not _agrees(ours, each.base):
+            subject = f"{each.metric} of {own.name} {each.slice}".strip()
+            raise refuse(f"it compares {subject[:120]!a} with {each.base}, where the baseline has {ours}")
+
+
 def _describe_mismatch(told: EvaluationFacts, expected: ExpectedEvaluation) -> str:
     if not (expected.in_baseline and expected.same_set and expected.demands):
         return ""
@@ -156,11 +190,11 @@ def _describe_mismatch(told: EvaluationFacts, expected: ExpectedEvaluation) -> s
 
 
 class _Reader(Struct, frozen=True, kw_only=True):
-    """Reads the estimates of one evaluation."""
+    """Reads the estimates of one evaluation; `of_file` are the values of its metrics file by name."""
 
     told: EvaluationFacts
     expected: ExpectedEvaluation
-    comparison: Comparison
+    of_file: Mapping[str, Change]
     names: Names
 
     def read(self, estimate: EstimateFacts) -> Evidence:
@@ -197,13 +231,9 @@ class _Reader(Struct, frozen=True, kw_only=True):
 
     def _identify(self, metric: str, estimate: EstimateFacts) -> MetricId:
         """The metric's address in its metrics file where that tells the same value, else within the evaluation."""
-        if not estimate.slice and (told := self._find_told(metric)) and _agrees(told.head, estimate.head):
+        if not estimate.slice and (told := self.of_file.get(metric)) and _agrees(told.head, estimate.head):
             return told.id
         return MetricId(file=self.expected.name, key=(metric,), slice=self.names.clean(estimate.slice))
-
-    def _find_told(self, metric: str) -> Change | None:
-        wanted = MetricId(file=self.expected.metrics_file or "", key=(metric,))
-        return next((change for change in self.comparison.metrics if change.id == wanted), None)
 
     def _doubt(self, estimate: EstimateFacts, change: Change) -> str:
         """Why there is no interval to rest a gate on; empty where there is one, or nothing to compare with."""
@@ -213,7 +243,7 @@ class _Reader(Struct, frozen=True, kw_only=True):
             return _NO_BASELINE
         if change.head is None or change.interval is None:
             return _NO_INTERVAL
-        told = self._find_told(change.id.key[-1]) if not estimate.slice else None
+        told = self.of_file.get(change.id.key[-1]) if not estimate.slice else None
         whole = self.told.n_base == self.told.n_common
         if told and whole and is_finite(told.base) and not _agrees(told.base, change.base):
             return f"{CI} compares with {change.base:g}, where {told.id.file} of the baseline has {told.base}"

@@ -214,3 +214,18 @@ def test_facts_hold_the_side_of_trouble() -> None:
     (told,) = report(read({"a.json": {"recall": 0.8}}), read({"a.json": {"recall": None}})).metrics
     assert isinstance(told, ChangeFacts)
     assert (told.state, told.side) == ("missing", "head")
+
+
+@pytest.mark.parametrize(("files", "keys", "said"), [(1, 100_001, "values"), (2_001, 1, "files")])
+def test_more_than_anybody_looks_at_is_refused(files: int, keys: int, said: str) -> None:
+    """Else a report of a few megabytes would keep the job busy for hours."""
+    before = read({"a.json": {"recall": 0.8}})
+    facts = report(before, before)
+    (one,) = facts.metrics
+    many = tuple(
+        replace(one, file=f"{at}.json", key=(f"k{key}",), base=None, state="added")
+        for at in range(files)
+        for key in range(keys)
+    )
+    with pytest.raises(CompareError, match=said):
+        cross(replace(facts, metrics=many), before)

@@ -246,6 +246,16 @@ def test_an_evaluation_that_is_told_twice_is_refused() -> None:
         take_evaluations((facts, facts), (expect(SAFE),), NOTHING, Names())
 
 
+@pytest.mark.parametrize(("slices", "said"), [(60_000, "60,001 estimates"), (300, "301 metrics of one evaluation")])
+def test_more_than_anybody_looks_at_is_refused(slices: int, said: str) -> None:
+    """Else a report of a few megabytes would keep the job busy for hours."""
+    facts = state_evaluation(result(evidence(0.8, 0.81, (0.0, 0.02))))
+    (one,) = facts.overall
+    many = tuple(replace(one, metric=f"m{number}", slice="s") for number in range(slices))
+    with pytest.raises(CompareError, match=said):
+        judge(SAFE, replace(facts, slices=many))
+
+
 def test_evaluations_of_no_policy_stay_outside() -> None:
     """A report may tell of what main does not know."""
     assert take_evaluations((state_evaluation(BAD),), (), NOTHING, Names()) == ()
