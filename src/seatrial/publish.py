@@ -170,9 +170,13 @@ class _Poster:
         ours = _list_shown(every)
         if not ours:
             return self._add([]) if create else CommentResult(outcome=Outcome.NOT_NEEDED, url="")
-        overtaken = max(_order(comment.body) for comment in ours) >= _order(self.body)
-        if overtaken or self.mode not in (CommentMode.RECREATE, CommentMode.HIDE_AND_NEW):
+        if self.mode not in (CommentMode.RECREATE, CommentMode.HIDE_AND_NEW):
             return self._settle(ours)
+        newest = max(_order(comment.body) for comment in ours)
+        if newest > _order(self.body):
+            return self._keep(ours, self._remove if self.mode is CommentMode.RECREATE else self._hide)
+        if newest == _order(self.body):
+            return self._settle([comment for comment in ours if _order(comment.body) == newest])
         if self.mode is CommentMode.HIDE_AND_NEW and (refusal := self._hide(ours)):
             # Two that are both shown would be worse than one that is brought up to date.
             settled = self._settle(ours)
@@ -236,10 +240,26 @@ class _Poster:
         wanted = newest.body if overtaken else self.body
         same = _normal(kept.body) == _normal(wanted)
         if not same:
-            kept = self.forge.update_comment(kept, self.change, wanted)
+            try:
+                kept = self.forge.update_comment(kept, self.change, wanted)
+            except DeliveryError as refusal:
+                return self._look_again(kept, refusal)
         remark = _join(self._remove(others), "" if overtaken else self._resolve(kept))
         outcome = Outcome.SKIPPED_NEWER if overtaken else Outcome.UNCHANGED if same else Outcome.UPDATED
         return CommentResult(outcome=outcome, url=kept.url, removed=len(others), remark=remark)
+
+    def _look_again(self, kept: Comment, refusal: DeliveryError) -> CommentResult:
+        """What an update that was refused means: a newer run has taken its place, somebody deleted it, or no."""
+        try:
+            there = self._find()
+        except DeliveryError:
+            raise refusal from None
+        newest = max(there, key=lambda comment: _order(comment.body), default=kept)
+        if _order(newest.body) > _order(self.body):
+            return CommentResult(outcome=Outcome.SKIPPED_NEWER, url=newest.url)
+        if not there:
+            return self._add([])
+        raise refusal
 
     def _keep(self, ours: list[Comment], discard: Callable[[list[Comment]], str]) -> CommentResult:
         """Keep the newest run's comment, of several the oldest, and discard the others."""

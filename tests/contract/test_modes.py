@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from seatrial.forges import Comment
 from seatrial.publish import CommentMode, Outcome, parse_marker, render_marker
 from tests.contract.conftest import CHANGE, HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
 from tests.contract.test_comments import Rendezvous
@@ -172,6 +173,36 @@ def test_a_lost_answer_leaves_one_comment_in_every_mode(bench: Bench, mode: Comm
     bench.stand_in.fail(Fault(method="POST", path=path, how=how, carried_out=done))  # type: ignore[arg-type]
     bench.post("new", run="2.1", mode=mode)
     assert bench.bodies(shown=True) == ["new"]
+
+
+def test_a_comment_that_is_deleted_meanwhile_is_posted_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking and writing somebody tidied up: the report is not lost."""
+    bench.post("old", run="1.1")
+    update = bench.forge.update_comment
+
+    def update_too_late(comment: Comment, change: int, body: str) -> Comment:
+        bench.forge.delete_comment(comment, change)
+        return update(comment, change, body)
+
+    monkeypatch.setattr(bench.forge, "update_comment", update_too_late)
+    assert bench.post("new", run="2.1").outcome is Outcome.CREATED
+    assert bench.bodies() == ["new"]
+
+
+def test_a_comment_that_a_newer_run_replaces_meanwhile_is_the_newer_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between looking and writing a newer run deleted ours and posted its own: ours is old, and no failure."""
+    bench.post("old", run="1.1")
+    update = bench.forge.update_comment
+
+    def update_too_late(comment: Comment, change: int, body: str) -> Comment:
+        bench.post("newest", run="9.1", mode=CommentMode.RECREATE, forge=bench.opened())
+        return update(comment, change, body)
+
+    monkeypatch.setattr(bench.forge, "update_comment", update_too_late)
+    assert bench.post("new", run="2.1").outcome is Outcome.SKIPPED_NEWER
+    assert bench.bodies() == ["newest"]
 
 
 def test_nothing_is_created_while_there_is_nothing_to_tell(bench: Bench) -> None:

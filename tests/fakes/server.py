@@ -85,7 +85,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A misbehaviour of the next `times` requests that match.
+    """A misbehaviour of the next `times` requests that match, after `skip` of them that are answered as usual.
 
     how:
         status   answer `status` with `headers` and `body`
@@ -103,6 +103,7 @@ class Fault:
     body: bytes = b'{"message": "stand-in fault"}'
     seconds: float = 30.0
     times: int = 1
+    skip: int = 0
     carried_out: bool = False
 
     def matches(self, request: Request) -> bool:
@@ -163,6 +164,11 @@ class Server:
         with self._lock:
             self._faults.append(fault)
 
+    def recover(self) -> None:
+        """Misbehave no longer."""
+        with self._lock:
+            self._faults.clear()
+
     def sent(self, method: str, path: str = "") -> tuple[Request, ...]:
         """The requests so far of a method whose path matches."""
         return tuple(r for r in self.requests if r.method == method and re.search(path, r.path))
@@ -209,7 +215,9 @@ class Server:
 
     def _take_fault(self, request: Request) -> Fault | None:
         for place, fault in enumerate(self._faults):
-            if fault.matches(request):
+            if fault.matches(request) and fault.skip:
+                self._faults[place] = replace(fault, skip=fault.skip - 1)
+            elif fault.matches(request):
                 left = replace(fault, times=fault.times - 1)
                 self._faults[place : place + 1] = [left] if left.times > 0 else []
                 return fault

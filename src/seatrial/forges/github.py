@@ -15,7 +15,7 @@ from github.GithubObject import NotSet
 from seatrial.errors import DeliveryError
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
-from seatrial.forges.retries import Patience, make_retry
+from seatrial.forges.retries import Patience, make_retry, read_quota
 
 if TYPE_CHECKING:
     from seatrial.core.annotations import Annotation
@@ -249,7 +249,7 @@ class GitHub:
                 deed,
                 refusal.status,
                 _reason(refusal),
-                retry_after=(refusal.headers or {}).get("retry-after"),
+                retry_after=_wait(refusal.headers or {}),
             ) from None
         except requests.RequestException as failure:
             raise explain_silence(self._access, deed, failure) from None
@@ -284,6 +284,12 @@ def _annotation(annotation: Annotation) -> dict[str, str | int]:
         "title": annotation.title[:ANNOTATION_TITLE],
         "message": annotation.message,
     }
+
+
+def _wait(headers: Mapping[str, str]) -> str | None:
+    """Seconds that GitHub wants to be left alone, by either of its ways to say so."""
+    until_full = read_quota(headers)
+    return headers.get("retry-after") or (f"{until_full:.0f}" if until_full else None)
 
 
 def _next_page(headers: Mapping[str, Any]) -> str | None:

@@ -43,6 +43,7 @@ class GitLab:
 
     def __init__(self, access: ForgeAccess) -> None:
         self._access = access
+        self._retry_after: str | None = None
         self._patience = Patience(access)
         self._job = access.token_kind == "job" or access.token.startswith(CI_JOB_PREFIX)  # noqa: S105
         self._gitlab = gitlab.Gitlab(
@@ -53,7 +54,7 @@ class GitLab:
             timeout=access.timeout,
             user_agent="seatrial",
             keep_base_url=True,
-            session=_session(self._patience),
+            session=self._open_session(),
         )
         self._project = self._gitlab.projects.get(access.project, lazy=True)
         self._project_url = access.project_url
@@ -226,6 +227,19 @@ class GitLab:
             creates=creates,
         )
 
+    def _open_session(self) -> requests.Session:
+        def note(answer: requests.Response, *_: object, **__: object) -> None:
+            # The client's own errors know nothing of headers.
+            self._retry_after = answer.headers.get("Retry-After")
+
+        session = requests.Session()
+        session.hooks["response"].append(note)
+        # A redirect would carry the token to wherever it points.
+        session.max_redirects = 0
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(max_retries=make_retry(self._patience)))
+        return session
+
     @contextmanager
     def _asking(self, deed: Deed) -> Iterator[None]:
         try:
@@ -240,17 +254,8 @@ class GitLab:
             # GitLab answers 401 to a job token that is valid and asks for more than job tokens may.
             beyond = self._job and refusal.response_code == requests.codes.unauthorized
             status = requests.codes.forbidden if beyond else refusal.response_code
-            raise explain_answer(self._access, deed, status, reason) from None
+            raise explain_answer(self._access, deed, status, reason, retry_after=self._retry_after) from None
         except requests.RequestException as failure:
             raise explain_silence(self._access, deed, failure) from None
         except UNREADABLE:
             raise explain_nonsense(self._access, deed) from None
-
-
-def _session(patience: Patience) -> requests.Session:
-    session = requests.Session()
-    # A redirect would carry the token to wherever it points.
-    session.max_redirects = 0
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=make_retry(patience)))
-    return session

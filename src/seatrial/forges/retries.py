@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -57,6 +57,15 @@ class Patience:
             self._since = None
 
 
+def read_quota(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a quota that is used up is full again; None where the headers tell of none."""
+    for remaining, reset in QUOTAS:
+        moment = headers.get(reset) or ""
+        if headers.get(remaining) == "0" and moment.isascii() and moment.isdigit():
+            return max(0.0, int(moment) - time.time())
+    return None
+
+
 class PatientRetry(Retry):
     """Three more attempts, one where the forge is silent, at what may be done twice and what was surely not done.
 
@@ -94,11 +103,7 @@ class PatientRetry(Retry):
             named = None
         if named is not None or response.status not in (TOO_MANY_REQUESTS, FORBIDDEN):
             return named
-        for remaining, reset in QUOTAS:
-            moment = response.headers.get(reset, "")
-            if response.headers.get(remaining) == "0" and moment.isascii() and moment.isdigit():
-                return max(0.0, int(moment) - time.time())
-        return None
+        return read_quota(response.headers)
 
     def increment(
         self,
