@@ -188,7 +188,7 @@ target_option = click.option(
     envvar="SEATRIAL_TARGET",
     default="local",
     show_default=True,
-    help="What kind of place that is: local, or one that another package brings.",
+    help="What kind of place that is: local, command (your scripts), or one that another package brings.",
 )
 keep_option = click.option(
     "--keep",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from seatrial.deploy.command import CommandTarget
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.target import Target
 from seatrial.errors import UsageError
@@ -19,7 +20,12 @@ def open_local(root: Path, name: str) -> Target:
     return LocalTarget(root=root, name=name)
 
 
-TARGETS: dict[str, Callable[[Path, str], Target]] = {"local": open_local}
+def open_command(root: Path, name: str) -> Target:
+    """The target `command`: scripts of the user."""
+    return CommandTarget(store=LocalTarget(root=root, name=name))
+
+
+TARGETS: dict[str, Callable[[Path, str], Target]] = {"command": open_command, "local": open_local}
 
 
 def open_target(kind: str, root: Path, name: str) -> Target:

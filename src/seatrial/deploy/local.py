@@ -63,8 +63,8 @@ class LocalTarget:
         return self.home / "versions"
 
     @contextmanager
-    def lock(self, patience: float | None = None) -> Iterator[None]:
-        """Hold the lock, and take away what a crashed deployment left half-written.
+    def lock(self, patience: float | None = None) -> Iterator[int]:
+        """Hold the lock, and take away what a crashed deployment left half-written; the descriptor that holds it.
 
         BlockedError where another process holds it for `patience` seconds (the target's own, unless given).
         """
@@ -74,7 +74,7 @@ class LocalTarget:
         try:
             self._wait_for(descriptor, self.patience if patience is None else patience)
             self._sweep()
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)
 

@@ -18,7 +18,7 @@ class Target(Protocol):
     version. Every method raises ReleaseError and leaves what was live untouched. `deploy.conformance` proves all this.
     """
 
-    def lock(self, patience: float | None = None) -> AbstractContextManager[None]:
+    def lock(self, patience: float | None = None) -> AbstractContextManager[object]:
         """Keep other deployers out, in the target itself; what a crashed one left half-written is swept away.
 
         Whoever holds it loses it with its process. BlockedError after `patience` seconds (None: the target's own).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.core.deployment import (
@@ -53,6 +53,7 @@ def test_rollbacks_do_not_go_back_and_forth() -> None:
     assert list_ways_back([*log, tell("3")]) == ("3", "2", "1")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("123456")),
     st.sampled_from("123456"),

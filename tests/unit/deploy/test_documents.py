@@ -11,7 +11,7 @@ import yaml
 from bs4 import BeautifulSoup
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -105,6 +105,7 @@ def test_card_of_a_release_that_nothing_is_known_of_says_so() -> None:
     assert "failed, overruled: incident 42" in body.get_text()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_of_the_project_leaves_its_place(text: str) -> None:
     """Whatever a name, a reason or a description is, the card has the same tables, and no HTML of it."""
