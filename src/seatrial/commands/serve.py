@@ -83,6 +83,7 @@ def serve(
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
+                server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
             _end_quietly()

@@ -51,10 +51,11 @@ class Arrangement(Struct, frozen=True, kw_only=True):
         return served, Role.CANARY
 
     def find_role(self, served: Served) -> Role:
-        """The role of a loaded version."""
+        """The role of a loaded version; one that has a share and shadows the rest is a canary."""
         if served is self.stable:
             return Role.STABLE
-        return Role.SHADOW if served.release.version == self.route.shadow else Role.CANARY
+        version = served.release.version
+        return Role.SHADOW if version == self.route.shadow and not self.route.weights.get(version) else Role.CANARY
 
 
 class Following(Struct, frozen=True, kw_only=True):
@@ -174,7 +175,9 @@ class LiveModel:
         self._loading = version
         try:
             release, directory = self._store.open_verified(version)
-            return Served(release, load_model(directory)), ""
+            model = load_model(directory)
+            model.warm_up()
+            return Served(release, model), ""
         except SeatrialError as error:
             return None, error.message
         finally:

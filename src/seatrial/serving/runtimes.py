@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +65,18 @@ class LoadedModel:
     def outputs(self) -> tuple[Tensor, ...]:
         """The tensors that an answer may hold."""
         return self.runtime.outputs
+
+    def warm_up(self) -> None:
+        """Ask for a row of nothing, so that what a runtime does once is done before the first request."""
+        row = {
+            tensor.name: np.full(
+                [max(size, 1) for size in tensor.shape], "" if tensor.datatype == "BYTES" else 0
+            ).astype(NUMPY_TYPES[tensor.datatype])
+            for tensor in self.inputs
+        }
+        # A model may refuse such a row; then its first request is slower, and that is all.
+        with suppress(Exception):
+            self.runtime.run(row, tuple(tensor.name for tensor in self.outputs))
 
     def predict(self, features: Array) -> Array:
         """The predictions, shape (rows,), of features of shape (rows, features)."""

@@ -101,6 +101,20 @@ def test_shadow_sees_what_others_ask_and_answers_nobody(store: FakeStore) -> Non
     assert numbers["model_requests_total,code=200,model=m,role=stable,version=1"] == 6
 
 
+def test_canary_may_shadow_the_rest(store: FakeStore) -> None:
+    """A version with a share that also shadows is asked once per request: as a canary, or behind the live version."""
+    store.shares = Route(weights={"2": 50}, shadow="2")
+    client = connect({"m": store})
+    for name in range(20):
+        client.infer([1, 2], x_route_key=str(name))
+    settle(client)
+    numbers = client.read_metrics()
+    canary = numbers["model_requests_total,code=200,model=m,role=canary,version=2"]
+    assert 0 < canary < 20
+    assert numbers["model_requests_total,code=200,model=m,role=shadow,version=2"] == 20 - canary
+    assert client.get("/v2/models/m/versions/2").json()["parameters"]["role"] == "canary"
+
+
 def test_shadow_that_fails_is_a_mismatch_and_no_one_elses_problem(store: FakeStore, tmp_path: Path) -> None:
     """A shadow that takes other inputs refuses what is asked; the callers do not notice."""
     store.places["2"] = write_model(tmp_path / "wide", width=3, inputs=[])
