@@ -13,6 +13,7 @@ from seatrial.charts.mermaid import line_chart, overlay_chart
 from seatrial.charts.pipeline import draw_pipeline
 from seatrial.charts.sparkline import sparkline
 from seatrial.charts.vega import draw
+from seatrial.core.annotations import Lines
 from seatrial.core.comparison import Change, Comparison, Side, compare, measure_delta
 from seatrial.core.data import (
     ColumnChange,
@@ -307,7 +308,12 @@ def _set_policy(word: Word) -> Policy:
 def _tell(word: Word, comparison: Comparison, stages: tuple[StageRecord, ...], *, plots: bool) -> Telling:
     source = draw_pipeline(stages, {stages[0].address})
     assert source
+    # Every file is there, with its keys in their order.
+    places: dict[str, dict[Key, int]] = {"dvc.yaml": {("stages", word("stage")): 3}}
+    for change in (*comparison.params, *comparison.metrics):
+        places.setdefault(change.id.file, {})[change.id.key] = len(places) + 1
     return Telling(
+        find_lines=lambda: Lines(keys=places),
         policy_source=f"{word('seatrial.yaml')} of {word('base')}",
         run_url="https://github.com/acme/flights/actions/runs/1234",
         notices=(word("notice"),),

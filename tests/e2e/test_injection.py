@@ -21,6 +21,7 @@ from bs4.element import NavigableString, Tag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from seatrial.core.report import Report
 from seatrial.render import RENDERERS, Flavour, RenderOptions
@@ -36,16 +37,20 @@ EXTENSIONS = ("table", "strikethrough", "autolink", "tagfilter", "tasklist", "fo
 PLACES = {"at the start": begin_with, "at the end": end_with}
 
 
+# Drawing takes time, and most attacks are all the same to it.
+DRAWN = ("element", "script", "attribute", "entity", "control", "surrogate", "right to left", "long", "mermaid", "vega")
+
+
 @cache
-def hostile(attack: str, place: str) -> Report:
+def hostile(attack: str, place: str, *, plots: bool = True) -> Report:
     """The report with one attack everywhere."""
-    return build(PLACES[place](ATTACKS[attack]))
+    return build(PLACES[place](ATTACKS[attack]), plots=plots)
 
 
 @cache
-def benign() -> Report:
+def benign(*, plots: bool = True) -> Report:
     """The report of an honest pull request."""
-    return build(harmless)
+    return build(harmless, plots=plots)
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
@@ -121,11 +126,14 @@ def test_a_comment_keeps_its_skeleton(attack: str, place: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def skeleton(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The tree of the benign page."""
+def skeletons(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, list[str]]:
+    """The tree of the benign page, without its plots and with them."""
+    found = {}
     with open_tab(browser) as tab:
-        tab.open(RENDERERS["html"](benign(), RenderOptions()), tmp_path_factory.mktemp("benign"))
-        return tab.outline()
+        for plots in (False, True):
+            tab.open(RENDERERS["html"](benign(plots=plots), RenderOptions()), tmp_path_factory.mktemp("benign"))
+            found[plots] = tab.outline()
+    return found
 
 
 def check_page(tab: Tab, report: Report, directory: Path, skeleton: list[str]) -> None:
@@ -136,10 +144,12 @@ def check_page(tab: Tab, report: Report, directory: Path, skeleton: list[str]) -
     assert tab.page.title().startswith("✗ Do not merge: ")
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_a_page_keeps_its_skeleton(attack: str, tab: Tab, tmp_path: Path, skeleton: list[str]) -> None:
+@pytest.mark.parametrize(("attack", "plots"), [(one, False) for one in ATTACKS] + [(one, True) for one in DRAWN])
+def test_a_page_keeps_its_skeleton(
+    attack: str, plots: bool, tab: Tab, tmp_path: Path, skeletons: dict[bool, list[str]]
+) -> None:
     """No element and no attribute comes of a text, nothing is asked for, and the console is silent."""
-    check_page(tab, hostile(attack, "at the start"), tmp_path, skeleton)
+    check_page(tab, hostile(attack, "at the start", plots=plots), tmp_path, skeletons[plots])
 
 
 @pytest.mark.parametrize("attack", ["script", "vega", "element", "attribute", "control"])
@@ -181,23 +191,45 @@ def test_numbers_behind_a_right_to_left_name_keep_their_order(tab: Tab, tmp_path
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_machines_read_what_they_expect(attack: str) -> None:
-    """JUnit is XML with the benign cases, JSON is JSON, and no line of either is a command to a runner."""
+    """JUnit has the benign cases, JSON is JSON, OpenMetrics has the benign series; in a log none of it is a command."""
     report = hostile(attack, "at the start")
-    for log in (False, True):
-        texts = {name: RENDERERS[name](report, RenderOptions()) for name in ("junit", "json")}
-        texts = {name: disarm(text, name) if log else text for name, text in texts.items()}
-        cases, expected = (list(ET.fromstring(text).iter()) for text in (texts["junit"], junit()))
-        assert [(case.tag, sorted(case.keys())) for case in cases] == [
-            (one.tag, sorted(one.keys())) for one in expected
-        ]
-        assert json.loads(texts["json"])["verdict"] == "failed"
-        assert not log or not [line for text in texts.values() for line in text.split("\n") if COMMAND.search(line)]
+    texts = {name: RENDERERS[name](report, RenderOptions()) for name in MACHINES}
+    assert list_cases(texts["junit"]) == list_cases(RENDERERS["junit"](benign(), RenderOptions()))
+    assert json.loads(texts["json"])["verdict"] == "failed"
+    assert len(json.loads(texts["code-quality"])) == len(
+        json.loads(RENDERERS["code-quality"](benign(), RenderOptions()))
+    )
+    assert count_samples(texts["openmetrics"]) == count_samples(RENDERERS["openmetrics"](benign(), RenderOptions()))
+    logs = [disarm(text, name) for name, text in texts.items()]
+    assert not [line for text in logs for line in text.split("\n") if COMMAND.search(line)]
+    assert list_cases(disarm(texts["junit"], "junit")) == list_cases(texts["junit"])
+    assert json.loads(disarm(texts["json"], "json")) == json.loads(texts["json"])
 
 
-@cache
-def junit() -> str:
-    """The benign one."""
-    return RENDERERS["junit"](benign(), RenderOptions())
+MACHINES = ("junit", "json", "code-quality", "openmetrics")
+
+
+def list_cases(xml: str) -> list[tuple[str, list[str]]]:
+    """The elements of a JUnit file with the names of their attributes."""
+    return [(element.tag, sorted(element.keys())) for element in ET.fromstring(xml).iter()]
+
+
+def count_samples(text: str) -> dict[str, int]:
+    """How many samples each family has, read by the client of Prometheus itself."""
+    return {family.name: len(family.samples) for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_annotations_are_the_commands_that_they_are_meant_to_be(attack: str) -> None:
+    """A line each, with the properties that we write: no text adds a command or ends a property."""
+    lines = RENDERERS["annotations"](hostile(attack, "at the start"), RenderOptions()).split("\n")
+    assert len(lines) > 12
+    assert [line for line in lines if not ANNOTATION.fullmatch(line)] == [""]
+
+
+ANNOTATION = re.compile(
+    r"::(?:error|warning|notice) (?:file=[^:,\n\r]+,line=\d+,)?title=[^:,\n\r]+::(?!.*##\[)[^\n\r]*"
+)
 
 
 # What a runner of GitHub Actions obeys; it looks for the old form anywhere in a line.
@@ -236,17 +268,16 @@ def test_any_text_leaves_a_comment_as_it_is(text: str) -> None:
     report = build(end_with(text), plots=False)
     markdown = RENDERERS["markdown"](report, RenderOptions())
     tree = read_markdown(markdown)
-    assert outline(tree) == outline(read_markdown(RENDERERS["markdown"](build(harmless, plots=False), RenderOptions())))
+    assert outline(tree) == outline(read_markdown(RENDERERS["markdown"](benign(plots=False), RenderOptions())))
     assert [found.group() for words in list_texts(tree) for found in REFERENCES.finditer(words)] == []
     assert not [line for line in markdown.split("\n") if re.match(r"\s*/\w", line)]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=HOSTILE)
-def test_any_text_leaves_a_page_as_it_is(text: str, tab: Tab, tmp_path: Path) -> None:
+def test_any_text_leaves_a_page_as_it_is(text: str, tab: Tab, tmp_path: Path, skeletons: dict[bool, list[str]]) -> None:
     """The same in the browser."""
-    tab.open(RENDERERS["html"](build(harmless, plots=False), RenderOptions()), tmp_path)
-    check_page(tab, build(end_with(text), plots=False), tmp_path, tab.outline())
+    check_page(tab, build(end_with(text), plots=False), tmp_path, skeletons[False])
 
 
 # --- A repository -----------------------------------------------------------------------------------------------------
