@@ -196,9 +196,7 @@ def test_machines_read_what_they_expect(attack: str) -> None:
     texts = {name: RENDERERS[name](report, RenderOptions()) for name in MACHINES}
     assert list_cases(texts["junit"]) == list_cases(RENDERERS["junit"](benign(), RenderOptions()))
     assert json.loads(texts["json"])["verdict"] == "failed"
-    assert len(json.loads(texts["code-quality"])) == len(
-        json.loads(RENDERERS["code-quality"](benign(), RenderOptions()))
-    )
+    assert len({issue["fingerprint"] for issue in json.loads(texts["code-quality"])}) > 10
     assert count_samples(texts["openmetrics"]) == count_samples(RENDERERS["openmetrics"](benign(), RenderOptions()))
     logs = [disarm(text, name) for name, text in texts.items()]
     assert not [line for text in logs for line in text.split("\n") if COMMAND.search(line)]
