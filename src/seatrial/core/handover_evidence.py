@@ -26,6 +26,7 @@ from seatrial.core.metrics import Direction, Interval, MetricId, Problem, State,
 
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
 _UNTOLD = f"not told by {CI}"
+_AGAIN = "let the pull request be measured again, by the policy of today"
 _NO_INTERVAL = f"{CI} gives no sound interval"
 _NO_BASELINE = f"{CI} gives no value of the baseline, which has one"
 # A metrics file is rounded when it is written.
@@ -102,8 +103,7 @@ def _miss(expected: ExpectedEvaluation) -> EvaluationResult:
     """An evaluation that the report says nothing of: no gate on it passes, and none is called failed."""
     # A trouble of the baseline, which alone leaves gates open; the finding says "of the baseline, " before it.
     message = f"and of the candidate, nothing is told by {CI}"
-    hint = "let the pull request be measured again, by the policy of today"
-    problem = Problem(state=State.UNREADABLE, path=expected.predictions, message=message, hint=hint)
+    problem = Problem(state=State.UNREADABLE, path=expected.predictions, message=message, hint=_AGAIN)
     return EvaluationResult(name=expected.name, problem=problem, side=Side.BASE)
 
 
@@ -379,7 +379,7 @@ def take_tables(told: Iterable[TableFacts], expected: Iterable[ExpectedTable], n
 
 
 def _miss_table(expected: ExpectedTable, side: Side, message: str) -> TableDiff:
-    problem = Problem(state=State.UNREADABLE, path=expected.path, message=message)
+    problem = Problem(state=State.UNREADABLE, path=expected.path, message=message, hint=_AGAIN)
     return TableDiff(name=expected.name, path=expected.path, role=expected.role, problem=problem, side=side)
 
 
