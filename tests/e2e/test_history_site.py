@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Tab, open_tab
+from tests.e2e.hostile import ATTACKS
 from tests.integration.branches import Step, declare, grow
 from tests.integration.repositories import run_seatrial
 
@@ -35,6 +37,38 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measure(at: int) -> str:
     return json.dumps({"recall": 0.7 + at / 200, PROBE: at, "latency": {"p95_ms": 40 + at % 7}})
+
+
+SUBJECTS = [text.encode("utf-8", "replace").decode().replace("\0", "") for text in ATTACKS.values()]
+NAMES = [text for text in SUBJECTS if len(text) < 200][::5]
+
+
+def outline_site(top: Path, tab: Tab, subjects: list[str], names: list[str]) -> list[list[str]]:
+    """The skeletons of all pages of a branch with these subjects, metrics of these names, and one broken commit."""
+    values = ({name: at / 10 + number for number, name in enumerate(names)} for at in range(len(subjects)))
+    files = [json.dumps(one) if at != 3 else "{" for at, one in enumerate(values)]
+    steps = [Step(files={"m.json": text}, subject=one) for text, one in zip(files, subjects, strict=True)]
+    grow(top / "project", [Step(files={"dvc.yaml": declare("m.json")}), *steps])
+    answer = run_seatrial(top / "project", "history", "--site", str(top / "pages"))
+    assert answer.code == 0, answer.err
+    found = []
+    for page in list_pages(top / "pages"):
+        tab.visit(page)
+        assert (page.name, tab.asked, tab.console) == (page.name, [], [])
+        found.append([re.sub(r"href=metrics/[^]]*", "href", line) for line in tab.outline()])
+    return [found[0], *sorted(found[1:])]
+
+
+def test_a_hostile_branch_has_the_pages_of_any_other(tab: Tab, tmp_path: Path) -> None:
+    """Subjects and names that are markup, commands or invisible add no element and no link to any page."""
+    hostile = outline_site(tmp_path / "hostile", tab, SUBJECTS, [f"m{at} {name}" for at, name in enumerate(NAMES)])
+    honest = outline_site(
+        tmp_path / "honest",
+        tab,
+        [f"Change {at}" for at in range(len(SUBJECTS))],
+        [f"m{at}" for at in range(len(NAMES))],
+    )
+    assert hostile == honest
 
 
 def list_pages(site: Path) -> list[Path]:
