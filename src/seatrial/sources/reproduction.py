@@ -33,6 +33,13 @@ _TOKENS = frozenset(
         "CI_REGISTRY_PASSWORD",
         "CI_DEPENDENCY_PROXY_PASSWORD",
         "CI_DEPLOY_PASSWORD",
+        "GITEA_TOKEN",
+        "GITEA_RUNTIME_TOKEN",
+        "FORGEJO_TOKEN",
+        "FORGEJO_RUNTIME_TOKEN",
+        "BITBUCKET_TOKEN",
+        "BITBUCKET_STEP_OIDC_TOKEN",
+        "REPOSITORY_OAUTH_ACCESS_TOKEN",  # Bitbucket's, for the clone
     }
 )
 
