@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from seatrial.serving.runtimes import Array, Tensor
-from seatrial.serving.tensors import Query, RequestError, check_finite, join_names, read_values, tell_shape
+from seatrial.serving.tensors import LONGEST_KEY, Query, RequestError, check_finite, join_names, read_values, tell_shape
+
+Key = Annotated[str, msgspec.Meta(max_length=LONGEST_KEY)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class RequestedOutput:
 class RequestParameters:
     """The parameters of a request that are heeded: the rows' names in the log of predictions."""
 
-    keys: list[str] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from seatrial.serving.protocol import encode_answer, parse_query
 from seatrial.serving.runtimes import Array, Tensor
 from seatrial.serving.served import Role, Served
 from seatrial.serving.shadow import Shadow, Shadowed
-from seatrial.serving.tensors import Query, RequestError
+from seatrial.serving.tensors import LONGEST_KEY, Query, RequestError
 from seatrial.serving.tfserving import encode_predictions, parse_predict
 
 _SMOOTHING = 0.2
@@ -158,5 +158,5 @@ def _name_rows(ask: Ask, query: Query, rows: int) -> Sequence[str]:
     """A key for every row: the request's own, or made of its identifier, or made up."""
     if len(query.keys) == rows:
         return query.keys
-    name = query.id or ask.request_id or uuid.uuid4().hex
+    name = (query.id or ask.request_id or uuid.uuid4().hex)[:LONGEST_KEY]
     return (name,) if rows == 1 else tuple(f"{name}:{index}" for index in range(rows))

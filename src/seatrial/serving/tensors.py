@@ -13,6 +13,8 @@ from seatrial.serving.runtimes import NUMPY_TYPES, Array, Tensor
 
 _KINDS = {"B": "b", "U": "iu", "I": "iu", "F": "iuf"}
 _SHOWN = 40
+LONGEST_KEY = 256
+"""Characters of a row's name in the log of predictions."""
 
 
 class RequestError(Exception):
@@ -81,7 +83,7 @@ def join_names(names: Any) -> str:
 def _convert(data: Any, datatype: str) -> Array | None:
     if datatype == "BYTES":
         texts = np.array(data, dtype=np.object_)
-        return texts if all(isinstance(text, str) for text in texts.flat) else None
+        return texts if all(isinstance(text, str) for text in texts.ravel().tolist()) else None
     try:
         values = np.array(data)
     except (ValueError, OverflowError):

@@ -70,7 +70,7 @@ def parse_predict(body: bytes, inputs: Sequence[Tensor], outputs: Sequence[Tenso
 
 
 def _read(data: Any, tensor: Tensor) -> Array:
-    data = _decode_texts(data, tensor.name) if tensor.datatype == "BYTES" else data
+    data = _decode_texts(data, tensor, len(tensor.shape)) if tensor.datatype == "BYTES" else data
     return read_nested(f"input {tensor.name!r}", data, tensor)
 
 
@@ -101,16 +101,16 @@ def _split_columns(given: Any, inputs: Sequence[Tensor]) -> dict[str, Any]:
     return {names[0]: given}
 
 
-def _decode_texts(data: Any, name: str) -> Any:
-    """Texts that are sent as `{"b64": …}`, in place."""
-    if isinstance(data, list):
-        return [_decode_texts(item, name) for item in data]
+def _decode_texts(data: Any, tensor: Tensor, axes: int) -> Any:
+    """Texts that are sent as `{"b64": …}`, in place; lists are followed as deep as the tensor has axes."""
+    if isinstance(data, list) and axes:
+        return [_decode_texts(item, tensor, axes - 1) for item in data]
     if not (isinstance(data, dict) and [*data] == ["b64"]):
         return data
     try:
         return base64.b64decode(data["b64"], validate=True).decode()
     except (TypeError, ValueError, binascii.Error) as error:
-        raise RequestError(f"input {name!r}: a b64 value is not the Base64 of UTF-8 text") from error
+        raise RequestError(f"input {tensor.name!r}: a b64 value is not the Base64 of UTF-8 text") from error
 
 
 def encode_predictions(*, query: Query, arrays: Sequence[Array]) -> bytes:

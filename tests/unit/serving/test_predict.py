@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seatrial.serving.runtimes import Tensor
 from seatrial.serving.tensors import RequestError
@@ -121,6 +125,30 @@ def test_several_inputs_come_as_objects() -> None:
     for wrong in ('{"instances": [[1, 2]]}', '{"inputs": [[1, 2]]}', '{"instances": [{"x": [1, 2]}]}'):
         with pytest.raises(RequestError):
             parse(wrong, X, NAMES)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda leaf: st.lists(leaf, max_size=3) | st.dictionaries(st.sampled_from(["x", "names", "b64"]), leaf),
+    max_leaves=12,
+)
+
+
+@given(json_values, st.sampled_from(["instances", "inputs"]))
+def test_whatever_is_sent_is_understood_or_refused(value: Any, layout: str) -> None:
+    """No body whatever raises anything but a RequestError, for numbers and for text."""
+    body = json.dumps({layout: value}).encode()
+    for inputs in ((X,), (NAMES,), (X, NAMES)):
+        with suppress(RequestError):
+            parse_predict(body, inputs, (Y,))
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+@pytest.mark.parametrize("inputs", [(X,), (NAMES,), (X, NAMES)])
+def test_depth_is_refused(depth: int, inputs: tuple[Tensor, ...]) -> None:
+    """Lists in lists in lists are refused as any other mistake is."""
+    with pytest.raises(RequestError):
+        parse_predict(b'{"inputs": ' + b"[" * depth + b"]" * depth + b"}", inputs, (Y,))
 
 
 def test_base64_of_no_text_is_refused() -> None:

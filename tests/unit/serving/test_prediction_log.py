@@ -45,6 +45,8 @@ def test_wrong_number_of_keys_is_refused(doubling: Path) -> None:
     tensor = {"name": "features", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
     answer = client.post("/v2/models/m/infer", {"inputs": [tensor], "parameters": {"keys": ["a"]}})
     assert (answer.status_code, answer.json()["error"]) == (400, "parameters: there are 1 keys for 2 rows")
+    answer = client.post("/v2/models/m/infer", {"inputs": [tensor], "parameters": {"keys": ["a", "b" * 257]}})
+    assert (answer.status_code, "length <= 256" in answer.json()["error"]) == (400, True)
 
 
 def fill(log: PredictionLog, rows: int) -> None:

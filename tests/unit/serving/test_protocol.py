@@ -101,6 +101,8 @@ def test_unknown_output_is_refused() -> None:
         ("BYTES", ["a", "ü"], True),
         ("BYTES", ["a", 1], False),
         ("BYTES", [1, 2], False),
+        ("BYTES", json.loads("[" * 100 + "]" * 100), False),
+        ("FP32", json.loads("[" * 100 + "]" * 100), False),
     ],
 )
 def test_nothing_is_converted_that_changes_its_meaning(datatype: str, data: list[Any], accepted: bool) -> None:
