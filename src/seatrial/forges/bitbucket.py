@@ -53,7 +53,9 @@ class Bitbucket:
     def whoami(self) -> str | None:
         """The unique id of the token's owner; None for a repository's token without the right to ask."""
         deed = self._deed("tell whose token it is")
-        answer = self._rest.ask(deed, "GET", "/user", lets=requests.codes.forbidden)
+        # Bitbucket refuses a repository's token here in either way; one that is no good fails at the next request.
+        refusals = (requests.codes.forbidden, requests.codes.unauthorized)
+        answer = self._rest.ask(deed, "GET", "/user", lets=refusals)
         if answer is None:
             return None
         with self._rest.reading(deed):
@@ -102,7 +104,8 @@ class Bitbucket:
     def delete_comment(self, comment: Comment, change: int) -> None:
         """Remove a comment."""
         deed = self._deed("delete a comment", change=change)
-        self._rest.ask(deed, "DELETE", f"{self._comments(change)}/{comment.id}", lets=requests.codes.not_found)
+        gone = (requests.codes.not_found, requests.codes.gone)
+        self._rest.ask(deed, "DELETE", f"{self._comments(change)}/{comment.id}", lets=gone)
 
     def hide_comments(self, comments: Sequence[Comment], change: int) -> None:
         """Not on Bitbucket, which folds threads on lines of files only."""
@@ -113,6 +116,10 @@ class Bitbucket:
     def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
         """Not on Bitbucket: only comments on lines of files are threads to resolve."""
         raise DeliveryError("Bitbucket's comments are no threads to resolve", hint="require the build status instead")
+
+    def host_pictures(self, pictures: Mapping[str, bytes], *, branch: str | None) -> Mapping[str, str]:
+        """Not on Bitbucket: what it takes stands beside the comments, and not in them."""
+        raise DeliveryError("Bitbucket hosts no pictures of comments", hint="the HTML report shows all plots")
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A build status in progress; a later one of the same key takes its place."""
@@ -263,4 +270,5 @@ def _shape(report_id: str, number: int, annotation: Annotation) -> dict[str, str
 
 def _read_reason(value: Any) -> str:
     error = value["error"]
-    return f"{error['message']}: {error['detail']}" if error.get("detail") else str(error["message"])
+    detail = error.get("detail")
+    return f"{error['message']}: {detail}" if isinstance(detail, str) and detail else str(error["message"])

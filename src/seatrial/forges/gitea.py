@@ -41,7 +41,7 @@ class Gitea:
     def whoami(self) -> str | None:
         """The token's login, the one of the job's own token included; None for a token without the scope to ask."""
         deed = self._deed("tell whose token it is")
-        answer = self._rest.ask(deed, "GET", "/user", lets=requests.codes.forbidden)
+        answer = self._rest.ask(deed, "GET", "/user", lets=(requests.codes.forbidden,))
         if answer is None:
             return None
         with self._rest.reading(deed):
@@ -86,7 +86,7 @@ class Gitea:
         """Remove a comment."""
         deed = self._deed("delete a comment", change=change)
         address = f"{self._repository()}/issues/comments/{comment.id}"
-        self._rest.ask(deed, "DELETE", address, lets=requests.codes.not_found)
+        self._rest.ask(deed, "DELETE", address, lets=(requests.codes.not_found,))
 
     def hide_comments(self, comments: Sequence[Comment], change: int) -> None:
         """Not on Gitea, whose API folds no comments."""
@@ -97,6 +97,10 @@ class Gitea:
     def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
         """Not on Gitea: only review comments, on lines of files, are threads there."""
         raise DeliveryError("Gitea's comments are no threads to resolve", hint="require the status instead")
+
+    def host_pictures(self, pictures: Mapping[str, bytes], *, branch: str | None) -> Mapping[str, str]:
+        """Not on Gitea: what it takes stands beside the comments, and not in them."""
+        raise DeliveryError("Gitea hosts no pictures of comments", hint="the HTML report shows all plots")
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A pending commit status."""

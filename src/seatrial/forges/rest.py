@@ -63,9 +63,9 @@ class Rest:
         *,
         body: object = None,
         query: Mapping[str, str | int] | None = None,
-        lets: int | None = None,
+        lets: tuple[int, ...] = (),
     ) -> Answer | None:
-        """The answer; None where its status is the one that the caller `lets` pass.
+        """The answer; None where its status is one that the caller `lets` pass.
 
         `address` is a path below the API's, or one that the API itself named, which has to be below it too.
         Raises `DeliveryError` in every other case.
@@ -86,7 +86,7 @@ class Rest:
                 )
             except requests.RequestException as failure:
                 raise explain_silence(self._access, deed, failure) from None
-        if response.status_code == lets:
+        if response.status_code in lets:
             return None
         return self._read(deed, response)
 
