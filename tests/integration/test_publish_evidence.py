@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.forks import RUN, Facts, StrangersPull, open_forge, open_pull
+from tests.integration.forks import Facts, StrangersPull, open_forge, open_pull
 from tests.integration.test_evidence import flights, parquet
 
 GATES = "  gates:\n  - accuracy: {no_worse_than: 0.03}\n"
@@ -98,29 +101,72 @@ def test_a_gate_that_came_later_is_open(opened: Opening) -> None:
     assert "nothing is told by the pull request's own CI" in pull.body()
 
 
-def test_a_baseline_that_can_not_be_read_here_is_said(tmp_path: Path) -> None:
-    """Its predictions lie in a cache that only the fork's run has: its values are told, and the report says by whom."""
+def place(content: bytes, below: str = ".dvc/cache") -> str:
+    """Where DVC keeps a file."""
+    digest = hashlib.md5(content).hexdigest()
+    return f"{below}/files/md5/{digest[:2]}/{digest[2:]}"
+
+
+def lock(content: bytes) -> str:
+    """The dvc.lock of the predictions."""
+    digest = hashlib.md5(content).hexdigest()
+    out = f"    - {{path: p.parquet, hash: md5, md5: {digest}, size: {len(content)}}}\n"
+    return f"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n{out}"
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Iterator[StrangersPull]:
+    """Predictions that DVC keeps: the fork's run has them in its cache, main's are at a remote beside our clone."""
     main, head = (parquet(flights(*each)) for each in ((0.2, 1), (0.15, 2)))
-
-    def lock(content: bytes) -> str:
-        out = f"    - {{path: p.parquet, md5: {hashlib.md5(content).hexdigest()}, size: {len(content)}}}\n"
-        return f"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n{out}"
-
-    def place(content: bytes) -> str:
-        digest = hashlib.md5(content).hexdigest()
-        return f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"
-
+    shelf = tmp_path / place(main, "shelf")
+    shelf.parent.mkdir(parents=True)
+    shelf.write_bytes(main)
+    settled = {
+        ".gitignore": "p.parquet\n",
+        ".dvc/.gitignore": "/cache\n/tmp\n",
+        ".dvc/config": "[core]\n    remote = shelf\n['remote \"shelf\"']\n    url = ../../shelf\n",
+        "dvc.yaml": CACHED,
+        "dvc.lock": lock(main),
+    }
+    changed: dict[str, str | bytes] = {"dvc.lock": lock(head), place(main): main, place(head): head}
     with open_forge() as forge:
-        ignored = {".gitignore": "p.parquet\n", ".dvc/.gitignore": "/cache\n", "dvc.yaml": CACHED}
-        pull = open_pull(
-            tmp_path,
-            forge,
-            policy=POLICY + GATES,
-            main={**ignored, "dvc.lock": lock(main)},
-            files={"dvc.lock": lock(head), place(main): main, place(head): head},
-        )
-        assert pull.measure().code == 0
-        assert pull.publish("--no-fetch").code == 0
-        told = "e: the baseline's values are told by the pull request's own CI, its predictions are not on this machine"
-        assert told in pull.body()
-        assert RUN in forge.runs
+        yield open_pull(tmp_path, forge, policy=POLICY + GATES, main=settled, files=changed)
+
+
+TOLD = "e: the baseline's values are told by the pull request's own CI, its predictions are not on this machine"
+
+
+def test_a_baseline_that_can_not_be_read_here_is_said(cached: StrangersPull) -> None:
+    """Its values are those of the report, and whoever reads ours knows that."""
+    assert cached.measure().code == 0
+    assert cached.publish("--no-fetch").code == 0
+    assert TOLD in cached.body()
+
+
+@pytest.mark.slow
+def test_the_baselines_predictions_are_fetched_and_nothing_else(cached: StrangersPull) -> None:
+    """By the user's own DVC, with the settings of the base branch: then the report is held against them."""
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    cached.measure()
+    answer = cached.publish(env=path)
+    assert answer.code == 0, answer.err
+    assert "fetching 1 file of the baseline" in answer.err
+    assert TOLD not in cached.body()
+    cache = cached.ours.directory / ".dvc/cache/files"
+    assert [file for file in cache.rglob("*") if file.is_file()] == [
+        cached.ours.directory / place(parquet(flights(0.2, 1)))
+    ]
+    cached.forge.records.remarks.clear()
+    cached.forge.records.checks.clear()
+    cached.forge_report(lower)
+    cached.refused(cached.publish(env=path), "it compares 'accuracy of e' with")
+
+
+@pytest.mark.slow
+def test_what_could_not_be_fetched_is_said(cached: StrangersPull) -> None:
+    """The remote has lost it: the report says so, and what its numbers rest on."""
+    cached.measure()
+    shutil.rmtree(cached.ours.directory.parent / "shelf")
+    assert cached.publish(env={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}).code == 0
+    assert TOLD in cached.body()
+    assert "did not find it at the remote" in cached.body()

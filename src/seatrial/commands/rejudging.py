@@ -22,6 +22,7 @@ from seatrial.core.facts import ReportFacts
 from seatrial.core.handover import CI, Ground, list_unreproduced, name_all, refuse, take_over
 from seatrial.core.handover_evidence import ExpectedEvaluation, ExpectedTable, take_evaluations, take_tables
 from seatrial.core.metrics import Direction, Snapshot
+from seatrial.core.phrases import count
 from seatrial.core.policy import evaluate
 from seatrial.core.report import build_report
 from seatrial.core.revision import Revision, RevisionRange
@@ -68,7 +69,7 @@ def judge_again(
         raise refuse(f"it is of commit {str(facts.head.sha)[:7]!a}, and the run was of {subject.head[:7]}")
     config = _load_policy(repository, subject, config_path)
     revisions = _choose_baseline(repository, facts, subject)
-    base = _read_base(repository, config, revisions, fetching)
+    base, notes = _read_base(repository, config, revisions, fetching)
     ground = Ground(range=revisions, base=base, direction_of=config.policy.direction_of)
     comparison, head = take_over(facts, ground)
     return _Rejudging(
@@ -79,6 +80,7 @@ def judge_again(
         comparison=comparison,
         base=base,
         head=head,
+        notes=notes,
     ).judge()
 
 
@@ -146,21 +148,23 @@ def _read(repository: Repository, revision: Revision) -> Snapshot:
 
 def _read_base(
     repository: Repository, config: Config, revisions: RevisionRange, fetching: Progress | None
-) -> Snapshot | None:
+) -> tuple[Snapshot | None, tuple[str, ...]]:
+    """The baseline as git and DVC have it, and what is to be said of files that could not be fetched."""
     if revisions.base is None:
-        return None
+        return None, ()
     base = _read(repository, revisions.base)
     if fetching is None:
-        return base
+        return base, ()
     from seatrial.sources.fetching import MAX_SECONDS, Wanted, fetch_missing, is_elsewhere, list_missing
 
     tables = [Wanted(revision=base.revision, path=one.predictions) for one in config.evaluations]
     wanted = [*list_missing(base), *(one for one in tables if is_elsewhere(repository, one))]
     if not wanted:
-        return base
-    fetching(f"fetching {len(wanted)} files of the baseline that are not in the local cache: dvc fetch")
-    fetch_missing(repository, wanted, seconds=MAX_SECONDS)
-    return _read(repository, revisions.base)
+        return base, ()
+    fetching(f"fetching {count(len(wanted), 'file')} of the baseline that are not in the local cache: dvc fetch")
+    reason = fetch_missing(repository, wanted, seconds=MAX_SECONDS)
+    notes = (f"{', '.join(dict.fromkeys(one.path for one in wanted))}: {reason}",) if reason else ()
+    return _read(repository, revisions.base), notes
 
 
 # -- evidence and the verdict
@@ -177,6 +181,7 @@ class _Rejudging:
     comparison: Comparison
     base: Snapshot | None
     head: Snapshot
+    notes: tuple[str, ...]
 
     def judge(self) -> Measurement:
         """The verdict on numbers, evidence and tables, with its report."""
@@ -191,7 +196,7 @@ class _Rejudging:
             policy_source=self.config.source,
             run_url=self.subject.run_url,
             notices=(MEASURED_ELSEWHERE,),
-            notes=tuple(self._list_unchecked(expected)),
+            notes=(*self.notes, *self._list_unchecked(expected)),
             trends=read_trends(self.repository, comparison, verdict) if policy.gates else (),
         )
         report = build_report(comparison, verdict, policy, telling)
