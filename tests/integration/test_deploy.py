@@ -1101,6 +1101,58 @@ def test_saved_model_is_delivered_and_served(project: Project, tmp_path: Path) -
     assert wrong.status_code == 400
 
 
+def test_skops_model_is_delivered_and_served(project: Project, tmp_path: Path) -> None:
+    """A scikit-learn estimator goes the same way as itself: golden proof, both protocols, and the same scores."""
+    import skops.io
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    features = np.random.default_rng(3).normal(size=(300, FEATURES))
+    fitted = GradientBoostingClassifier(n_estimators=5).fit(features, features[:, 0] > 0)
+    directory = tmp_path / "model"
+    directory.mkdir()
+    skops.io.dump(fitted, directory / "model.skops")
+    trusted = [str(name) for name in skops.io.get_untrusted_types(file=directory / "model.skops")]
+    write_card(directory, format="skops", path="model.skops", output="predict_proba", output_column=1, trusted=trusted)
+    rows, scores = features[:8], fitted.predict_proba(features[:8])[:, 1]
+    write_golden(directory, rows.tolist(), scores.tolist())
+    deployment = project.deploy(directory)
+    assert deployment.golden is not None
+    with serving(project.to) as client:
+        tensor = {"name": "features", "shape": [8, FEATURES], "datatype": "FP64", "data": rows.tolist()}
+        infer = {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
+        answer = client.post(f"/v2/models/{NAME}/infer", json=infer)
+        by_row = client.post(f"/v1/models/{NAME}:predict", json={"instances": rows.tolist()})
+    np.testing.assert_allclose(answer.json()["outputs"][0]["data"][1::2], scores, rtol=1e-9)
+    told = [row["predict_proba"][1] for row in by_row.json()["predictions"]]
+    np.testing.assert_allclose(told, scores, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_keras_model_is_delivered_and_served(project: Project, tmp_path: Path) -> None:
+    """A file of Keras is loaded in safe mode, and goes the same way."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    subprocess.run([sys.executable, "-c", _SAVE_KERAS, str(directory / "model.keras")], check=True, env=quiet())
+    write_card(directory, format="keras", path="model.keras", output="probability")
+    rows = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [-1.0, 0.5, 0.25]]
+    scores = [float(1 / (1 + np.exp(-sum(row)))) for row in rows]
+    write_golden(directory, rows, scores)
+    assert project.deploy(directory).golden is not None
+    with serving(project.to) as client:
+        answer = client.post(f"/v1/models/{NAME}:predict", json={"instances": rows})
+    np.testing.assert_allclose(np.ravel(answer.json()["predictions"]), scores, rtol=1e-5)
+
+
+_SAVE_KERAS = """
+import sys
+import keras
+import numpy as np
+
+model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+model.layers[-1].set_weights([np.ones((3, 1)), np.zeros(1)])
+model.save(sys.argv[1])
+"""
+
 _SAVE_MODEL = """
 import sys
 import tensorflow as tf
