@@ -23,14 +23,14 @@ def label_metrics(ids: Iterable[MetricId]) -> Mapping[MetricId, str]:
     known = tuple(dict.fromkeys(ids))
     for identity in known:
         files.setdefault(identity.dotted, {})[identity.file] = None
-    short = {dotted: shorten_paths(tuple(paths)) for dotted, paths in files.items()}
-    return {identity: _label(identity, short[identity.dotted]) for identity in known}
+    short = {dotted: shorten_paths(tuple(paths)) for dotted, paths in files.items() if len(paths) > 1}
+    return {identity: _label(identity, short.get(identity.dotted)) for identity in known}
 
 
-def _label(identity: MetricId, short: Mapping[str, str]) -> str:
+def _label(identity: MetricId, short: Mapping[str, str] | None) -> str:
     if not identity.dotted:
         return identity.file
-    return identity.dotted if len(short) == 1 else f"{short[identity.file]}: {identity.dotted}"
+    return identity.dotted if short is None else f"{short[identity.file]}: {identity.dotted}"
 
 
 def shorten_paths(paths: tuple[str, ...]) -> Mapping[str, str]:

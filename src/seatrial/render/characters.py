@@ -10,6 +10,8 @@ from functools import lru_cache
 _SPACES = re.compile("[ \t-\r\x1c-\x1f\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f\u3000]+")
 # Letters and marks without a shape, which Unicode does not count as format characters.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# What our own wording sets numbers with: nothing in it is hidden, or composed.
+_TYPESET = re.compile("[ -~\u00a0\u2013\u2026\u2190-\u2193\u2212\u2264\u2265\u0394\u00b1\u00b7\u00d7]*")
 _RANGE = re.compile(r"(?<=\d)…(?=[−+\d])")
 _LEFT_TO_RIGHT_MARK = "\u200e"
 # Blocks of the scripts that are written from right to left: Hebrew, Arabic, Syriac, N'Ko, Adlam and their like.
@@ -27,7 +29,7 @@ def readable(value: str, limit: int | None = None) -> str:
     Control, format (zero width, bidirectional), private and surrogate code points are dropped, white space is
     folded, towers of combining marks are cut: two names that look alike after this are shown alike in every format.
     """
-    if value.isascii() and value.isprintable():
+    if (value.isascii() and value.isprintable()) or _TYPESET.fullmatch(value):
         value = _SPACES.sub(" ", value[:_MOST_READ]) if "  " in value else value[:_MOST_READ]
     else:
         # Most texts that are not plain are short, and are there many times: signs, numbers, reasons.

@@ -203,15 +203,17 @@ def _as_line_start(match: re.Match[str]) -> str:
 
 
 class _Words(Struct, frozen=True, kw_only=True):
-    """A part that always stays."""
+    """A part that stays; small print (`spare`) gives way to rows that should be kept."""
 
     text: str
+    spare: bool = False
 
 
 class _Drawing(Struct, frozen=True, kw_only=True):
-    """A part that goes before any number goes."""
+    """A part that goes as a whole, before any row of an open table; `instead` says where it is to be seen."""
 
     text: str
+    instead: str
 
 
 class _Rows(Struct, frozen=True, kw_only=True):
@@ -252,14 +254,13 @@ class _Writer:
             case Paragraph(line=line):
                 return _Words(text=_escape_line_start(escape_line(line, Place.RUNNING).strip()))
             case Footnote(line=line):
-                return _Words(text=f"<sub>{escape_line(line, Place.RUNNING).strip()}</sub>")
+                return _Words(text=f"<sub>{escape_line(line, Place.RUNNING).strip()}</sub>", spare=True)
             case Table():
                 return _write_table(block)
             case Diagram():
                 return self._write_diagram(block)
             case Plot(diagram=diagram):
-                drawn = self._write_diagram(diagram) if diagram else None
-                return drawn or self._point_to_report()
+                return self._write_diagram(diagram) if diagram else self._point_to_report()
             case Pictures():
                 return self._point_to_report()  # nothing hosts them here
             case Folded(summary=summary, blocks=blocks):
@@ -271,14 +272,16 @@ class _Writer:
         address = safe_address(self._full_report_url) if self._full_report_url else None
         return _Words(text=f"<sub>Drawn in the [full report]({address}).</sub>") if address else None
 
-    def _write_diagram(self, diagram: Diagram) -> _Drawing | None:
+    def _write_diagram(self, diagram: Diagram) -> _Drawing | _Words | None:
+        """The drawing, or where to see it once those before it have used up what the forge draws of one page."""
         source = "\n".join(readable(line).strip() for line in diagram.source.splitlines())
+        pointer = self._point_to_report()
         if self._drawing_room is not None:
             if len(source) > self._drawing_room:
-                return None
+                return pointer
             self._drawing_room -= len(source)
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", source)), default=0))
-        return _Drawing(text=f"{fence}mermaid\n{source}\n{fence}")
+        return _Drawing(text=f"{fence}mermaid\n{source}\n{fence}", instead=pointer.text if pointer else "")
 
 
 _RULE = {Align.LEFT: ":--", Align.RIGHT: "--:", Align.CENTRE: ":-:"}
@@ -318,6 +321,8 @@ class _Room(Struct, frozen=True, kw_only=True):
     folds: int | None = None
     drawings: bool = True
     rows: int | None = None
+    spare_words: bool = True
+    names: bool = True
     kept_rows: int | None = None
 
 
@@ -325,7 +330,7 @@ def _fit(parts: tuple[_Part, ...], budget: int, options: RenderOptions) -> str:
     """The fullest text of at most `budget` bytes.
 
     Given up, in this order: rows of folded tables (the longest first), folded parts from the last, drawings, rows of
-    open tables, and at the very end rows that should be kept. Words always stay.
+    open tables, small print, names of what was left out, rows that should be kept, all but the verdict.
     """
 
     def fits(room: _Room) -> bool:
@@ -335,15 +340,23 @@ def _fit(parts: tuple[_Part, ...], budget: int, options: RenderOptions) -> str:
     room = _Room()
     if fits(room):
         return _compose(parts, room, options)
-    for folds in range(sum(isinstance(part, _Fold) for part in parts), -1, -1):
-        room = _Room(folds=folds, fold_rows=_FEWEST_ROWS)
+    room = _fold_up(parts, fits)
+    if fits(room):
+        return _compose(parts, _grow(room, "fold_rows", longest, fits), options)
+    room = replace(room, drawings=False)
+    for less in ({"rows": 0}, {"spare_words": False}, {"names": False}, {"kept_rows": 0}):
+        room = replace(room, **less)
         if fits(room):
-            return _compose(parts, _grow(room, "fold_rows", longest, fits), options)
-    for field in ("rows", "kept_rows"):
-        room = replace(room, drawings=False, **{field: 0})
-        if fits(room):
-            break
-    return _compose(parts, _grow(room, field, longest, fits), options)
+            grown = "kept_rows" if room.kept_rows is not None else "rows"
+            return _compose(parts, _grow(room, grown, longest, fits), options)
+    return f"{_compose(parts[:1], room, options)}\n<sub>The rest is left out for room. {_say_where(options)}</sub>\n"
+
+
+def _fold_up(parts: tuple[_Part, ...], fits: Callable[[_Room], bool]) -> _Room:
+    """The room with the most folded parts, of a few rows each, that fits; with none of them where nothing does."""
+    count = sum(isinstance(part, _Fold) for part in parts)
+    none = _Room(folds=0, fold_rows=_FEWEST_ROWS)
+    return _grow(none, "folds", count, fits) if fits(none) else none
 
 
 def _grow(room: _Room, field: str, most: int, fits: Callable[[_Room], bool]) -> _Room:
@@ -378,19 +391,27 @@ def _compose(parts: tuple[_Part, ...], room: _Room, options: RenderOptions) -> s
         text = _compose_part(part, room, options)
         if text:
             written.append(text)
+    left_out += _name_small(parts, room)
     if left_out:
         more = f"; and {len(left_out) - _MOST_NAMES} more" if len(left_out) > _MOST_NAMES else ""
-        names = "; ".join(left_out[:_MOST_NAMES])
-        written.append(f"<sub>Left out for room: {names}{more}. {_say_where(options)}</sub>")
+        names = "; ".join(left_out[:_MOST_NAMES]) + more if room.names else f"{len(left_out):,} parts"
+        written.append(f"<sub>Left out for room: {names}. {_say_where(options)}</sub>")
     return "\n\n".join(written) + "\n"
+
+
+def _name_small(parts: tuple[_Part, ...], room: _Room) -> list[str]:
+    """What is left out beside rows and folded parts, and has not said where it is by itself."""
+    charts = not room.drawings and any(isinstance(part, _Drawing) and not part.instead for part in parts)
+    small = not room.spare_words and any(isinstance(part, _Words) and part.spare for part in parts)
+    return ["charts"] * charts + ["where the numbers come from"] * small
 
 
 def _compose_part(part: _Part, room: _Room, options: RenderOptions) -> str:
     match part:
-        case _Words(text=text):
-            return text
-        case _Drawing(text=text):
-            return text if room.drawings else ""
+        case _Words(text=text, spare=spare):
+            return text if room.spare_words or not spare else ""
+        case _Drawing(text=text, instead=instead):
+            return text if room.drawings else instead
         case _Rows():
             return _compose_rows(part, room, options)
         case _Fold(name=name, parts=parts):

@@ -30,6 +30,7 @@ from seatrial.core.document import (
     Link,
     Mark,
     Paragraph,
+    Plot,
     Sign,
     Strong,
     Table,
@@ -181,6 +182,18 @@ def test_a_diagram_cannot_leave_its_fence() -> None:
     assert [element.name for element in page.find_all(True)] == ["h3", "pre", "code"]
 
 
+@given(sizes=st.lists(st.integers(min_value=15, max_value=1_500), max_size=12))
+def test_all_diagrams_of_a_page_share_gitlabs_room(sizes: list[int]) -> None:
+    """Whatever they are, and wherever they stand, 2,000 characters are never exceeded; the others become links."""
+    diagrams = [Diagram(title="x", source="xychart-beta\n" + "x" * (size - 13)) for size in sizes]
+    plots = [Plot(words="w", live="{}", still="{}", diagram=diagram) for diagram in diagrams[::2]]
+    blocks = (*plots, Folded(summary=(Text("x"),), blocks=tuple(diagrams[1::2])))
+    text = render(with_blocks(*blocks), RenderOptions(flavour="gitlab", full_report_url="https://forge.example/r"))
+    drawn = re.findall(r"(?s)```mermaid\n(.*?)\n```", text)
+    assert sum(map(len, drawn)) <= 2_000
+    assert len(drawn) + text.count("Drawn in the [full report]") == len(sizes)
+
+
 def test_gitlab_gets_as_many_diagrams_as_it_draws() -> None:
     """GitLab stops at 2,000 characters of Mermaid a page, so the rest is left out rather than shown as source."""
     diagram = Diagram(title="x", source="xychart-beta\n" + "x" * 900)
@@ -313,3 +326,54 @@ def test_missing_parts_name_where_they_are() -> None:
     options = RenderOptions(budget=LEAST, full_report_url="https://forge.example/report(1)")
     text = render(CROWDED, options)
     assert "[full report](https://forge.example/report%281%29)" in text
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> tuple[Report, int, int]:
+    """A report of any size with `failed` gates first, and their number with that of all gates."""
+    failed, others = draw(st.integers(0, 12)), draw(st.integers(0, 40))
+    marks = [Mark.FAILED] * failed + [Mark.PASSED] * others
+    gates = gates_table(*((mark, f"gate{at}", "0.8", "0.7", "−0.1", "≥ −0.01", "x") for at, mark in enumerate(marks)))
+    rows = draw(st.lists(st.integers(0, 80), max_size=4))
+    name = draw(st.sampled_from(["x", "a_long_name" * 12, "<|>" * 20]))
+    folds = [
+        Folded(
+            summary=(Text(f"part {at} "), Code(name)),
+            blocks=(
+                Diagram(title="d", source=f"xychart-beta\n{'y' * draw(st.integers(0, 1_400))}"),
+                plain_table(("a", "b"), *((name, str(row)) for row in range(count))),
+            ),
+        )
+        for at, count in enumerate(rows)
+    ]
+    chart = [Diagram(title="d", source="xychart-beta\nopen")] * draw(st.integers(0, 2))
+    lead, small = Paragraph(line=(Strong("the reason"),)), Footnote(line=(Text("origin " * draw(st.integers(1, 200))),))
+    blocks = (lead, *([gates] if marks else []), *chart, *folds, small)
+    document = Document(mark=Mark.FAILED, title=(Text("the verdict"),), blocks=blocks)
+    return Report(facts=CASES["failed"].facts, lay_out=lambda: document), failed, len(marks)
+
+
+@settings(max_examples=120, deadline=None)
+@given(crowd=crowds(), budget=st.integers(min_value=160, max_value=20_000), linked=st.booleans())
+def test_any_report_fits_any_budget(crowd: tuple[Report, int, int], budget: int, linked: bool) -> None:
+    """It never exceeds it; verdict, reason and failed gates stay; what is missing is counted; no part is cut."""
+    report, failed, gates = crowd
+    options = RenderOptions(budget=budget, full_report_url="https://forge.example/r" if linked else None)
+    text = render(report, options)
+    assert len(text.encode()) <= budget
+    assert text.startswith("### ❌ the verdict\n")
+    shown = len(re.findall(r"`gate\d+`", text))
+    if budget > 700 + 60 * failed:
+        assert "**the reason**" in text
+        assert text.count("❌") == 1 + failed
+    # An open chart goes before the first row of the gates does.
+    assert shown == gates or "open" not in text
+    heads = text.count("| | gate |")
+    left = [int(count.replace(",", "")) for count in re.findall(r"… and ([\d,]+) rows? more", text)]
+    assert not gates or not heads or shown == gates or left[0] == gates - shown
+    assert text.count("<details>") == text.count("</details>")
+    assert text.count("```mermaid\n") * 2 == text.count("```")
+    whole = render(report, RenderOptions(full_report_url=options.full_report_url))
+    assert text == whole or "full report" in text
+    drawings = re.findall(r"(?s)```mermaid\n.*?\n```", text)
+    assert all(drawing in whole for drawing in drawings)
