@@ -1107,9 +1107,18 @@ def _tell_lines(text: str) -> None:
     """The same for a text whose lines and indents are ours, such as a piece of YAML to copy."""
     from seatrial.render.characters import readable
 
-    lines = [" " * (len(line) - len(line.lstrip())) + readable(line.lstrip()) for line in text.splitlines()]
+    shown = _conceal_tokens(text).splitlines()
+    lines = [" " * (len(line) - len(line.lstrip())) + readable(line.lstrip()) for line in shown]
     with contextlib.suppress(OSError):  # that nobody can be told does not change the exit code
         click.echo(_disarm("\n".join(lines)), err=True)
+
+
+def _conceal_tokens(text: str) -> str:
+    """The text without the forge's tokens: an exception of somebody else's library may hold one."""
+    for name in ("SEATRIAL_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN", "REPO_TOKEN", "CI_JOB_TOKEN"):
+        token = os.environ.get(name, "").strip()
+        text = text.replace(token, "***") if token else text
+    return text
 
 
 def _disarm(text: str) -> str:

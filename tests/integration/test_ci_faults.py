@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -324,3 +327,31 @@ def test_the_token_is_in_no_file(job: Job, tmp_path: Path) -> None:
     assert (
         json.loads((job.pull.scratch.directory / "seatrial-report" / "report.json").read_text())["verdict"] == "failed"
     )
+
+
+@pytest.mark.parametrize("inside", ["\r\nX-Injected: 1", "\x7f", "\N{EURO SIGN}", "\t"])
+def test_a_token_that_is_none_is_not_shown(job: Job, inside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries print a header that they refuse; nobody gets to see this one, and no request is made with it."""
+    monkeypatch.setattr("tests.integration.test_ci_faults.CANARY", f"{CANARY}{inside}more")
+    output = job.run().output
+    assert "holds characters that no token has" in output
+    assert "canary" not in output
+    assert job.stand_in.requests == []
+
+
+def test_a_defect_shows_no_token(job: Job) -> None:
+    """The traceback that a person is asked to send holds none, whatever raised it."""
+    program = (
+        "import os, seatrial.commands.ci as ci\n"
+        "def measure(*_, **__): raise ValueError('header: ' + os.environ['SEATRIAL_TOKEN'])\n"
+        "ci.measure = measure\n"
+        "from seatrial.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "-C", str(job.pull.scratch.directory), "ci"]
+    done = subprocess.run(command, env={**os.environ, **job.variables(1)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "ValueError: header: ***" in done.stderr
+    assert CANARY not in done.stderr + done.stdout
+    assert job.check().title == "Not judged: a defect of seatrial ended the run"
+    assert CANARY not in job.check().summary

@@ -20,7 +20,6 @@ IN_TROUBLE = (500, 502, 503, 504)
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
 TOO_MANY_REQUESTS = 429
 FORBIDDEN = 403
-LONGEST_WAIT = 20  # seconds that somebody waits who has no deadline to share
 JITTER = 0.3  # seconds at most, so that jobs that were turned away together do not come back together
 # (what is left of the quota, when it is full again as seconds since 1970): GitHub's names, and GitLab's.
 QUOTAS = (("x-ratelimit-remaining", "x-ratelimit-reset"), ("ratelimit-remaining", "ratelimit-reset"))
@@ -74,17 +73,13 @@ class PatientRetry(Retry):
     longer than the patience lasts.
     """
 
-    def __init__(self, *args: Any, patience: Patience | None = None, **options: Any) -> None:
+    def __init__(self, *args: Any, patience: Patience, **options: Any) -> None:
         super().__init__(*args, **options)
         self._patience = patience
 
     def new(self, **changes: Any) -> PatientRetry:
         """The same policy with other counts."""
         return super().new(patience=self._patience, **changes)
-
-    @property
-    def _left(self) -> float:
-        return self._patience.left if self._patience else LONGEST_WAIT
 
     def get_backoff_time(self) -> float:
         """Seconds before the next attempt; urllib3 alone would make the first one at once."""
@@ -119,14 +114,14 @@ class PatientRetry(Retry):
             wait = self.get_retry_after(response)
             if response.status == FORBIDDEN and wait is None:
                 raise MaxRetryError(_pool, url or "", ResponseError("forbidden"))
-            if wait is not None and wait >= self._left:
+            if wait is not None and wait >= self._patience.left:
                 raise MaxRetryError(_pool, url or "", ResponseError(f"asks to wait {wait:g} s"))
-        if not self._left and _pool is not None:
+        if not self._patience.left and _pool is not None:
             raise MaxRetryError(_pool, url or "", error or ResponseError("out of patience"))
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-def make_retry(patience: Patience | None = None) -> PatientRetry:
+def make_retry(patience: Patience) -> PatientRetry:
     """The policy; the last answer is handed to the client, which knows how to read it."""
     return PatientRetry(
         patience=patience,
