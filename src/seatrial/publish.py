@@ -124,7 +124,7 @@ def parse_marker(body: str) -> Marker | None:
 def upsert_comment(
     forge: Forge,
     change: int,
-    body: str,
+    body: str | Callable[[str], str],
     marker: Marker,
     *,
     mode: CommentMode = CommentMode.UPDATE,
@@ -133,13 +133,17 @@ def upsert_comment(
 ) -> CommentResult:
     """Make `body` the one current comment of the marker's key, unless a newer run has been there.
 
-    The marker is put before a body that does not start with it. `create` False only brings a comment that is there up
-    to date; `good` tells whether a thread is to be resolved. Raises `DeliveryError` where the forge says no.
+    The marker is put before a body that does not start with it; a function that makes the body is given what our
+    comment says now (nothing where there is none). `create` False only brings a comment that is there up to date;
+    `good` tells whether a thread is to be resolved. Raises `DeliveryError` where the forge says no.
     """
-    if parse_marker(body) == marker:
-        body = body.partition("\n")[2]
-    poster = _Poster(forge=forge, change=change, text=body, marker=marker, mode=mode, good=good)
+    compose = body if callable(body) else lambda _: _drop_marker(body, marker)
+    poster = _Poster(forge=forge, change=change, compose=compose, marker=marker, mode=mode, good=good)
     return poster.post(create=create)
+
+
+def _drop_marker(body: str, marker: Marker) -> str:
+    return body.partition("\n")[2] if parse_marker(body) == marker else body
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,10 +156,11 @@ class _Poster:
 
     forge: Forge
     change: int
-    text: str
+    compose: Callable[[str], str]
     marker: Marker
     mode: CommentMode
     good: bool
+    text: str = ""
     author: str | None = None
     seen: frozenset[int] = frozenset()
 
@@ -168,8 +173,11 @@ class _Poster:
         series = self.mode is CommentMode.HIDE_AND_NEW or any(map(_is_in_series, every))
         self.marker = replace(self.marker, series=series)
         ours = _list_shown(every)
+        if not ours and not create:
+            return CommentResult(outcome=Outcome.NOT_NEEDED, url="")
+        self.text = self.compose(max(ours, key=lambda comment: _order(comment.body)).body if ours else "")
         if not ours:
-            return self._add([]) if create else CommentResult(outcome=Outcome.NOT_NEEDED, url="")
+            return self._add([])
         if self.mode not in (CommentMode.RECREATE, CommentMode.HIDE_AND_NEW):
             return self._settle(ours)
         newest = max(_order(comment.body) for comment in ours)

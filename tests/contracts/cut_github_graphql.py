@@ -1,4 +1,4 @@
-"""Cut GitHub's published GraphQL schema down to the mutations that seatrial uses.
+"""Cut GitHub's published GraphQL schema down to what seatrial asks it for.
 
     python tests/contracts/cut_github_graphql.py                # asks npm for the pinned package
     python tests/contracts/cut_github_graphql.py FILE.graphql   # cuts a schema that is already here
@@ -18,6 +18,7 @@ from graphql import (
     DefinitionNode,
     DocumentNode,
     FieldDefinitionNode,
+    InterfaceTypeDefinitionNode,
     NamedTypeNode,
     ObjectTypeDefinitionNode,
     Visitor,
@@ -29,9 +30,17 @@ from graphql import (
 PACKAGE = "@octokit/graphql-schema@15.26.1"
 MEMBER = "package/schema.graphql"
 TARGET = Path(__file__).with_name("github-graphql-subset.graphql")
-MUTATIONS = frozenset({"minimizeComment"})
-# The root type that every schema needs, by its least field.
-QUERIES = frozenset({"id"})
+# The fields in use of types that have very many, or lead to such.
+FIELDS = {
+    "Mutation": frozenset({"createCommitOnBranch", "minimizeComment"}),
+    "Query": frozenset({"repository"}),
+    "CreateCommitOnBranchPayload": frozenset({"clientMutationId"}),
+    "Repository": frozenset({"object", "ref"}),
+    "Ref": frozenset({"target"}),
+    "GitObject": frozenset({"oid"}),
+    "Blob": frozenset({"oid"}),
+    "Commit": frozenset({"oid"}),
+}
 
 
 def download() -> str:
@@ -45,11 +54,13 @@ def download() -> str:
             return member.read().decode()
 
 
-def keep_fields(node: DefinitionNode, names: frozenset[str]) -> ObjectTypeDefinitionNode:
-    """A root type with these fields alone, which implements nothing."""
-    assert isinstance(node, ObjectTypeDefinitionNode)
+def keep_fields(node: DefinitionNode, names: frozenset[str]) -> DefinitionNode:
+    """A type with these fields alone, which implements nothing that is not cut likewise."""
+    assert isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode)
     fields: tuple[FieldDefinitionNode, ...] = tuple(field for field in node.fields or () if field.name.value in names)
-    return ObjectTypeDefinitionNode(name=node.name, description=None, interfaces=(), directives=(), fields=fields)
+    interfaces = tuple(one for one in node.interfaces or () if one.name.value in FIELDS)
+    kind = type(node)
+    return kind(name=node.name, description=None, interfaces=interfaces, directives=(), fields=fields)
 
 
 class _References(Visitor):
@@ -64,12 +75,9 @@ class _References(Visitor):
 
 
 def cut(whole: str) -> str:
-    """The schema with the mutations in use and every type that they reach."""
+    """The schema with the fields in use and every type that they reach."""
     found = {node.name.value: node for node in parse(whole, no_location=True).definitions if hasattr(node, "name")}
-    kept: dict[str, DefinitionNode] = {
-        "Mutation": keep_fields(found["Mutation"], MUTATIONS),
-        "Query": keep_fields(found["Query"], QUERIES),
-    }
+    kept: dict[str, DefinitionNode] = {name: keep_fields(found[name], fields) for name, fields in FIELDS.items()}
     todo = set(kept)
     while todo:
         references = _References()

@@ -6,7 +6,7 @@ on are imported when a forge is opened, not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -133,6 +133,13 @@ class Forge(Protocol):
 
     def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
         """Resolve a thread, or open it again; asked only of comments whose `resolved` is not None."""
+
+    def host_pictures(self, pictures: Mapping[str, bytes], *, branch: str | None) -> Mapping[str, str]:
+        """Where a comment finds each picture, by its file's name, which has to be made of its bytes.
+
+        `branch` is where a forge keeps them that hosts none by itself; a picture that is there is not written again.
+        A forge that can't raises, and its hint says what it offers.
+        """
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """Show on the commit `head` that a check is under way."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import github
 import requests
@@ -15,6 +15,7 @@ from github.GithubObject import NotSet
 from seatrial.errors import DeliveryError
 from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
+from seatrial.forges.github_pictures import StaleBranchError, keep_pictures
 from seatrial.forges.retries import Patience, make_retry, read_quota
 
 if TYPE_CHECKING:
@@ -143,6 +144,33 @@ class GitHub:
     def resolve_comment(self, comment: Comment, change: int, *, resolved: bool) -> None:
         """Not on GitHub: only review comments, on lines of files, are threads there."""
         raise DeliveryError("GitHub's comments are no threads to resolve", hint="require the check instead")
+
+    def host_pictures(self, pictures: Mapping[str, bytes], *, branch: str | None) -> Mapping[str, str]:
+        """Keep pictures on a branch of the repository, where whoever may read it sees them."""
+        if branch is None:
+            raise DeliveryError("GitHub's API hosts no pictures", hint="name a branch for them: --image-branch NAME")
+        try:
+            keep_pictures(self._query_graph, self._access.project, branch, pictures)
+        except UNREADABLE:
+            raise explain_nonsense(self._access, self._deed("look for pictures", "contents: write")) from None
+        place = f"{self._access.web_url.rstrip('/')}/{self._access.project}/blob/{quote(branch)}"
+        return {name: f"{place}/{quote(name)}?raw=true" for name in pictures}
+
+    def _query_graph(self, what: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer's data; GitHub tells of a refusal with status 200, by the kinds of its errors."""
+        deed = self._deed(what, "contents: write", creates=query.startswith("mutation"))
+        with self._asking(deed):
+            try:
+                _, answer = self._github.requester.graphql_query(query, dict(variables))
+            except github.GithubException as refusal:
+                kinds = {error.get("type") for error in (refusal.data or {}).get("errors") or () if error}
+                if "STALE_DATA" in kinds:
+                    raise StaleBranchError(_reason(refusal), hint="Run the job again.") from None
+                if "FORBIDDEN" in kinds:
+                    status = requests.codes.forbidden
+                    raise explain_answer(self._access, deed, status, _reason(refusal)) from None
+                raise
+            return dict(answer["data"])
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A check run in progress; for a person's token, which may make none, a pending commit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ STATES = {
     Conclusion.ACTION_REQUIRED: "failed",
     Conclusion.CANCELLED: "canceled",
 }
+UPLOAD = re.compile(r"/uploads/[0-9a-f]{32,64}/[\w.-]+", re.ASCII)
 # The session asks again by itself; the client's own way sleeps for as long as a server tells it to.
 ONCE: Mapping[str, Any] = {"obey_rate_limit": False, "retry_transient_errors": False}
 
@@ -127,6 +129,18 @@ class GitLab:
         with self._asking(self._deed("resolve a thread", change=change)):
             thread = comment.handle or self._find_thread(comment, change)
             self._threads(change).update(thread, {"resolved": resolved}, **ONCE)
+
+    def host_pictures(self, pictures: Mapping[str, bytes], *, branch: str | None) -> Mapping[str, str]:
+        """Upload pictures to the project; GitLab does not tell what is there, so each call makes new ones."""
+        return {name: self._upload(name, content) for name, content in pictures.items()}
+
+    def _upload(self, name: str, content: bytes) -> str:
+        """The address that GitLab completes wherever Markdown is shown, in e-mails too."""
+        with self._asking(self._deed("upload a picture")):
+            url = str(self._project.upload(name, filedata=content, **ONCE)["url"])
+            if not UPLOAD.fullmatch(url) or not url.endswith(f"/{name}"):
+                raise ValueError(url)
+            return url
 
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """A running commit status in the job's own pipeline."""
