@@ -1,7 +1,8 @@
 """How long each format takes for a report of many metrics: `python benchmarks/render_speed.py [METRICS…]`.
 
 The report is a real one: two sides with so many metrics, half of which changed, 100 gates and 200 changed parameters,
-compared, judged and laid out before the clock starts. Each format is rendered five times, and the best time of the processor counts.
+compared and judged before the clock starts; laying it out counts. Each format is rendered five times, and the best
+time of the processor is told.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from decimal import Decimal
 
 from seatrial.core.annotations import Lines
 from seatrial.core.comparison import compare
-from seatrial.core.metrics import MetricSet, Snapshot
+from seatrial.core.metrics import Key, MetricSet, Snapshot, Value
 from seatrial.core.policy import Policy, Rule, evaluate
 from seatrial.core.report import Report, build_report
 from seatrial.core.revision import Revision, RevisionRange
@@ -34,8 +35,10 @@ _OPTIONS = {
 
 def make_side(count: int, step: float) -> Snapshot:
     """So many metrics in groups of a hundred; every second one moves by `step`."""
-    values = {(f"group_{at // 100}", f"recall_{at % 100}"): 0.8 + at / 1e6 + step * (at % 2) for at in range(count)}
-    params = {("layers", f"units_{at}"): 64 + (128 if step else 0) for at in range(_PARAMS)}
+    values: dict[Key, Value] = {
+        (f"group_{at // 100}", f"recall_{at % 100}"): 0.8 + at / 1e6 + step * (at % 2) for at in range(count)
+    }
+    params: dict[Key, Value] = {("layers", f"units_{at}"): 64 + (128 if step else 0) for at in range(_PARAMS)}
     return Snapshot(
         revision=_RANGE.head,
         metrics=(MetricSet(path="metrics.json", values=values),),

@@ -187,7 +187,7 @@ def test_all_diagrams_of_a_page_share_gitlabs_room(sizes: list[int]) -> None:
     """Whatever they are, and wherever they stand, 2,000 characters are never exceeded; the others become links."""
     diagrams = [Diagram(title="x", source="xychart-beta\n" + "x" * (size - 13)) for size in sizes]
     plots = [Plot(words="w", live="{}", still="{}", diagram=diagram) for diagram in diagrams[::2]]
-    blocks = (*plots, Folded(summary=(Text("x"),), blocks=tuple(diagrams[1::2])))
+    blocks: tuple[Block, ...] = (*plots, Folded(summary=(Text("x"),), blocks=tuple(diagrams[1::2])))
     text = render(with_blocks(*blocks), RenderOptions(flavour="gitlab", full_report_url="https://forge.example/r"))
     drawn = re.findall(r"(?s)```mermaid\n(.*?)\n```", text)
     assert sum(map(len, drawn)) <= 2_000
@@ -348,7 +348,7 @@ def crowds(draw: st.DrawFn) -> tuple[Report, int, int]:
     ]
     chart = [Diagram(title="d", source="xychart-beta\nopen")] * draw(st.integers(0, 2))
     lead, small = Paragraph(line=(Strong("the reason"),)), Footnote(line=(Text("origin " * draw(st.integers(1, 200))),))
-    blocks = (lead, *([gates] if marks else []), *chart, *folds, small)
+    blocks: tuple[Block, ...] = (lead, *([gates] if marks else []), *chart, *folds, small)
     document = Document(mark=Mark.FAILED, title=(Text("the verdict"),), blocks=blocks)
     return Report(facts=CASES["failed"].facts, lay_out=lambda: document), failed, len(marks)
 
