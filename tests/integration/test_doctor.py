@@ -127,7 +127,7 @@ def test_a_shallow_clone_is_told_with_both_ways_to_deepen_it(scratch: Scratch, t
     scratch.git("clone", "--quiet", "--depth=1", f"file://{scratch.directory}", str(tmp_path / "clone"))
     _, checks, _ = examine(Scratch(tmp_path / "clone"))
     assert checks["history"]["health"] == "warn"
-    for words in ("git fetch --unshallow", "fetch-depth: 0", "GIT_DEPTH"):
+    for words in ("git fetch --unshallow", "fetch-depth: 0", "GIT_DEPTH", "depth: full"):
         assert words in checks["history"]["remedy"]
 
 

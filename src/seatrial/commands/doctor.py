@@ -33,7 +33,9 @@ git fetch --unshallow
 - uses: actions/checkout@v7
   with: {fetch-depth: 0}
 # GitLab CI:
-variables: {GIT_DEPTH: "0"}"""
+variables: {GIT_DEPTH: "0"}
+# Bitbucket Pipelines:
+clone: {depth: full}"""
 _HOW_TO_DECLARE = """\
 # dvc.yaml
 metrics:
