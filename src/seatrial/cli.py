@@ -801,7 +801,7 @@ def deploy(
     """
     from seatrial.commands.delivery import open_place, plan_delivery, recover_open
     from seatrial.commands.deploy import describe_plan, state_plan
-    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.proving import ModelProver, require_runtimes
     from seatrial.deploy.engine import Terms, apply
 
     target, prover = open_place(directory, kind, root, artifact), ModelProver(address=address)
@@ -820,6 +820,7 @@ def deploy(
     if only_plan:
         _show_facts(state_plan(planned), describe_plan(planned), shape)
         return
+    require_runtimes()
     _tell_columns(describe_plan(planned))
     terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=keep)
     _conclude(apply(planned, target=target, prover=prover, terms=terms), shape)
@@ -855,7 +856,7 @@ def rollback(
     """
     from seatrial.commands.delivery import recover_open
     from seatrial.commands.deploy import state_plan
-    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.proving import ModelProver, require_runtimes
     from seatrial.commands.rollback import describe_rollback, roll_back
     from seatrial.commands.status import open_models
     from seatrial.deploy.engine import plan_rollback
@@ -866,6 +867,7 @@ def rollback(
     if only_plan:
         _show_facts(state_plan(planned), describe_rollback(planned), shape)
         return
+    require_runtimes()
     _tell_columns(describe_rollback(planned))
     _conclude(roll_back(target, planned, prover, keep=keep), shape)
 

@@ -25,12 +25,13 @@ import pytest
 from seatrial.commands.deploy import describe_deployment, describe_plan, plan_deployment
 from seatrial.commands.proving import ModelProver
 from seatrial.commands.serve import serve
-from seatrial.core.deployment import Outcome
+from seatrial.commands.status import examine_model
+from seatrial.core.deployment import Answer, Check, Outcome
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
 from seatrial.core.revision import Revision
 from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy import TARGETS
-from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Terms, apply
+from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Examination, Terms, apply
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files
 from seatrial.errors import BlockedError, ExitCode, ReleaseError, ServeError, UsageError
@@ -990,6 +991,40 @@ def test_server_that_follows_is_proved_from_outside(project: Project, exported: 
     nobody = ModelProver(address=str(client.base_url), patience=0)
     failed = apply(project.plan(project.commit_model(exported[0].directory)), target=project.target, prover=nobody)
     assert (failed.outcome, failed.checks[-1].answer.value) == (Outcome.REVERTED, "error")
+
+
+def test_recovery_waits_for_somebody_who_can_ask(
+    project: Project, exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    """Where no runtime is installed, a deployment that was cut off is neither finished nor undone, and that is told."""
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    assert run_plan(tmp_path, project, plan, "after the switch") == -signal.SIGKILL
+    told = examine_model(NAME, project.target, BlindProver(), prove=False)
+    assert any("was cut off, and can't be judged here" in problem for problem in told.problems)
+    assert (project.target.pointer(), len(project.target.read_journal()) > 0) == ("2", True)
+    told = examine_model(NAME, project.target, PROVER, prove=True)
+    assert (told.problems, told.version) == ((), "2")
+    assert told.recovered is not None
+    assert told.recovered.event is Outcome.LIVE
+
+
+class BlindProver(ModelProver, frozen=True, kw_only=True):
+    """A prover on a machine that lacks what loads models."""
+
+    def examine(self, directory: Path) -> Examination:
+        """Nothing can be asked."""
+        return Examination(checks=(Check(name="ready", answer=Answer.ERROR, detail="numpy is not installed"),))
+
+
+def test_model_that_cannot_be_asked_leaves_what_was_live(project: Project, exported: tuple[Exported, Exported]) -> None:
+    """A check that can't be carried out is no pass: exit code 1, and what was live was never left."""
+    project.deploy(exported[0].directory)
+    plan = project.plan(project.commit_model(exported[1].directory))
+    failed = apply(plan, target=project.target, prover=BlindProver())
+    assert (failed.outcome, failed.reason) == (Outcome.REFUSED, "ready: numpy is not installed")
+    assert project.target.pointer() == "1"
+    assert project.target.read_journal() == ()
 
 
 _DEPLOY_SLOWLY = _DEPLOY.replace(

@@ -26,9 +26,8 @@ class ModelProver(Struct, frozen=True, kw_only=True):
 
     def examine(self, directory: Path) -> Examination:
         """Load the model of a directory and ask its golden requests."""
-        check_model = _import_golden().check_model
         try:
-            checks, golden = check_model(directory)
+            checks, golden = _import_golden().check_model(directory)
         except Exception as error:  # noqa: BLE001 - whatever a model does wrong, it is the answer of a check
             return Examination(checks=(_explain("ready", error),))
         return Examination(checks=checks, golden=golden)
@@ -37,9 +36,8 @@ class ModelProver(Struct, frozen=True, kw_only=True):
         """Ask the server where there is one; else what the pointer leads to now, read anew."""
         if not self.address:
             return self.examine(directory)
-        check_served = _import_golden().check_served
         try:
-            checks, golden = check_served(self.address, release, directory, patience=self.patience)
+            checks, golden = _import_golden().check_served(self.address, release, directory, patience=self.patience)
         except Exception as error:  # noqa: BLE001 - nor may what a server answers end the deployment half-way
             return Examination(checks=(_explain("served", error),))
         return Examination(checks=checks, golden=golden)
@@ -53,8 +51,14 @@ def _import_golden() -> ModuleType:
     return golden
 
 
+def require_runtimes() -> None:
+    """Raise UsageError where nothing is installed that could ask a model."""
+    _import_golden()
+
+
 def _explain(name: str, error: Exception) -> Check:
-    return Check(name=name, answer=Answer.ERROR, detail=f"{type(error).__name__}: {error}")
+    said = f"{error.message} ({error.hint})" if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+    return Check(name=name, answer=Answer.ERROR, detail=said)
 
 
 def describe_model(directory: Path) -> Signature | None:

@@ -11,7 +11,7 @@ from seatrial.commands.delivery import open_place, recover_open
 from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
 from seatrial.core.metrics import Value, is_number
 from seatrial.core.release import Release
-from seatrial.deploy.engine import Prover
+from seatrial.deploy.engine import CutOffError, Prover
 from seatrial.deploy.local import list_deployed
 from seatrial.deploy.target import Target
 from seatrial.errors import BlockedError, ReleaseError, UsageError
@@ -68,16 +68,17 @@ def open_models(directory: Path, kind: str, root: Path, artifact: str | None) ->
 
 def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> ModelStatus:
     """Look at one model: hash what is live again, and with `prove` ask it its golden requests."""
-    recovered, busy = _recover(target, prover)
+    recovered, busy, cut_off = _recover(target, prover)
     seen, log = target.observe(), target.read_log()
     told = ModelStatus(name=name, busy=busy, recovered=recovered, latest=log[-_LATEST:][::-1])
     if seen.live is None:
-        return _replace(told, problems=("nothing is live",))
+        return _replace(told, problems=(*cut_off, "nothing is live"))
     version = seen.live.version
     checks = _check(target, version, prover, prove=prove)
-    problems = [f"{check.name}: {check.detail or check.answer.value}" for check in checks if _is_bad(check)]
+    problems = [*cut_off]
+    problems += [f"{check.name}: {check.detail or check.answer.value}" for check in checks if _is_bad(check)]
     proved = [entry for entry in log if entry.event is Outcome.LIVE and entry.version == version]
-    if not proved and not busy:
+    if not proved and not busy and not cut_off:
         problems.append(f"version {version} is live, but the log tells no deployment that made it so")
     if recovered is not None and recovered.event is not Outcome.LIVE:
         problems.append(f"a deployment of version {recovered.version} was cut off, and is undone")
@@ -97,11 +98,14 @@ def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> 
     )
 
 
-def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, bool]:
+def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, bool, tuple[str, ...]]:
+    """What was finished or undone, whether a deployment is running, and why one that was cut off stays so."""
     try:
-        return recover_open(target, prover, patience=0), False
+        return recover_open(target, prover, patience=0), False, ()
+    except CutOffError as error:
+        return None, False, (f"{error.message}; {error.hint}",)
     except BlockedError:
-        return None, True
+        return None, True, ()
 
 
 def _check(target: Target, version: str, prover: Prover, *, prove: bool) -> tuple[Check, ...]:

@@ -40,7 +40,7 @@ from seatrial.core.release import Release, Signature, compare_signatures
 from seatrial.deploy.interruption import Interrupted, Interruption, watch_signals
 from seatrial.deploy.packing import SourceFile
 from seatrial.deploy.target import Target
-from seatrial.errors import BlockedError, ReleaseError
+from seatrial.errors import BlockedError, ReleaseError, SeatrialError
 
 KEPT = 5
 _CUT_OFF = "the deployment was cut off; this was found by the next command"
@@ -104,6 +104,10 @@ class Deployment(Struct, frozen=True, kw_only=True):
     golden: GoldenProof | None = None
     reason: str = ""
     freed: tuple[str, ...] = ()
+
+
+class CutOffError(BlockedError):
+    """A deployment was cut off, and what asks its model is not here, so that it can neither be finished nor undone."""
 
 
 class _Failure(Exception):  # noqa: N818 - a way out of the steps, which ends as a value
@@ -343,8 +347,8 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         reason, moved = failure.reason, False
         try:
             moved = self._put_back()
-            problem = self._explain_unrestored()
-        except (ReleaseError, OSError) as error:
+            problem = self._explain_unrestored(moved=moved)
+        except (SeatrialError, OSError) as error:
             problem = str(error)
         outcome = Outcome.REVERTED if moved else Outcome.REFUSED
         if failure.inconclusive:
@@ -373,8 +377,12 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             self.target.retire(self.intent.version)
         return moved
 
-    def _explain_unrestored(self) -> str:
-        """Why what is live now is not proved to be what was live before; empty where it is."""
+    def _explain_unrestored(self, *, moved: bool) -> str:
+        """Why what is live now is not proved to be what was live before; empty where it is.
+
+        Its bytes are proved in any case. It may not fail its own golden requests, perhaps it has none; that it can't be
+        asked here counts only if it was `moved` away from in between.
+        """
         live, wanted = self.target.observe().live, self.intent.previous
         if not wanted:
             return f"version {live.version} is live" if live else ""
@@ -383,10 +391,9 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         identity = _identify(self.target, wanted, self.intent.previous_digest)
         if not identity.passed:
             return identity.detail
-        # It was let live, perhaps without golden requests; it may not fail those that it has.
         checks = self.prover.examine(self.target.locate(wanted)).checks
-        bad = [check.detail for check in checks if not check.passed and check.answer is not Answer.INCONCLUSIVE]
-        return "; ".join(bad)
+        counting = {Answer.FAIL, Answer.ERROR} if moved else {Answer.FAIL}
+        return "; ".join(check.detail for check in checks if check.answer in counting)
 
     def pick_up(self, *, reverting: bool) -> DeploymentRecord:
         """Go on where another process was cut off."""
@@ -395,10 +402,18 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             return self._compensate(_Failure(_CUT_OFF), cut_off=True)
         try:
             baked = self._bake(self.target.read_release(live.version))
+            if judge_checks(baked.checks, unproved=self.intent.unproved) is Answer.ERROR:
+                said = "; ".join(check.detail for check in baked.checks if check.answer is Answer.ERROR)
+                raise CutOffError(
+                    f"a deployment of {self.intent.name} {live.version} was cut off, and can't be judged here: {said}",
+                    hint="run `seatrial status` where the model can be asked",
+                )
             self._demand(baked.checks)
         except _Failure as failure:
             reason = f"{_CUT_OFF}; {failure.reason}"
             return self._compensate(_Failure(reason, failure.checks), cut_off=True)
+        except BlockedError:
+            raise
         except ReleaseError as error:
             return self._compensate(_Failure(f"{_CUT_OFF}; {error.message}"), cut_off=True)
         return self._end(Outcome.LIVE, checks=baked.checks, golden=baked.golden, reason=_CUT_OFF)

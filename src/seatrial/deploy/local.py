@@ -3,6 +3,7 @@
     ROOT/NAME/versions/1/…        a release: release.json and its files, never changed
     ROOT/NAME/current             a link to versions/N: the live one
     ROOT/NAME/deployments.jsonl   what happened, one line each, only ever appended to
+    ROOT/NAME/route.json          which other versions `seatrial serve` lets answer; those stay
     ROOT/NAME/journal.jsonl       what a deployment that has not ended is about to do; gone when it ended
     ROOT/NAME/.lock               held while a deployment runs; the system frees it when the process dies
 
@@ -34,6 +35,7 @@ from seatrial.core.release import (
     diff_files,
     encode_manifest,
 )
+from seatrial.core.routing import ROUTE, Route, decode_route
 from seatrial.deploy.packing import SourceFile, copy_verified, list_files
 from seatrial.errors import BlockedError, ReleaseError
 
@@ -224,6 +226,11 @@ class LocalTarget:
         """Take away a version that is not live, in a way that never shows a half of it."""
         if self.pointer() == version:
             raise ReleaseError(f"{self.home}: version {version} is live and can't be taken away")
+        if version in self._read_route().versions:
+            raise ReleaseError(
+                f"{self.home}: {ROUTE} gives requests to version {version}, so it can't be taken away",
+                hint=f"take the version out of {self.home / ROUTE} first",
+            )
         place = self.locate(version)
         if not place.exists():
             return
@@ -231,6 +238,11 @@ class LocalTarget:
             gone = self._versions / f"{_TEMPORARY}{secrets.token_hex(8)}"
             place.rename(gone)
             shutil.rmtree(gone)
+
+    def _read_route(self) -> Route:
+        path = self.home / ROUTE
+        with _explaining(path):
+            return decode_route(path.read_bytes(), str(path)) if path.exists() else Route()
 
     def write_journal(self, entry: JournalEntry) -> None:
         """Append a line to the journal, and make it durable before anything else happens."""
@@ -301,7 +313,7 @@ def _read_lines(path: Path, kind: type[_Line]) -> tuple[_Line, ...]:
 def _decode_line(line: bytes, kind: type[_Line]) -> _Line | None:
     try:
         return msgspec.json.decode(line, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

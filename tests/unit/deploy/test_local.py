@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from seatrial.core.deployment import DeploymentRecord, Intent, JournalEntry, Kind, Outcome, Step
 from seatrial.core.release import ModelFormat, Release, digest_files
+from seatrial.core.routing import ROUTE, Route, encode_route
 from seatrial.deploy.local import JOURNAL, LOG, LocalTarget, list_models
 from seatrial.deploy.packing import SourceFile, pack
 from seatrial.errors import ReleaseError
@@ -185,6 +188,17 @@ def test_live_version_is_not_retired(target: LocalTarget, tmp_path: Path) -> Non
     assert [stored.version for stored in target.observe().versions] == ["1"]
 
 
+def test_version_that_a_route_names_is_not_retired(target: LocalTarget, tmp_path: Path) -> None:
+    """What gets a share of the requests stays until the route lets it go."""
+    stage(target, tmp_path / "cache", "1", b"weights")
+    (target.home / ROUTE).write_bytes(encode_route(Route(weights={"1": 10})))
+    with pytest.raises(ReleaseError, match="gives requests to version 1"):
+        target.retire("1")
+    (target.home / ROUTE).unlink()
+    target.retire("1")
+    assert target.observe().versions == ()
+
+
 def test_pointer_to_nothing_has_a_problem(target: LocalTarget, tmp_path: Path) -> None:
     """A live version that somebody removed is reported, not taken for "nothing is live"."""
     stage(target, tmp_path / "cache", "1", b"weights")
@@ -242,6 +256,20 @@ def test_journal_is_there_until_it_is_closed(target: LocalTarget) -> None:
     target.close_journal()
     assert target.read_journal() == ()
     target.close_journal()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+@example(b"[" * 100_000)
+@example(b"\xff\xfe\n{}")
+def test_whatever_lies_in_journal_and_log_is_passed_over(target: LocalTarget, content: bytes) -> None:
+    """Bytes that are no line of ours hide none of the lines that are, and stop no deployment."""
+    with target.lock():
+        for name in (JOURNAL, LOG):
+            (target.home / name).write_bytes(content)
+        target.write_journal(make_step(Step.STAGE, "3"))
+        target.record(make_entry(Outcome.LIVE, "1"))
+    assert (len(target.read_journal()), len(target.read_log())) == (1, 1)
 
 
 def test_staging_the_same_release_again_is_nothing_to_do(target: LocalTarget, tmp_path: Path) -> None:
