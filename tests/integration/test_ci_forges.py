@@ -210,6 +210,21 @@ def test_without_a_token_the_verdict_still_counts(tmp_path: Path, system: str, f
     assert forge.requests == []
 
 
+@pytest.mark.parametrize("recall", [0.9, 0.7])
+def test_a_forks_job_asks_for_nothing(tmp_path: Path, recall: float) -> None:
+    """Gitea's token of a fork's job can't write: nothing is tried, and no delivery has failed."""
+    with GiteaStandIn(contract=gitea_contract()) as forge:
+        job = open_job("gitea", forge, tmp_path, recall=recall)
+        variables = {**job._gitea(1), "SEATRIAL_TOKEN": TOKEN}
+        event = json.loads((job.work / "event.json").read_text())
+        event["pull_request"]["head"]["repo"] = {"full_name": "stranger/flights", "default_branch": "main"}
+        (job.work / "event.json").write_text(json.dumps(event))
+        answer = run_seatrial(job.scratch.directory, "ci", "--require-delivery", env=variables)
+        assert answer.code == (0 if recall > 0.8 else 1), answer.err
+        assert "a pull request from a fork has a read-only token; the job's artifacts hold the report" in answer.err
+        assert forge.requests == []
+
+
 def test_the_doctor_knows_the_job(tmp_path: Path, system: str, forge: StandIn) -> None:
     """It names the system and the change, and asks the forge what the token may do."""
     job = open_job(system, forge, tmp_path, recall=0.9)

@@ -279,7 +279,8 @@ class Reporter:
                 "left out: a fork's pipeline has no token of this project; the job's artifacts hold the report, "
                 "and a member who runs the merge request's pipeline here gets the note"
             )
-        return "left out: a pull request from a fork has a read-only token; the job summary shows the report"
+        place = "the job summary shows" if self.job.summary_file else "the job's artifacts hold"
+        return f"left out: a pull request from a fork has a read-only token; {place} the report"
 
     def _miss_token(self) -> str:
         """On GitLab and Bitbucket no token is a normal path, said in one line; elsewhere the job's own is missing."""
