@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -78,6 +79,7 @@ def serve(
             announce(line)
         with _listen(host, port) as listener:
             announce(f"serving on http://{_address(listener)}")
+            gc.freeze()  # what is loaded stays: no collection has to look through it while requests wait
             config = uvicorn.Config(
                 opened.app,
                 log_level="warning",

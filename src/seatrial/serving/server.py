@@ -248,7 +248,9 @@ class _Endpoints:
     async def show_page(self, request: Request) -> Response:
         await self._follow_all()
         page = render_page(build_openapi(self._list_served(), request.scope.get("root_path", "")))
-        return self._send(page.encode(), media_type="text/html; charset=utf-8")
+        response = self._send(page.encode(), media_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
 
     # What they share.
 

@@ -46,6 +46,7 @@ def test_page_needs_nothing_from_elsewhere(client: Client) -> None:
     page = BeautifulSoup(answer.text, "html.parser")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert not page.find_all(["script", "link", "img", "iframe"])
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(https?:)?//[a-z]", answer.text)
     assert "/v1/models/m:predict" in answer.text
     assert "hour, distance" in answer.text
