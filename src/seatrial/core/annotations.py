@@ -142,7 +142,7 @@ def _tell_stages(comparison: Comparison, lines: Lines) -> Iterator[Annotation]:
         state = _STAGE_WORDS.get(states.pop(), "changed") if len(states) == 1 else "changed"
         many = f" ×{len(stages)}" if len(stages) > 1 else ""
         causes = list(dict.fromkeys(cause for stage in stages for cause in stage.because))
-        why = f" because of {join_names(causes)}" if causes else ""
+        why = f": {join_names(causes)}" if causes else ""
         what = "ran again" if key and state == "changed" else f"was {state}"
         yield Annotation(
             path=file,

@@ -65,11 +65,11 @@ def test_a_changed_stage_is_told_at_its_line() -> None:
     """With what it ran again because of; those that one entry makes are told once."""
     (annotation,) = tell(side(0.8), side(0.8, digest="b"))
     assert (annotation.path, annotation.line) == ("dvc.yaml", 7)
-    assert annotation.message == "train ran again because of src/train.py"
+    assert annotation.message == "train ran again: src/train.py"
     before = snapshot(stages=(stage("train@a", "1"), stage("train@b", "1")))
     after = snapshot(stages=(stage("train@a", "2"), stage("train@b", "2")))
     (both,) = tell(before, after)
-    assert both.message == "train ×2 ran again because of src/train.py"
+    assert both.message == "train ×2 ran again: src/train.py"
 
 
 def test_stages_are_told_in_the_files_that_declare_them() -> None:
