@@ -38,7 +38,7 @@ STATES = {
 }
 RUNNING = {"github": "in_progress", "gitlab": "running", "gitea": "pending", "bitbucket": "INPROGRESS"}
 PERMISSIONS = {
-    "github": "permissions:\n  checks: write",
+    "github": "lacks `checks: write`. The job needs these:\npermissions:\n  contents: read\n",
     "gitlab": "scope `api`",
     "gitea": "write:repository",
     "bitbucket": "Pull requests: Write",
@@ -205,3 +205,15 @@ def test_a_long_title_is_cut_to_what_gitlab_takes(bench: Bench) -> None:
     """A status is not lost over the length of its title."""
     _conclude(bench.forge, Conclusion.SUCCESS, title="x" * 500)
     assert bench.stand_in.checks(HEAD)[0].title == "x" * 255
+
+
+@ONLY_GITHUB
+def test_a_persons_token_is_not_told_of_a_jobs_permissions(bench: Bench) -> None:
+    """What the job's block of permissions says does not hold for it."""
+    person = bench.opened(token=TOKENS["person"])
+    bench.stand_in.fail(Fault(method="POST", path="/statuses/", status=403))
+    with pytest.raises(DeliveryError) as caught:
+        _conclude(person, Conclusion.SUCCESS)
+    assert caught.value.hint == (
+        "Give the token in SEATRIAL_TOKEN the scope `repo` or, if it is fine-grained, `statuses: write`."
+    )

@@ -21,7 +21,7 @@ from tests.fakes.records import TOKEN, Change
 from tests.fakes.server import Fault
 
 PERMISSIONS = {
-    "github": "permissions:\n  pull-requests: write",
+    "github": "`pull-requests: write`. The job needs these:\npermissions:\n  contents: read\n  pull-requests: write\n",
     "gitlab": "scope `api`",
     "gitea": "write:issue",
     "bitbucket": "Pull requests: Write",

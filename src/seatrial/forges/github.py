@@ -34,6 +34,8 @@ STATES = {
     Conclusion.ACTION_REQUIRED: "failure",
     Conclusion.CANCELLED: "error",
 }
+# What a job needs for all that is posted.
+PERMISSIONS = ("contents: read", "pull-requests: write", "checks: write")
 # A check run takes this many annotations at once; beyond two batches nobody reads them, and each costs a request.
 BATCH = 50
 MOST_ANNOTATIONS = 2 * BATCH
@@ -258,12 +260,19 @@ class GitHub:
         return Deed(
             what=f"{what} on {place}",
             place=place,
-            permission=(
-                f"The token in {self._access.token_variable} lacks a permission. Add this to the job:\n"
-                f"permissions:\n  {permission}\n"
-                "A pull request from a fork never has it."
-            ),
+            permission=self._explain_permission(permission),
             creates=creates,
+        )
+
+    def _explain_permission(self, permission: str) -> str:
+        """What to do about a 403, with lines to paste: a block of permissions takes away what it does not name."""
+        variable = self._access.token_variable
+        if self._is_personal():
+            return f"Give the token in {variable} the scope `repo` or, if it is fine-grained, `{permission}`."
+        needed = "\n".join(f"  {one}" for one in dict.fromkeys((*PERMISSIONS, permission)))
+        return (
+            f"The token in {variable} lacks `{permission}`. The job needs these:\npermissions:\n{needed}\n"
+            "A pull request from a fork never has them."
         )
 
     @contextmanager
