@@ -17,6 +17,19 @@ def test_a_marker_comes_back_from_whatever_it_holds(key: str, head: str, run: st
     assert parse_marker(f"{marker}\n{rest}") == Marker(key=key, head=head, run=run)
 
 
+@given(key=st.text(), head=st.text(), run=st.text())
+def test_a_marker_tells_its_series(key: str, head: str, run: str) -> None:
+    """Comments before it were folded: only a marker that says so says so."""
+    assert parse_marker(render_marker(key, head, run, series=True)) == Marker(key=key, head=head, run=run, series=True)
+
+
+@pytest.mark.parametrize("claimed", ['"yes"', "1", "null", "[]", "false"])
+def test_what_is_not_true_is_no_series(claimed: str) -> None:
+    """A field of another type counts as absent."""
+    marker = parse_marker(f'<!-- seatrial {{"v":1,"key":"k","head":"h","run":"1.1","series":{claimed}}} -->')
+    assert marker == Marker(key="k", head="h", run="1.1")
+
+
 @given(key=st.text())
 def test_no_value_ends_the_html_comment(key: str) -> None:
     """The marker is one HTML comment on one line, so nothing of it is ever shown."""
