@@ -220,6 +220,19 @@ def test_paper_shows_what_is_folded(failed: Page) -> None:
     assert failed.evaluate("[...document.querySelectorAll('details')].map((part) => part.open)") == before
 
 
+def test_nothing_is_wider_than_paper(browser: Browser, tmp_path: Path) -> None:
+    """No column of any report is cut off on A4, with the margins that browsers leave."""
+    with open_tab(browser, viewport={"width": 718, "height": 1046}) as tab:
+        for case, report in CASES.items():
+            tab.open(render(report, RenderOptions()), tmp_path)
+            tab.page.emulate_media(media="print")
+            tab.page.evaluate(OPEN_ALL)
+            boxes = tab.page.locator(".scroll").evaluate_all(
+                "(all) => all.map((one) => one.scrollWidth - one.clientWidth)"
+            )
+            assert (case, [excess for excess in boxes if excess > 0]) == (case, [])
+
+
 @pytest.mark.parametrize("case", ["failed", "hostile-names", "truncated"])
 def test_nothing_is_wider_than_a_telephone(case: str, browser: Browser, tmp_path: Path) -> None:
     """Rows become cards, and nothing has to be scrolled to the side."""

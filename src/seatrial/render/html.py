@@ -46,6 +46,7 @@ from seatrial.render.signs import SIGNS
 _TEMPLATES = "templates"
 _NOTHING = Markup()
 _SHORT = 36  # characters that stay on one line in a cell
+_LONGEST_NUMBER, _LONGEST_WORD = 24, 8  # characters that stay together in a column of numbers
 
 
 def render(report: Report, options: RenderOptions) -> str:
@@ -137,6 +138,7 @@ class _Cell(Struct, frozen=True, kw_only=True):
     align: str
     heads_row: bool
     short: bool
+    long: bool
 
 
 class _Row(Struct, frozen=True, kw_only=True):
@@ -153,7 +155,7 @@ class _Row(Struct, frozen=True, kw_only=True):
 
 def _write_cell(cell: _Cell) -> str:
     tag, role = ("th", 'scope="row" role="rowheader"') if cell.heads_row else ("td", 'role="cell"')
-    kind = cell.align + (" short" if cell.short else "") + ("" if cell.content else " empty")
+    kind = cell.align + " short" * cell.short + " long" * cell.long + " empty" * (not cell.content)
     label = f' data-label="{_escape(cell.label)}"' if cell.label else ""
     return f'<{tag} {role} class="{kind}"{label}>{cell.content}</{tag}>'
 
@@ -232,13 +234,7 @@ def _view_table(table: Table) -> View:
 
     def cells(lines: tuple[Line, ...]) -> tuple[_Cell, ...]:
         return tuple(
-            _Cell(
-                content=_write_line(line),
-                label=label,
-                align=column.align.value,
-                heads_row=at == header,
-                short=_is_short(_plain(line), column.align),
-            )
+            _view_cell(line, label, column.align, heads_row=at == header)
             for at, (line, label, column) in enumerate(zip(lines, labels, table.columns, strict=True))
         )
 
@@ -247,6 +243,25 @@ def _view_table(table: Table) -> View:
         titles=cells(tuple(column.title for column in table.columns)),
         rows=tuple(_Row(mark=_row_mark(row), cells=cells(row)) for row in table.rows),
     )
+
+
+def _view_cell(line: Line, label: str, align: Align, *, heads_row: bool) -> _Cell:
+    plain = _plain(line)
+    return _Cell(
+        content=_write_line(line),
+        label=label,
+        align=align.value,
+        heads_row=heads_row,
+        short=_is_short(plain, align),
+        long=align is Align.RIGHT and any(map(_may_break, plain.split())),
+    )
+
+
+def _may_break(word: str) -> bool:
+    """Whether a word in a column of numbers need not be kept whole on paper: an interval is, a long name is not."""
+    if len(word) <= _LONGEST_WORD:
+        return False
+    return len(word) > _LONGEST_NUMBER or any(map(str.isalpha, word))
 
 
 def _row_mark(row: tuple[Line, ...]) -> str:
