@@ -889,6 +889,15 @@ def test_status_sees_an_altered_byte(gated: Project, exported: tuple[Exported, E
     assert (nothing.returncode, NAME in nothing.stderr) == (2, True)
 
 
+def test_directory_that_cannot_be_written_blocks(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """What goes wrong before the first step is told as blocked: exit code 4, nothing was changed."""
+    commit_recall(gated, exported[0], 0.8)
+    gated.to.write_text("a file, and no directory")
+    place = gated.to / "below"
+    blocked = run_cli(gated, "deploy", NAME, "--to", str(place))
+    assert (blocked.returncode, "Not a directory" in blocked.stderr) == (4, True)
+
+
 def test_older_commit_that_finishes_later_is_blocked(gated: Project, exported: tuple[Exported, Exported]) -> None:
     """An ancestor of what is live does not take its place, unless that was asked for; a rollback is no such thing."""
     older = commit_recall(gated, exported[0], 0.8)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from seatrial.commands.baseline import choose_merged_range
 from seatrial.commands.compare import load_config
-from seatrial.commands.deploy import blocking, plan_deployment
+from seatrial.commands.deploy import plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.releasing import trace
 from seatrial.core.deployment import DeploymentRecord
 from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
 from seatrial.deploy import open_target
-from seatrial.deploy.engine import DeploymentPlan, Prover, recover
+from seatrial.deploy.engine import DeploymentPlan, Prover, blocking, recover
 from seatrial.deploy.target import Target
 from seatrial.errors import CompareError
 from seatrial.git import Repository
@@ -32,10 +32,11 @@ def recover_open(target: Target, prover: Prover, *, patience: float | None = Non
 
     Every command that opens a target does this first. BlockedError where a deployment is running.
     """
-    if not target.read_journal():
-        return None
-    with target.lock(patience):
-        return recover(target, prover)
+    with blocking():
+        if not target.read_journal():
+            return None
+        with target.lock(patience):
+            return recover(target, prover)
 
 
 def plan_delivery(

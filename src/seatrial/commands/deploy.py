@@ -5,8 +5,7 @@ A plan is made first and is a value. Applying it is the affair of `seatrial.depl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,23 +26,12 @@ from seatrial.core.release import (
 from seatrial.core.verdict import Outcome as GateOutcome
 from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy.documents import write_documents
-from seatrial.deploy.engine import Action, Deployment, DeploymentPlan
+from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, blocking
 from seatrial.deploy.packing import SourceFile, lay_out, pack
 from seatrial.deploy.target import Target
-from seatrial.errors import BlockedError, CompareError, ReleaseError, UsageError
+from seatrial.errors import BlockedError, ReleaseError, UsageError
 from seatrial.sources.cache import CachedOut, hash_listing
 from seatrial.sources.dvcfiles import Artifact
-
-
-@contextmanager
-def blocking() -> Iterator[None]:
-    """What goes wrong within stops a deployment before it has changed anything."""
-    try:
-        yield
-    except BlockedError:
-        raise
-    except (ReleaseError, CompareError) as error:
-        raise BlockedError(error.message, hint=error.hint) from error
 
 
 def plan_deployment(

@@ -10,8 +10,8 @@ is, finishes that deployment or undoes it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -40,7 +40,7 @@ from seatrial.core.release import Release, Signature, compare_signatures
 from seatrial.deploy.interruption import Interrupted, Interruption, watch_signals
 from seatrial.deploy.packing import SourceFile
 from seatrial.deploy.target import Target
-from seatrial.errors import BlockedError, ReleaseError, SeatrialError
+from seatrial.errors import BlockedError, CompareError, ReleaseError, SeatrialError
 
 KEPT = 5
 _CUT_OFF = "the deployment was cut off; this was found by the next command"
@@ -120,6 +120,17 @@ class _Failure(Exception):  # noqa: N818 - a way out of the steps, which ends as
         self.inconclusive = inconclusive
 
 
+@contextmanager
+def blocking() -> Iterator[None]:
+    """What goes wrong within stops a deployment before it has changed anything."""
+    try:
+        yield
+    except BlockedError:
+        raise
+    except (ReleaseError, CompareError) as error:
+        raise BlockedError(error.message, hint=error.hint) from error
+
+
 def utc_now() -> datetime:
     """The time of the log."""
     return datetime.now(timezone.utc)
@@ -138,21 +149,22 @@ def apply(
     Raises BlockedError where it must not begin.
     """
     terms = terms or Terms()
-    with target.lock():
-        recover(target, prover, now)
-        seen = target.observe()
-        if _is_live(plan, seen, target):
-            release = plan.release
-            return Deployment(
-                outcome=Outcome.ALREADY_LIVE, action=Action.NOTHING, release=release, previous=plan.previous
-            )
-        if seen.live != plan.previous:
-            raise BlockedError(
-                "another deployment changed the target since this one was planned",
-                hint="deploy again, and a new plan is made",
-            )
-        if not terms.no_return:
-            _demand_a_way_back(plan, seen, target)
+    with ExitStack() as stack:
+        with blocking():
+            stack.enter_context(target.lock())
+            recover(target, prover, now)
+            seen = target.observe()
+            if _is_live(plan, seen, target):
+                return Deployment(
+                    outcome=Outcome.ALREADY_LIVE, action=Action.NOTHING, release=plan.release, previous=plan.previous
+                )
+            if seen.live != plan.previous:
+                raise BlockedError(
+                    "another deployment changed the target since this one was planned",
+                    hint="deploy again, and a new plan is made",
+                )
+            if not terms.no_return:
+                _demand_a_way_back(plan, seen, target)
         undertaking = _Undertaking(target=target, prover=prover, now=now, intent=_intend(plan, terms))
         return undertaking.carry_out(plan, terms)
 
