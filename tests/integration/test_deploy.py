@@ -31,7 +31,7 @@ from seatrial.core.release import MANIFEST, decode_manifest, diff_files
 from seatrial.core.revision import Revision
 from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy import TARGETS
-from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Examination, Terms, apply
+from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Examination, Terms, apply, plan_rollback
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import list_files
 from seatrial.errors import BlockedError, ExitCode, ReleaseError, ServeError, UsageError
@@ -698,29 +698,55 @@ def test_switches_under_load_lose_no_request(project: Project, exported: tuple[E
     rows = exported[0].rows
     scores = {project.deploy(model.directory).release.digest: score(model.directory, rows) for model in exported}
     order = [stored.digest for stored in project.target.observe().versions]
-    wrong: list[str] = []
-    asked = [0, 0]
-    done = threading.Event()
-
-    def load(address: str, number: int) -> None:
-        with httpx.Client(base_url=address, timeout=60) as client:
-            while not done.is_set():
-                wrong.extend(check(ask(client, rows), scores))
-                asked[number] += 1
-
-    with serving(project.to) as client:
-        threads = [threading.Thread(target=load, args=(str(client.base_url), number)) for number in range(2)]
-        for thread in threads:
-            thread.start()
+    with serving(project.to) as client, loading(client, rows, scores) as wrong:
         for switch in range(50):
             project.target.promote(str(switch % 2 + 1))
             answer = ask(client, rows)
             assert answer.headers["X-Model-Digest"] == order[switch % 2]
-            wrong += check(answer, scores)
+            wrong.extend(check(answer, scores))
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_deployments_and_rollbacks_under_load_lose_no_request(
+    project: Project, exported: tuple[Exported, Exported]
+) -> None:
+    """Twenty whole deployments and rollbacks, proved through the server that they switch, lose no request."""
+    rows = exported[0].rows
+    scores = {project.deploy(model.directory).release.digest: score(model.directory, rows) for model in exported}
+    commit = project.git("rev-parse", "HEAD")
+    with serving(project.to) as client, loading(client, rows, scores) as wrong:
+        prover = ModelProver(address=str(client.base_url))
+        for turn in range(20):
+            plan = project.plan(commit) if turn % 2 else plan_rollback(project.target, None)
+            done = apply(plan, target=project.target, prover=prover)
+            assert (done.outcome, done.release.version) == (Outcome.LIVE, str(turn % 2 + 1))
+    assert wrong == []
+    assert len(project.events()) == 22
+
+
+@contextmanager
+def loading(client: httpx.Client, rows: list[list[float]], scores: dict[str, Any]) -> Iterator[list[str]]:
+    """Two clients that ask without a pause; what was wrong with their answers, of which there must be some."""
+    wrong: list[str] = []
+    asked = [0, 0]
+    done = threading.Event()
+
+    def load(number: int) -> None:
+        with httpx.Client(base_url=client.base_url, timeout=60) as other:
+            while not done.is_set():
+                wrong.extend(check(ask(other, rows), scores))
+                asked[number] += 1
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield wrong
+    finally:
         done.set()
         for thread in threads:
             thread.join()
-    assert wrong == []
     assert min(asked) > 0
 
 
