@@ -5,6 +5,8 @@ python -m tests.fakes.github --port 0 --state DIR
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
 import re
@@ -12,7 +14,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from tests.fakes import graphql, page
 from tests.fakes.commandline import serve
@@ -66,6 +68,11 @@ class GitHubStandIn(RunRoutes, Server):
         self._keep()
         return remark
 
+    def open_branch(self, name: str) -> None:
+        """Push an empty commit as a new branch, without a request."""
+        self.records.tips[name] = f"{self.records.next_id():040x}"
+        self._keep()
+
     def page_url(self, change: int) -> str:
         """The address of the page that shows a pull request."""
         return f"{self.web_url}/{self.repository}/pull/{change}"
@@ -78,6 +85,7 @@ class GitHubStandIn(RunRoutes, Server):
         return (
             *self.run_routes(repo),
             ("GET", rf"/{name}/pull/(\d+)", self.show_change),
+            ("GET", rf"/{name}/blob/(.+)", self.show_file),
             ("POST", r"/api/graphql", self.answer_graphql),
             ("GET", r"/api/v3/user", self.show_user),
             ("GET", repo, self.show_repository),
@@ -116,6 +124,13 @@ class GitHubStandIn(RunRoutes, Server):
                     checks=tuple(page.latest(self.checks(change.head_sha))),
                 )
             )
+        )
+
+    def show_file(self, request: Request, path: str) -> Answer:
+        if request.query.get("raw") != "true" or unquote(path) not in self.records.files:
+            raise RefusedError(404, "Not Found")
+        return Answer(
+            content=base64.b64decode(self.records.files[unquote(path)]), content_type="image/png", judged=True
         )
 
     # The API
@@ -182,7 +197,15 @@ class GitHubStandIn(RunRoutes, Server):
         problems, answer = graphql.execute(
             str(sent.get("query")),
             sent.get("variables") or {},
-            {"minimizeComment": lambda given: self._minimize(identity, given["subjectId"], given["classifier"])},
+            {
+                "minimizeComment": lambda given: self._minimize(identity, given["subjectId"], given["classifier"]),
+                "createCommitOnBranch": lambda given: self._commit(identity, given),
+            },
+            {
+                ("Query", "repository"): lambda owner, name, **_: {} if f"{owner}/{name}" == self.repository else None,
+                ("Repository", "ref"): lambda **given: self._find_ref(given["qualifiedName"]),
+                ("Repository", "object"): self._find_object,
+            },
         )
         self.violations.extend(problems)
         self._keep()
@@ -316,6 +339,30 @@ class GitHubStandIn(RunRoutes, Server):
         if remark is None:
             raise graphql.RefusedFieldError("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
         remark.minimized = classifier.lower()
+        return {}
+
+    def _find_ref(self, name: str) -> dict[str, Any] | None:
+        tip = self.records.tips.get(name.removeprefix("refs/heads/"))
+        return {"target": {"__typename": "Commit", "oid": tip}} if tip else None
+
+    def _find_object(self, expression: str) -> dict[str, Any] | None:
+        branch, _, path = expression.removeprefix("refs/heads/").partition(":")
+        content = self.records.files.get(f"{branch}/{path}") if branch in self.records.tips else None
+        return content and {"__typename": "Blob", "oid": hashlib.sha1(content.encode()).hexdigest()}
+
+    def _commit(self, identity: Identity, given: dict[str, Any]) -> dict[str, Any]:
+        branch = given["branch"]["branchName"]
+        if "contents" not in identity.may:
+            raise graphql.RefusedFieldError("FORBIDDEN", "Resource not accessible by integration")
+        if given["branch"]["repositoryNameWithOwner"] != self.repository or branch not in self.records.tips:
+            raise graphql.RefusedFieldError("NOT_FOUND", f"Could not resolve to a ref named {branch!r}")
+        if (tip := self.records.tips[branch]) != given["expectedHeadOid"]:
+            words = f'Expected branch to point to "{tip}" but it did not. Pull and try again.'
+            raise graphql.RefusedFieldError("STALE_DATA", words)
+        for addition in given["fileChanges"]["additions"]:
+            base64.b64decode(addition["contents"], validate=True)
+            self.records.files[f"{branch}/{addition['path']}"] = addition["contents"]
+        self.records.tips[branch] = f"{self.records.next_id():040x}"
         return {}
 
     def _add(self, change: int, body: str, author: str) -> Remark:

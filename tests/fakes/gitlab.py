@@ -5,10 +5,13 @@ python -m tests.fakes.gitlab --port 0 --state DIR
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import ssl
 from collections.abc import Iterable
+from email.parser import BytesParser
+from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
@@ -88,6 +91,8 @@ class GitLabStandIn(Server):
             ("GET", rf"{project}/merge_requests/(\d+)/discussions", self.list_discussions),
             ("POST", rf"{project}/merge_requests/(\d+)/discussions", self.create_discussion),
             ("PUT", rf"{project}/merge_requests/(\d+)/discussions/([0-9a-f]+)", self.resolve_discussion),
+            ("GET", rf"/-/project/{PROJECT_ID}(/uploads/[0-9a-f]+/[^/]+)", self.show_file),
+            ("POST", rf"{project}/uploads", self.upload),
             ("POST", rf"{project}/statuses/([^/]+)", self.set_status),
             ("GET", rf"{project}/repository/commits/([^/]+)/statuses", self.list_statuses),
         )
@@ -109,6 +114,13 @@ class GitLabStandIn(Server):
                     checks=tuple(page.latest(self.checks(change.head_sha))),
                 )
             )
+        )
+
+    def show_file(self, request: Request, path: str) -> Answer:
+        if unquote(path) not in self.records.files:
+            raise RefusedError(404, "404 Not Found")
+        return Answer(
+            content=base64.b64decode(self.records.files[unquote(path)]), content_type="image/png", judged=True
         )
 
     # The API
@@ -224,6 +236,24 @@ class GitLabStandIn(Server):
         remark.resolved = bool(request.json().get("resolved"))
         self._keep()
         return as_json(self._discussion(remark))
+
+    def upload(self, request: Request, project: str) -> Answer:
+        self._writer(request, project, "contents")
+        head = f"Content-Type: {request.headers.get('Content-Type')}\r\n\r\n".encode()
+        parts = {
+            part.get_param("name", header="content-disposition"): part
+            for part in BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts()
+        }
+        if "file" not in parts:
+            raise RefusedError(400, "file is missing")
+        name, content = parts["file"].get_filename() or "", parts["file"].get_payload(decode=True)
+        url = f"/uploads/{self.records.next_id():032x}/{name}"
+        self.records.files[url] = base64.b64encode(content).decode()
+        self._keep()
+        full = f"/-/project/{PROJECT_ID}{url}"
+        alt = name.rpartition(".")[0]
+        shown = {"id": self.records.ticks, "alt": alt, "url": url, "full_path": full, "markdown": f"![{alt}]({url})"}
+        return as_json(shown, status=201)
 
     def set_status(self, request: Request, project: str, sha: str) -> Answer:
         identity = self._writer(request, project, "statuses")

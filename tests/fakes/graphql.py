@@ -8,6 +8,7 @@ from typing import Any
 
 SCHEMA = Path(__file__).parents[1] / "contracts" / "github-graphql-subset.graphql"
 Mutations = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]
+Resolvers = Mapping[tuple[str, str], Callable[..., Any]]
 
 
 class RefusedFieldError(Exception):
@@ -18,8 +19,13 @@ class RefusedFieldError(Exception):
         self.kind = kind
 
 
-def execute(query: str, variables: Mapping[str, Any], mutations: Mutations) -> tuple[list[str], dict[str, Any]]:
-    """What breaks the schema, and the answer; `mutations` are given the `input` of the field of their name."""
+def execute(
+    query: str, variables: Mapping[str, Any], mutations: Mutations, resolvers: Resolvers
+) -> tuple[list[str], dict[str, Any]]:
+    """What breaks the schema, and the answer.
+
+    `mutations` are given the `input` of the field of their name, `resolvers` the arguments of the field (type, name).
+    """
     # Only tests need it, and `make demo` runs the stand-in too.
     from graphql import GraphQLSyntaxError, build_schema, execute_sync, parse, validate
 
@@ -35,6 +41,8 @@ def execute(query: str, variables: Mapping[str, Any], mutations: Mutations) -> t
     assert schema.mutation_type is not None
     for name, mutate in mutations.items():
         schema.mutation_type.fields[name].resolve = lambda _, __, mutate=mutate, **given: mutate(given["input"])
+    for (kind, name), find in resolvers.items():
+        schema.type_map[kind].fields[name].resolve = lambda _, __, find=find, **given: find(**given)  # type: ignore[attr-defined]
     done = execute_sync(schema, document, variable_values=dict(variables))
     refused = [_describe(error) for error in done.errors or ()]
     wrong = [f"GraphQL: {error['message']}" for error in refused if "type" not in error]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 TOKEN = "token-of-the-stand-in"
-EVERYTHING = frozenset({"comments", "checks", "statuses"})
+EVERYTHING = frozenset({"comments", "checks", "statuses", "contents"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +85,16 @@ class Check:
 
 @dataclass(slots=True, kw_only=True)
 class Records:
-    """The whole memory of a stand-in."""
+    """The whole memory of a stand-in.
+
+    `files` are what was uploaded or committed, in base64 by the path of their address; `tips` the branches' commits.
+    """
 
     changes: dict[int, Change] = field(default_factory=dict)
     remarks: dict[int, Remark] = field(default_factory=dict)
     checks: dict[int, Check] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    tips: dict[str, str] = field(default_factory=dict)
     ticks: int = 0
 
     def next_id(self) -> int:
@@ -128,5 +133,7 @@ def load(path: Path) -> Records:
         changes={int(k): Change(**v) for k, v in raw["changes"].items()},
         remarks={int(k): Remark(**v) for k, v in raw["remarks"].items()},
         checks={int(k): Check(**v) for k, v in raw["checks"].items()},
+        files=raw.get("files", {}),
+        tips=raw.get("tips", {}),
         ticks=raw["ticks"],
     )
