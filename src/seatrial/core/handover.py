@@ -275,10 +275,9 @@ def _check_baseline(facts: ReportFacts, comparison: Comparison, ground: Ground) 
             continue  # it could not read what we can
         if not _agrees(told, change, ground):
             name = ascii(".".join(told.key)[:60] or told.file[:60])
+            there = told.base[:60] if isinstance(told.base, str) else told.base
             here = "none" if change is None or change.base is None else change.base
-            raise refuse(
-                f"it compares {name} with {told.base!a}, where {ground.range.base or 'the baseline'} has {here}"
-            )
+            raise refuse(f"it compares {name} with {there!a}, where {ground.range.base or 'the baseline'} has {here}")
 
 
 def _agrees(told: ChangeFacts, change: Change | None, ground: Ground) -> bool:

@@ -229,3 +229,13 @@ def test_more_than_anybody_looks_at_is_refused(files: int, keys: int, said: str)
     )
     with pytest.raises(CompareError, match=said):
         cross(replace(facts, metrics=many), before)
+
+
+def test_a_refusal_is_short_whatever_it_is_about() -> None:
+    """It stands in a log, in a check's summary, and in a job's."""
+    before = read({"a.json": {"recall": 0.8}})
+    facts = report(before, before)
+    forged = tuple(replace(change, base="<b>" * 100_000) for change in facts.metrics)
+    with pytest.raises(CompareError) as refused:
+        cross(replace(facts, metrics=forged), before)
+    assert len(refused.value.message) < 300
