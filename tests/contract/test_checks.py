@@ -9,7 +9,7 @@ import pytest
 from seatrial.core.annotations import Annotation, Kind, Level
 from seatrial.errors import DeliveryError
 from seatrial.forges import Conclusion, Forge, StartedCheck
-from tests.contract.conftest import HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
+from tests.contract.conftest import CHANGE, HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
 from tests.fakes.server import Fault
 
 STATES = {
@@ -217,3 +217,17 @@ def test_a_persons_token_is_not_told_of_a_jobs_permissions(bench: Bench) -> None
     assert caught.value.hint == (
         "Give the token in SEATRIAL_TOKEN the scope `repo` or, if it is fine-grained, `statuses: write`."
     )
+
+
+@ONLY_GITLAB
+def test_the_status_of_a_merged_result_is_its_pipelines(bench: Bench) -> None:
+    """GitLab looks for the pipeline by its own commit, which is a passing merge and not the branch's head."""
+    merge = "b" * 40
+    bench.stand_in.records.changes[CHANGE].pipeline_sha = merge
+    with pytest.raises(DeliveryError, match="finds no"):
+        _conclude(bench.forge, Conclusion.SUCCESS)
+    forge = bench.opened(pipeline_sha=merge)
+    forge.start_check(name="seatrial", head=HEAD, details_url=None)
+    _conclude(forge, Conclusion.SUCCESS)
+    (status,) = bench.stand_in.checks(merge)
+    assert (status.state, status.pipeline) == ("success", 50)

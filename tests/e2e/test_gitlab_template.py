@@ -53,7 +53,12 @@ def forge() -> Iterator[GitLabStandIn]:
 def open_change(forge: GitLabStandIn, branch: str, tested: Revisions, pipeline: int) -> None:
     """Let the forge know the merge request as it stands."""
     forge.records.changes[7] = Change(
-        number=7, head_ref=branch, head_sha=tested.head, base_sha=tested.base, pipeline=1000 + pipeline
+        number=7,
+        head_ref=branch,
+        head_sha=tested.head,
+        base_sha=tested.base,
+        pipeline=1000 + pipeline,
+        pipeline_sha=tested.merge,
     )
 
 
@@ -88,7 +93,7 @@ def test_a_merge_request_shows_gates_without_a_token_and_one_note_with_it(
     [note] = forge.comments(7)
     assert "### ✅ Ready to merge: 2 gates passed" in note.body
     assert "tip of main that the tested merge was made with" in note.body
-    [status] = forge.checks(better.head)
+    [status] = forge.checks(better.merge)
     assert (status.name, status.state, status.pipeline) == ("seatrial", "success", 1002)
     assert run.outputs["SEATRIAL_COMMENT_URL"] == f"{forge.page_url(7)}#note_{note.id}"
     assert run.outputs["SEATRIAL_VERDICT"] == "passed"
@@ -103,7 +108,7 @@ def test_a_merge_request_shows_gates_without_a_token_and_one_note_with_it(
     [updated] = forge.comments(7)
     assert updated.id == note.id
     assert "### ❌ Do not merge: 2 of 2 gates failed" in updated.body
-    [status] = forge.checks(useless.head)
+    [status] = forge.checks(useless.merge)
     assert status.state == "failed"
     cases = ET.parse(run.artifacts / "seatrial-report/report.junit.xml").findall(".//testcase/failure")
     assert len(cases) == 2

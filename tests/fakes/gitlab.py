@@ -111,7 +111,7 @@ class GitLabStandIn(Server):
                     project=self.repository,
                     change=change,
                     remarks=tuple(self.comments(change.number)),
-                    checks=tuple(page.latest(self.checks(change.head_sha))),
+                    checks=tuple(page.latest(self.checks(change.measured))),
                 )
             )
         )
@@ -332,7 +332,7 @@ class GitLabStandIn(Server):
         return QUICK_ACTION.sub("", body)
 
     def _pipeline(self, sha: str, asked: object) -> int:
-        own = {change.pipeline for change in self.records.changes.values() if change.head_sha == sha}
+        own = {change.pipeline for change in self.records.changes.values() if change.measured == sha}
         if isinstance(asked, int):
             if asked not in own:
                 raise RefusedError(404, "404 Pipeline for pipeline_id, sha and ref Not Found")

@@ -28,7 +28,7 @@ class Identity:
 
 @dataclass(slots=True, kw_only=True)
 class Change:
-    """A pull or merge request."""
+    """A pull or merge request; `pipeline_sha` is its pipeline's own commit, where that is a passing merge."""
 
     number: int
     title: str = "Train with a higher learning rate"
@@ -39,6 +39,12 @@ class Change:
     base_ref: str = "main"
     base_sha: str = "2" * 40
     pipeline: int | None = None
+    pipeline_sha: str | None = None
+
+    @property
+    def measured(self) -> str:
+        """The commit that GitLab's pipeline is of."""
+        return self.pipeline_sha or self.head_sha
 
 
 @dataclass(slots=True, kw_only=True)

@@ -47,6 +47,7 @@ def read_job(env: Env, checked_out: str) -> CIJob:
         ca_file=read_ca_file(env, "REQUESTS_CA_BUNDLE", "CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE"),
         summary_file=None,
         output_file=read_path(env, "SEATRIAL_DOTENV"),
+        pipeline_sha=read_commit(env, "CI_COMMIT_SHA"),
         project_url=_read_project_url(env, subject.project),
     )
 
@@ -94,8 +95,8 @@ def _read_merge_request(env: Env, checked_out: str) -> Subject:
 def _read_project_url(env: Env, project: str) -> str | None:
     """The address of the project by whose id the job is known: a merge request's target, or the job's own."""
     for kind in ("CI_MERGE_REQUEST_PROJECT", "CI_PROJECT"):
-        if env.get(f"{kind}_ID") == project:
-            return env.get(f"{kind}_URL") or None
+        if env.get(f"{kind}_ID") == project and (url := env.get(f"{kind}_URL")):
+            return url
     return None
 
 

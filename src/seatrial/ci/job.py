@@ -88,8 +88,9 @@ class CIJob(Subject):
     """A job's subject with the job itself: its forge, and the files it reads results from.
 
     `web_url` is the server's address. `run` orders the reports of one change: `RUN.ATTEMPT`, both growing.
-    `token_variable` names the variable that held `token`, or the one to set where there is none. `project_url` is where
-    people see `project`, where the job's variables tell.
+    `token_variable` names the variable that held `token`, or the one to set where there is none. `pipeline_sha` is the
+    commit that the pipeline is of, which on GitLab may be a passing merge; `project_url` is where people see `project`,
+    where the job's variables tell.
     """
 
     system: System
@@ -103,6 +104,7 @@ class CIJob(Subject):
     ca_file: str | None
     summary_file: Path | None
     output_file: Path | None
+    pipeline_sha: str | None = None
     project_url: str | None = None
 
     @property

@@ -377,5 +377,6 @@ def open_access(job: CIJob) -> ForgeAccess:
         token_variable=job.token_variable,
         ca_file=job.ca_file,
         pipeline_id=job.pipeline_id,
+        pipeline_sha=job.pipeline_sha,
         project_url=job.project_url,
     )

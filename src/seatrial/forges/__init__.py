@@ -39,6 +39,7 @@ class ForgeAccess:
 
     `token_kind` None means that the token's own prefix tells: `installation` is GITHUB_TOKEN or a GitHub App,
     `personal` a person's, project's or group's token, `job` CI_JOB_TOKEN. `token_variable` is named in hints.
+    `pipeline_sha` is the commit that the pipeline is of, where that is another than the change's head.
     `project_url` is where people see the project, where that is known without asking.
     `timeout` (seconds) is how long a silent forge is waited for, in each of at most two attempts; `patience` (seconds)
     how long all calls may take together: none begins after it.
@@ -52,6 +53,7 @@ class ForgeAccess:
     token_kind: TokenKind | None = None
     ca_file: str | None = None
     pipeline_id: int | None = None
+    pipeline_sha: str | None = None
     project_url: str | None = None
     timeout: int = 15
     patience: float = 120.0

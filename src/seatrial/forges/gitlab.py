@@ -170,7 +170,11 @@ class GitLab:
         return f"{self._show_project()}/-/commit/{head}/pipelines"
 
     def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
-        """Set it; where no answer comes, look whether it is set: GitLab refuses to set the same state again."""
+        """Set it on the pipeline's own commit: by another, such as the head of a merged result, GitLab finds none.
+
+        Where no answer comes, look whether it is set: GitLab refuses to set the same state again.
+        """
+        head = self._access.pipeline_sha or head
         try:
             return self._post_status(name, head, state, description, details_url)
         except UncertainDeliveryError:

@@ -67,6 +67,7 @@ def test_a_detached_pipeline_is_compared_with_where_its_branch_forked() -> None:
         token="secret",
         token_variable="GITLAB_TOKEN",
         pipeline_id=1234,
+        pipeline_sha=HEAD,
         ca_file=None,
         summary_file=None,
         output_file=None,
@@ -77,7 +78,7 @@ def test_a_detached_pipeline_is_compared_with_where_its_branch_forked() -> None:
 def test_a_merged_result_is_compared_with_the_target_it_was_merged_with() -> None:
     """Merged results and merge trains measure the branch and main together, and report on the branch."""
     job = read(MERGED_RESULT, checked_out=MERGED)
-    assert job.head == HEAD
+    assert (job.head, job.pipeline_sha) == (HEAD, MERGED)
     assert (job.baseline.rule, job.baseline.sha) == ("commit", TARGET)
     assert "tested merge" in job.baseline.reason
 
@@ -97,6 +98,20 @@ def test_a_fork_reports_to_the_project_of_the_merge_request() -> None:
     """The pipeline of a fork runs in the fork, and its note belongs to the target."""
     job = read({**DETACHED, "CI_PROJECT_ID": "99", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "99"})
     assert (job.project, job.from_fork) == ("42", True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({"CI_MERGE_REQUEST_PROJECT_URL": "https://gitlab.example.com/git/team/flights"}, "team/flights"),
+        ({"CI_PROJECT_URL": "https://gitlab.example.com/git/team/flights"}, "team/flights"),
+        ({"CI_PROJECT_ID": "99", "CI_PROJECT_URL": "https://gitlab.example.com/git/me/flights"}, None),
+    ],
+)
+def test_the_projects_address_is_that_of_the_projects_number(variables: dict[str, str], url: str | None) -> None:
+    """A fork's own address is not where people see the merge request."""
+    job = read({**DETACHED, **variables})
+    assert job.project_url == (url and f"https://gitlab.example.com/git/{url}")
 
 
 def test_a_branch_pipeline_reports_to_its_open_merge_request() -> None:
