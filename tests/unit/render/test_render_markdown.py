@@ -150,6 +150,26 @@ def test_ordinary_names_are_written_as_they_are(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("costs $5 or $6", "costs <span>&#36;</span>\u200b5 or <span>&#36;</span>\u200b6"),
+        ("%{project_name}", "%\u200b{project_name}"),
+        ("{+ 0.9 +} [- 0.1 -]", "{\u200b+ 0.9 +} &#91;\u200b- 0.1 -&#93;"),
+        ("acme/flights> a->b x > y", "acme/flights\u200b&gt; a-&gt;b x &gt; y"),
+    ],
+)
+def test_what_forges_read_in_finished_text_is_parted(text: str, written: str) -> None:
+    """A dollar has an element of its own; placeholders, coloured changes and projects are parted from their signs."""
+    assert escape_text(text) == written
+
+
+def test_a_right_to_left_name_leaves_the_order_of_numbers() -> None:
+    """In a comment, too: marks around it hold the direction of what follows."""
+    assert escape_line((Text("\u05d3 0.9 → 0.1"),), Place.RUNNING) == "\u200e\u05d3\u200e 0.9 → 0.1"
+    assert escape_line((Code("\u05d3"), Text(" 0.9 → 0.1")), Place.CELL) == "`\u200e\u05d3\u200e` 0.9 → 0.1"
+
+
+@pytest.mark.parametrize(
     "text", ["95 % CI −0.049…−0.012", "≥ −0.010 (was 3!)", "a-b_c, 2 of 4: done; 12:30:45", "5 > x"]
 )
 def test_ordinary_words_are_written_as_they_are(text: str) -> None:
