@@ -28,7 +28,10 @@ from seatrial.render import RENDERERS, Flavour, RenderOptions
 from seatrial.render.logs import disarm
 from tests.e2e.browser import Tab, open_tab
 from tests.e2e.hostile import ATTACKS, PROBE, Word, begin_with, build, end_with, harmless
+from tests.fakes.github import GitHubStandIn
+from tests.fakes.records import Change
 from tests.integration.repositories import Answer, Scratch, run_seatrial
+from tests.integration.test_ci import PullRequest
 
 pytestmark = pytest.mark.slow
 
@@ -382,3 +385,29 @@ def test_a_hostile_repository_is_reported_like_any_other(
     assert len(list(ET.fromstring(reports["xml"]).iter())) == len(list(ET.fromstring(honest["xml"]).iter()))
     assert not [line for line in (shown.out + shown.err).split("\n") if COMMAND.search(line)]
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown.out + shown.err)
+
+
+def test_a_hostile_pull_request_gets_the_comment_of_any_other(tmp_path: Path) -> None:
+    """By `seatrial ci`, over HTTP: comment, summary and check have the benign skeleton, the log only our commands."""
+    trees = []
+    for name, word in (("honest", harmless), ("hostile", Deal(5))):
+        with GitHubStandIn(changes=(Change(number=7),)) as forge:
+            pull = open_pull_request(grow_repository(tmp_path / name / "project", word), forge, tmp_path / name)
+            answer = pull.run()
+            assert answer.code == 1, answer.err
+            (check,) = forge.checks(pull.head)
+            texts = (pull.body(), (pull.work / "summary.md").read_text("utf-8"), check.summary)
+        trees.append([outline(read_markdown(text.replace(forge.web_url, "https://forge"))) for text in texts])
+        printed = [line for line in (answer.out + answer.err).split("\n") if COMMAND.search(line)]
+        assert [line for line in printed if not ANNOTATION.fullmatch(line)] == []
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", answer.out + answer.err)
+    assert trees[0] == trees[1]
+
+
+def open_pull_request(scratch: Scratch, forge: GitHubStandIn, directory: Path) -> PullRequest:
+    """The repository as actions/checkout leaves it: at the test merge of its branch."""
+    base, head = scratch.git("rev-parse", "main"), scratch.git("rev-parse", "HEAD")
+    scratch.git("checkout", "--quiet", "--detach", base)
+    scratch.git("merge", "--quiet", "--no-ff", "--message", "test merge", head)
+    forge.records.changes[7].head_sha, forge.records.changes[7].base_sha = head, base
+    return PullRequest(scratch=scratch, head=head, base=base, forge=forge, work=directory)
