@@ -588,6 +588,19 @@ def history(
 )
 @click.option("--no-comment", is_flag=True, hidden=True, help="The same as --comment off.")
 @click.option(
+    "--images/--no-images",
+    envvar="SEATRIAL_IMAGES",
+    default=True,
+    show_default=True,
+    help="Show the first plots that changed as pictures in the comment, where the forge itself hosts them.",
+)
+@click.option(
+    "--image-branch",
+    envvar="SEATRIAL_IMAGE_BRANCH",
+    metavar="NAME",
+    help="GitHub's place for them: a branch that is there. Needs contents: write.  [default: no pictures on GitHub]",
+)
+@click.option(
     "--check/--no-check",
     envvar="SEATRIAL_CHECK",
     default=True,
@@ -621,6 +634,8 @@ def ci(
     engine: str,
     comment: str,
     no_comment: bool,
+    images: bool,
+    image_branch: str | None,
     check: bool,
     require_delivery: bool,
     report_dir: Path,
@@ -632,6 +647,7 @@ def ci(
     to report; whatever can't be delivered is said once and never changes the verdict.
     """
     from seatrial.commands.ci import CIRequest, Reproduce, run_ci
+    from seatrial.commands.picturing import check_branch
     from seatrial.commands.reporting import Channels
     from seatrial.publish import CommentMode
     from seatrial.render import RENDERERS, RenderOptions
@@ -643,6 +659,8 @@ def ci(
         check=check,
         report_dir=report_dir,
         required=require_delivery,
+        images=images,
+        image_branch=check_branch(image_branch),
     )
     request = CIRequest(
         config_path=config_path,

@@ -5,17 +5,18 @@ The ladder starts with what needs no right and no network. A check is concluded 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from seatrial import ci
 from seatrial.ci import CIJob, System
 from seatrial.commands.compare import Destination, write_outputs
 from seatrial.commands.measure import Measurement, Progress
+from seatrial.commands.picturing import Hosting, has_host, host_pictures
 from seatrial.core.document import Document, Mark, Paragraph, Text
 from seatrial.core.verdict import Status
 from seatrial.errors import DeliveryError, SeatrialError, UsageError
@@ -67,13 +68,18 @@ _GOOD = (Status.PASSED, Status.WARNED)
 
 
 class Channels(Struct, frozen=True, kw_only=True):
-    """Where a report is to go; `required` tells that one that does not arrive fails the job."""
+    """Where a report is to go; `required` tells that one that does not arrive fails the job.
+
+    `images` shows plots in the comment as pictures, `image_branch` is where GitHub keeps them.
+    """
 
     key: str = "default"
     comment: CommentMode = CommentMode.UPDATE
     check: bool = True
     report_dir: Path = Path("seatrial-report")
     required: bool = False
+    images: bool = False
+    image_branch: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -212,17 +218,33 @@ class Reporter:
                 create = status not in _GOOD
             case _:
                 create = True
-        forge = self._connect()
-        body = self._render(measurement, forge.comment_budget - _MARKER_BUDGET)
-        result = self._upsert(body, mode=self.channels.comment, create=create, good=status in _GOOD)
+        told = ""
+
+        def compose(before: str) -> str:
+            nonlocal told
+            hosting = self._host_pictures(measurement, before)
+            told = hosting.told
+            options = self._options(self._connect().comment_budget - _MARKER_BUDGET)
+            return RENDERERS["markdown"](measurement.report, structs.replace(options, pictures=hosting.shown))
+
+        result = self._upsert(compose, mode=self.channels.comment, create=create, good=status in _GOOD)
         self.comment_url = result.url
         if result.outcome is Outcome.NOT_NEEDED:
             return (
                 f"left out ({self.channels.comment.value}): there is none yet that would have to be brought up to date"
             )
-        return f"{result.outcome.value} {result.url}" + (f" ({result.remark})" if result.remark else "")
+        remarks = "; ".join(filter(None, (result.remark, told)))
+        return f"{result.outcome.value} {result.url}" + (f" ({remarks})" if remarks else "")
 
-    def _upsert(self, body: str, *, mode: CommentMode, create: bool, good: bool) -> CommentResult:
+    def _host_pictures(self, measurement: Measurement, before: str) -> Hosting:
+        branch = self.channels.image_branch
+        if not self.channels.images or not has_host(self.job, branch):
+            return Hosting()
+        return host_pictures(self._connect(), self.job, measurement.report, branch=branch, before=before)
+
+    def _upsert(
+        self, body: str | Callable[[str], str], *, mode: CommentMode, create: bool, good: bool
+    ) -> CommentResult:
         assert self.job.change is not None
         marker = Marker(key=self.channels.key, head=self.job.head, run=self.job.run)
         return upsert_comment(self._connect(), self.job.change, body, marker, mode=mode, create=create, good=good)

@@ -121,10 +121,14 @@ class Picture(Struct, frozen=True, kw_only=True):
 
 
 class Pictures(Struct, frozen=True, kw_only=True):
-    """Pictures side by side, each below its label; shown where the medium can and left out where it can't."""
+    """Pictures side by side, each below its label; shown where the medium can and left out where it can't.
+
+    `name` is the plot's whose they are.
+    """
 
     words: str
     labelled: tuple[tuple[Line, Picture], ...]
+    name: str = ""
 
 
 class Folded(Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ def _tell_drawing(drawing: Drawing, revisions: RevisionRange) -> list[Block]:
         names = {side: _name_side(side, revisions) for side, _ in drawing.pictures}
         words = f"{drawing.title}: pictures of {' and '.join(names.values())}"
         labelled = tuple(((Text(names[side]),), picture) for side, picture in drawing.pictures)
-        blocks.append(Pictures(words=words, labelled=labelled))
+        blocks.append(Pictures(words=words, labelled=labelled, name=drawing.name))
     if drawing.live:
         diagram = Diagram(title=drawing.title, source=drawing.mermaid) if drawing.mermaid else None
         words = f"{drawing.title}, {drawing.words}" if drawing.words else drawing.title

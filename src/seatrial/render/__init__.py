@@ -6,6 +6,7 @@ document's business (`seatrial.core.document`). To add a format, write one file 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -15,11 +16,19 @@ from seatrial.core.report import Report
 Flavour = Literal["github", "gitlab", "bitbucket"]
 
 
+class HostedPicture(Struct, frozen=True, kw_only=True):
+    """Where the forge shows a picture, by an address of its own, and how wide it is in CSS pixels."""
+
+    address: str
+    width: int
+
+
 class RenderOptions(Struct, frozen=True, kw_only=True):
     """What a renderer may need to know of the place where its text will stand.
 
     `width` is in terminal cells (None: as wide as the text), `budget` in UTF-8 bytes (None: no limit).
-    `full_report_url` is where a reader finds what a short report had to leave out. The last four are for the shapes
+    `full_report_url` is where a reader finds what a short report had to leave out; `pictures` are those that
+    the forge hosts, by the plot's name. The last four are for the shapes
     of DVC's own diffs: parameters in the place of metrics, no column of paths, unchanged values too, decimals.
     """
 
@@ -28,6 +37,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     budget: int | None = None
     flavour: Flavour = "github"
     full_report_url: str | None = None
+    pictures: Mapping[str, tuple[HostedPicture, ...]] = {}
     params: bool = False
     no_path: bool = False
     show_all: bool = False

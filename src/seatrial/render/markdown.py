@@ -48,6 +48,11 @@ _MOST_NAMES = 6
 _DIAGRAM_ROOM: dict[Flavour, int | None] = {"github": None, "gitlab": 2_000, "bitbucket": 0}
 
 
+_WIDEST = 800  # CSS pixels of a picture, or of those side by side
+# What GitLab completes by the project's address wherever it shows the text.
+_UPLOAD = re.compile(r"/uploads/[0-9a-f]+/[\w.-]+", re.ASCII)
+
+
 class Place(Enum):
     """Where an inline stands; the value is the most characters that one inline may have there."""
 
@@ -240,6 +245,7 @@ class _Writer:
     def __init__(self, options: RenderOptions) -> None:
         self._drawing_room = _DIAGRAM_ROOM[options.flavour]
         self._full_report_url = options.full_report_url
+        self._pictures = options.pictures
 
     def write_document(self, document: Document) -> tuple[_Part, ...]:
         title = escape_line(document.title, Place.HEADING).strip()
@@ -259,13 +265,46 @@ class _Writer:
                 return _write_table(block)
             case Diagram():
                 return self._write_diagram(block)
-            case Plot(diagram=diagram):
-                return self._write_diagram(diagram) if diagram else self._point_to_report()
+            case Plot():
+                return self._write_plot(block)
             case Pictures():
-                return self._point_to_report()  # nothing hosts them here
+                return self._write_pictures(block)
             case Folded(summary=summary, blocks=blocks):
                 name = escape_line(summary, Place.SUMMARY).strip()
                 return _Fold(name=name, parts=self._write_blocks(blocks))
+
+    def _write_plot(self, plot: Plot) -> _Part | None:
+        """Its picture where the forge hosts one, else what Mermaid can draw of it."""
+        images = self._write_images(plot.name, plot.words, number=1)
+        if images:
+            return self._as_drawing(images[0])
+        return self._write_diagram(plot.diagram) if plot.diagram else self._point_to_report()
+
+    def _write_pictures(self, pictures: Pictures) -> _Part | None:
+        """Side by side, as a table of one row."""
+        images = self._write_images(pictures.name, pictures.words, number=len(pictures.labelled))
+        if not images:
+            return self._point_to_report()
+        titles = _write_row((label, Align.LEFT) for label, _ in pictures.labelled)
+        return self._as_drawing("\n".join([titles, "|" + ":--|" * len(images), f"| {' | '.join(images)} |"]))
+
+    def _write_images(self, name: str, words: str, *, number: int) -> list[str]:
+        """As elements, since Markdown's own images have no width; none unless the forge hosts all of them."""
+        hosted = self._pictures.get(name, ())
+        found = (one.address if _UPLOAD.fullmatch(one.address) else safe_address(one.address) for one in hosted)
+        addresses = [address for address in found if address]
+        if not len(addresses) == len(hosted) == number:
+            return []
+        alt = "".join(char if _is_plain(char) else f"&#{ord(char)};" for char in _set(words, Place.CELL))
+        widths = [min(one.width, _WIDEST // number) for one in hosted]
+        return [
+            f'<img src="{address.replace("&", "&amp;")}" width="{width}" alt="{alt}">'
+            for address, width in zip(addresses, widths, strict=True)
+        ]
+
+    def _as_drawing(self, text: str) -> _Drawing:
+        pointer = self._point_to_report()
+        return _Drawing(text=text, instead=pointer.text if pointer else "")
 
     def _point_to_report(self) -> _Words | None:
         """Where a drawing is to be seen that can't be shown here."""
@@ -275,13 +314,12 @@ class _Writer:
     def _write_diagram(self, diagram: Diagram) -> _Drawing | _Words | None:
         """The drawing, or where to see it once those before it have used up what the forge draws of one page."""
         source = "\n".join(readable(line).strip() for line in diagram.source.splitlines())
-        pointer = self._point_to_report()
         if self._drawing_room is not None:
             if len(source) > self._drawing_room:
-                return pointer
+                return self._point_to_report()
             self._drawing_room -= len(source)
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", source)), default=0))
-        return _Drawing(text=f"{fence}mermaid\n{source}\n{fence}", instead=pointer.text if pointer else "")
+        return self._as_drawing(f"{fence}mermaid\n{source}\n{fence}")
 
 
 _RULE = {Align.LEFT: ":--", Align.RIGHT: "--:", Align.CENTRE: ":-:"}
