@@ -12,7 +12,9 @@ scikit-learn only. All speak the Open Inference Protocol v2, and the benchmark s
 probabilities.
 
 `wrk` (Debian: `apt-get install wrk`) asks on loopback, one row a request or many. The servers take turns, and the
-rounds are repeated: the table shows the best round of each, the one that others on the machine disturbed least.
+rounds are repeated: the table shows the best round of each, the one that others on the machine disturbed least. The
+processor's time (user and system, of the server and its children) is what an answer costs; it is the figure to compare
+on a machine that is busy.
 """
 
 from __future__ import annotations
@@ -95,11 +97,12 @@ end
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Answers per second, and the median and the 99th percentile of an answer's time in milliseconds."""
+    """Answers per second, and in milliseconds an answer's median, 99th percentile and processor time."""
 
     rate: float
     median: float
     slow: float
+    cost: float
 
 
 def main() -> int:
@@ -114,13 +117,13 @@ def main() -> int:
         expected: list[float] = []
         for turn in range(arguments.rounds):
             for name in names:
-                with _serving(name, commands[name]) as base:
+                with _serving(name, commands[name]) as (base, server):
                     output = commands[name].output
                     expected = _check(name, base, output, expected)
                     for rows, connections in arguments.loads:
                         tell(f"round {turn + 1}: {name}, {rows} rows, {connections} connections")
                         body = _make_body(rows, output)
-                        result = _measure(base, Path(place), body, connections, arguments.seconds)
+                        result = _measure(base, server, Path(place), body, connections, arguments.seconds)
                         results.setdefault((name, rows, connections), []).append(result)
     for line in _tabulate(results):
         print(line)
@@ -244,8 +247,8 @@ def _make_environment(place: Path, *packages: str) -> str:
 
 
 @contextmanager
-def _serving(name: str, command: Command) -> Iterator[str]:
-    """A server in processes of its own; its address."""
+def _serving(name: str, command: Command) -> Iterator[tuple[str, int]]:
+    """A server in processes of its own; its address, and the identifier of the first of them."""
     ports = dict(zip(("port", "other", "third"), _find_ports(), strict=True))
     environment = {key: value.format(**ports) for key, value in command.environment.items()}
     process = subprocess.Popen(
@@ -257,7 +260,7 @@ def _serving(name: str, command: Command) -> Iterator[str]:
     base = f"http://127.0.0.1:{ports['port']}/v2"
     try:
         _wait(name, process, f"{base}/models/m/ready")
-        yield base
+        yield base, process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -309,7 +312,22 @@ def _check(name: str, base: str, output: str, expected: list[float]) -> list[flo
     return found
 
 
-def _measure(base: str, place: Path, body: bytes, connections: int, seconds: int) -> Result:
+def _measure_processor(server: int) -> float:
+    """Seconds of the processor that a process and its children have had so far."""
+    total, family = 0, {server}
+    for path in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+        try:
+            text = path.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        fields = text.rpartition(")")[2].split()
+        if int(path.parent.name) in family or int(fields[1]) in family:
+            family.add(int(path.parent.name))
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def _measure(base: str, server: int, place: Path, body: bytes, connections: int, seconds: int) -> Result:
     """One run of wrk; a wrong answer ends the benchmark."""
     sent, script = place / "body.json", place / "load.lua"
     sent.write_bytes(body)
@@ -318,30 +336,33 @@ def _measure(base: str, place: Path, body: bytes, connections: int, seconds: int
     address = f"{base}/models/m/infer"
     subprocess.run([*load, "--duration", "1s", "--script", str(script), address], check=True, capture_output=True)
     run = [*load, "--duration", f"{seconds}s", "--script", str(script), address]
+    before = _measure_processor(server)
     told = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    spent = _measure_processor(server) - before
     line = next(line for line in told.splitlines() if line.startswith("RESULT "))
     rate, median, slow, wrong = map(float, line.split()[1:])
     if wrong:
         sys.exit(f"{wrong:.0f} requests to {address} went wrong")
-    return Result(rate=rate, median=median, slow=slow)
+    return Result(rate=rate, median=median, slow=slow, cost=spent / (rate * seconds) * 1e3)
 
 
 def _tabulate(results: Mapping[tuple[str, int, int], list[Result]]) -> Iterator[str]:
-    yield "| rows | connections | server | answers/s | median | 99 % | answers/s beside seatrial-skops |"
-    yield "|--:|--:|:--|--:|--:|--:|--:|"
+    yield "| rows | connections | server | answers/s | median | 99 % | processor per answer | beside seatrial-skops |"
+    yield "|--:|--:|:--|--:|--:|--:|--:|--:|"
     best = {
         key: Result(
             rate=max(one.rate for one in found),
             median=min(one.median for one in found),
             slow=min(one.slow for one in found),
+            cost=min(one.cost for one in found),
         )
         for key, found in results.items()
     }
     for (name, rows, connections), one in sorted(best.items(), key=lambda item: item[0][1:]):
         ours = best.get(("seatrial-skops", rows, connections))
-        beside = f"{one.rate / ours.rate:.2f}" if ours else ""
+        beside = f"{one.cost / ours.cost:.1f}×" if ours else ""
         times = f"{one.median:.2f} ms | {one.slow:.2f} ms"
-        yield f"| {rows} | {connections} | {name} | {one.rate:,.0f} | {times} | {beside} |"
+        yield f"| {rows} | {connections} | {name} | {one.rate:,.0f} | {times} | {one.cost:.2f} ms | {beside} |"
 
 
 if __name__ == "__main__":
