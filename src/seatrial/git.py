@@ -128,8 +128,9 @@ class Repository(Struct, frozen=True):
         `main` exists as `origin/main` alone. UsageError where nothing is found.
         """
         sha = self._find_commit(revision)
-        if sha is None and revision != "HEAD":
-            sha = self._find_remote_branch(revision)
+        if sha is None and revision == "HEAD":
+            return self.head_sha()
+        sha = sha or self._find_remote_branch(revision)
         if sha is None:
             raise self._explain_unknown(revision)
         return sha
@@ -442,7 +443,8 @@ class Repository(Struct, frozen=True):
         if self.is_shallow():
             hints.append("this clone is shallow: git fetch --unshallow (in CI: fetch-depth: 0)")
         elif not near:
-            hints.append("fetch it first: git fetch origin --tags")
+            here = "git branch and git tag list what is here"
+            hints.append("fetch it first: git fetch origin --tags" if self._remote() else here)
         return UsageError(f"unknown revision '{revision}'", hint="; ".join(hints))
 
     def _show_commit(self, sha: str) -> str:

@@ -118,6 +118,18 @@ def test_a_repository_without_commits_says_so(project: GitProject) -> None:
     """There is no HEAD before the first commit."""
     with pytest.raises(UsageError, match="no commit yet"):
         project.repository.head_sha()
+    with pytest.raises(UsageError, match="no commit yet"):
+        project.repository.resolve("HEAD")
+
+
+def test_a_fetch_is_proposed_only_where_there_is_a_remote(project: GitProject, tmp_path: Path) -> None:
+    """Nobody is sent to a remote that does not exist."""
+    project.commit({"a.txt": "1"})
+    clone = _clone(project, tmp_path / "clone")
+    for repository, hint in ((project.repository, "git branch and git tag"), (clone.repository, "git fetch origin")):
+        with pytest.raises(UsageError, match="unknown revision 'quux'") as caught:
+            repository.resolve("quux")
+        assert hint in caught.value.hint
 
 
 def test_merge_base_and_parents_are_those_of_a_merge(project: GitProject) -> None:
