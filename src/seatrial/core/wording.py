@@ -76,13 +76,13 @@ def headline(comparison: Comparison, verdict: Verdict, policy: Policy) -> str:
         return f"Can't tell: {undecided} of {count(total, 'gate')} can't be judged"
     if verdict.status is Status.WARNED:
         return f"Merge with care: {warned} of {count(total, 'gate')} to look at"
+    if not comparison.metrics and not outcomes:
+        return "No metrics: neither side declares any"
     if base is None:
         rest = f"{count(judged, 'absolute gate')} passed" if judged else "nothing was judged"
         return f"First measurement: no baseline to compare with, {rest}"
     if comparison.is_unchanged and Outcome.WAIVED not in outcomes:
         return f"No change: metrics are those of {base}"
-    if not comparison.metrics and not outcomes:
-        return "No metrics: neither side declares any"
     if not policy.gates:
         return f"Compared, not judged: no gates are set ({tally(comparison.metrics)})"
     if not judged:

@@ -54,6 +54,7 @@ def tables(report: Report) -> list[Table]:
         ({"recall": 0.8}, {"recall": 0.9}, (), Mark.NEUTRAL, "Compared, not judged: no gates are set (1 better)"),
         ({"recall": 0.8}, {"recall": float("nan")}, (), Mark.FAILED, "Do not merge: 1 of 1 gate failed"),
         ({}, {}, (), Mark.NEUTRAL, "No metrics: neither side declares any"),
+        (None, {}, (), Mark.NEUTRAL, "No metrics: neither side declares any"),
     ],
 )  # fmt: skip
 def test_the_headline_is_the_verdict(
