@@ -193,6 +193,24 @@ def test_what_it_needs_is_said(opened: Opening, missing: str, said: str) -> None
     assert "next:" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SEATRIAL_TOKEN", "canary\nmore", "the token in SEATRIAL_TOKEN holds characters that no token has"),
+        ("SEATRIAL_TOKEN", "canary\N{EURO SIGN}", "the token in SEATRIAL_TOKEN holds characters that no token has"),
+        ("GITHUB_API_URL", "canary", "the address of the forge's API is none"),
+    ],
+)
+def test_what_it_is_given_wrongly_is_said(opened: Opening, variable: str, value: str, said: str) -> None:
+    """No client gets a token that it would print, or an address that it would stumble over."""
+    pull = opened()
+    pull.measure()
+    answer = pull.publish(env={variable: value})
+    assert answer.code == 2
+    assert said in answer.err
+    assert variable != "SEATRIAL_TOKEN" or "canary" not in answer.err
+
+
 def test_run_and_repository_can_be_named(opened: Opening) -> None:
     """On a machine of one's own, where nothing started the job."""
     pull = opened()

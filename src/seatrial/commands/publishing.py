@@ -18,7 +18,7 @@ from seatrial.commands.measure import Measurement, Progress
 from seatrial.commands.rejudging import Subject, judge_again
 from seatrial.commands.reporting import Channels, Reporter
 from seatrial.core.facts import ReportFacts
-from seatrial.errors import CompareError, ExitCode, UsageError
+from seatrial.errors import CompareError, DeliveryError, ExitCode, UsageError
 from seatrial.forges import ForgeAccess
 from seatrial.git import Repository
 from seatrial.publish import Delivery, Outcome, Step, deliver
@@ -109,14 +109,17 @@ def publish_run(
 def _open_runs(follower: Follower, project: str) -> GitHubRuns:
     from seatrial.forges.github_runs import GitHubRuns
 
-    access = ForgeAccess(
-        api_url=follower.api_url,
-        web_url=follower.web_url,
-        project=project,
-        token=follower.token or "",
-        token_variable=follower.token_variable,
-        ca_file=follower.ca_file,
-    )
+    try:
+        access = ForgeAccess(
+            api_url=follower.api_url,
+            web_url=follower.web_url,
+            project=project,
+            token=follower.token or "",
+            token_variable=follower.token_variable,
+            ca_file=follower.ca_file,
+        )
+    except DeliveryError as error:
+        raise UsageError(error.message, hint=error.hint) from None
     return GitHubRuns(access)
 
 

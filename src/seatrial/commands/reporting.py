@@ -157,13 +157,6 @@ class Reporter:
 
     def _connect(self) -> Forge:
         if self._forge is None:
-            token = self.job.token or ""
-            if not (token.isascii() and token.isprintable()):
-                # What is raised over such a header would show it.
-                raise DeliveryError(
-                    f"the token in {self.job.token_variable} holds characters that no token has",
-                    hint="set it again, without line ends",
-                )
             try:
                 self._forge = FORGES[self.job.system.value](open_access(self.job))
             except ImportError as error:

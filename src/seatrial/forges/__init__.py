@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
 
 from seatrial.errors import DeliveryError
 
@@ -57,6 +58,28 @@ class ForgeAccess:
     project_url: str | None = None
     timeout: int = 15
     patience: float = 120.0
+
+    def __post_init__(self) -> None:
+        """DeliveryError for a token or an address that no request can be made with."""
+        if not (self.token.isascii() and self.token.isprintable()):
+            # What is raised over such a header would show it.
+            raise DeliveryError(
+                f"the token in {self.token_variable} holds characters that no token has",
+                hint="set it again, without line ends",
+            )
+        if not _is_address(self.api_url):
+            raise DeliveryError(
+                f"the address of the forge's API is none: {self.api_url.rpartition('@')[2]}",
+                hint="look at the variable that gives it: GITHUB_API_URL, CI_API_V4_URL or SEATRIAL_API_URL",
+            )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
