@@ -9,7 +9,8 @@ from urllib.request import urlopen
 import pytest
 
 from seatrial.errors import DeliveryError
-from tests.contract.conftest import ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
+from seatrial.publish import Marker, Outcome, upsert_comment
+from tests.contract.conftest import CHANGE, HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
 from tests.fakes.server import Fault
 
 BRANCH = "seatrial/pictures"
@@ -90,7 +91,8 @@ def test_a_picture_that_is_there_is_not_written_again(bench: Bench) -> None:
 def test_a_job_that_was_overtaken_looks_again(bench: Bench, same: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another commit since the look is no failure: what it did not bring is put on top of it, never in its place."""
     bench.stand_in.open_branch(BRANCH)
-    commit, raced = bench.stand_in._commit, []
+    commit = bench.stand_in._commit
+    raced: list[bool] = []
 
     def race(identity: object, given: dict[str, object]) -> dict[str, object]:
         if not raced:
@@ -170,3 +172,29 @@ def test_what_a_forge_does_not_host_it_says(bench: Bench) -> None:
         bench.forge.host_pictures(PICTURES, branch=None)
     assert caught.value.hint
     assert bench.stand_in.requests == []
+
+
+def test_a_body_is_made_of_what_the_comment_says_now(bench: Bench) -> None:
+    """So addresses that only our own comment knows are kept; a stranger's comment is never looked at for them."""
+    seen: list[str] = []
+
+    def make(before: str) -> str:
+        seen.append(before)
+        return f"report {len(seen)}"
+
+    bench.stand_in.comment(CHANGE, "/uploads/stranger", author="octocat")
+    for run in ("1.1", "2.1"):
+        upsert_comment(bench.forge, CHANGE, make, Marker(key="default", head=HEAD, run=run))
+    assert seen[0] == ""
+    assert seen[1].endswith("\nreport 1")
+    assert bench.bodies() == ["/uploads/stranger", "report 2"]
+
+
+def test_nothing_is_made_where_nothing_is_posted(bench: Bench) -> None:
+    """A comment that is not wanted yet has no pictures hosted for it."""
+    marker = Marker(key="default", head=HEAD, run="1.1")
+
+    def make(before: str) -> str:
+        raise AssertionError(before)
+
+    assert upsert_comment(bench.forge, CHANGE, make, marker, create=False).outcome is Outcome.NOT_NEEDED

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
@@ -348,9 +348,11 @@ class GitHubStandIn(RunRoutes, Server):
     def _find_object(self, expression: str) -> dict[str, Any] | None:
         branch, _, path = expression.removeprefix("refs/heads/").partition(":")
         content = self.records.files.get(f"{branch}/{path}") if branch in self.records.tips else None
-        return content and {"__typename": "Blob", "oid": hashlib.sha1(content.encode()).hexdigest()}
+        if content is None:
+            return None
+        return {"__typename": "Blob", "oid": hashlib.sha1(content.encode()).hexdigest()}
 
-    def _commit(self, identity: Identity, given: dict[str, Any]) -> dict[str, Any]:
+    def _commit(self, identity: Identity, given: Mapping[str, Any]) -> dict[str, Any]:
         branch = given["branch"]["branchName"]
         if "contents" not in identity.may:
             raise graphql.RefusedFieldError("FORBIDDEN", "Resource not accessible by integration")

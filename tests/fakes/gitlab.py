@@ -247,6 +247,7 @@ class GitLabStandIn(Server):
         if "file" not in parts:
             raise RefusedError(400, "file is missing")
         name, content = parts["file"].get_filename() or "", parts["file"].get_payload(decode=True)
+        assert isinstance(content, bytes)
         url = f"/uploads/{self.records.next_id():032x}/{name}"
         self.records.files[url] = base64.b64encode(content).decode()
         self._keep()
