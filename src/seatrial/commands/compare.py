@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -124,9 +125,39 @@ def write_plots(measurement: Measurement, directory: Path) -> tuple[str, ...]:
     from seatrial.render.plot_files import render_plots
 
     files, refused = render_plots(measurement.report)
-    for name, content in files.items():
-        write_whole(directory / name, content)
+    write_together({directory / name: content for name, content in files.items()}, option="--plots")
     return refused
+
+
+def write_together(files: Mapping[Path, str | bytes], *, option: str) -> None:
+    """Write every file, or none where one has no room; UsageError names the `option` that chose the place."""
+    import tempfile
+
+    staged: list[tuple[str, Path]] = []
+    made: list[Path] = []
+    try:
+        for path, content in files.items():
+            made += _list_missing(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged.append((beside, path))
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(_encode(content))
+            Path(beside).chmod(0o644)
+        for name, path in staged:
+            Path(name).replace(path)
+    except OSError as error:
+        for name, _ in staged:
+            Path(name).unlink(missing_ok=True)
+        for directory in reversed(made):
+            with suppress(OSError):  # somebody else's file may be in it by now
+                directory.rmdir()
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint=f"choose another {option}") from None
+
+
+def _list_missing(directory: Path) -> list[Path]:
+    """The directories that have to be made before this one is there, outermost first."""
+    return [one for one in (directory, *directory.parents) if not one.exists()][::-1]
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -134,21 +165,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     if _is_special(path):
         _write_through(path, content)
         return
-    import tempfile
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(_encode(content))
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
-    except OSError as error:
-        Path(beside).unlink(missing_ok=True)
-        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another --output") from None
+    write_together({path: content}, option="--output")
 
 
 def _is_special(path: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seatrial.charts.sparkline import sparkline
 from seatrial.charts.timeline import Limit, Moment, draw_timeline
-from seatrial.commands.compare import load_config, write_whole
+from seatrial.commands.compare import load_config, write_together
 from seatrial.commands.measure import Progress
 from seatrial.core.document import Footnote, Text
 from seatrial.core.history import History, Series
@@ -50,8 +50,7 @@ def write_site(
     _refuse_foreign(place)
     policy = load_config(Repository.discover(directory, git_dir), config_path).policy
     files = render_site(build_site(history, policy, tell))
-    for name, text in files.items():
-        write_whole(place / name, text)
+    write_together({place / name: text for name, text in files.items()}, option="--site")
     stale = {page.name for page in (place / METRICS).glob("*.html")} - {Path(name).name for name in files}
     for name in stale:
         (place / METRICS / name).unlink(missing_ok=True)
