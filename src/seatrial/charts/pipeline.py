@@ -24,13 +24,13 @@ def draw_pipeline(stages: Iterable[StageRecord], changed: Collection[str]) -> st
     `changed` are the addresses of the stages to mark. An edge leads from the stage that writes a file to the stage that
     reads it, or something in it.
     """
-    groups = _group(stages)
-    edges = _connect(groups)
+    groups = group_stages(stages)
+    edges = connect(groups)
     if not edges:
         return None
     names = {group: f"s{number}" for number, group in enumerate(groups)}
     lines = ["flowchart LR"]
-    lines += [f'    {names[group]}["{_label(group, members)}"]' for group, members in groups.items()]
+    lines += [f'    {names[group]}["{label_group(group, members)}"]' for group, members in groups.items()]
     lines += [f"    {names[start]} --> {names[end]}" for start, end in edges]
     marked = [names[group] for group, members in groups.items() if any(stage.address in changed for stage in members)]
     if marked:
@@ -39,7 +39,8 @@ def draw_pipeline(stages: Iterable[StageRecord], changed: Collection[str]) -> st
     return source if len(source) <= MAX_CHARACTERS else None
 
 
-def _group(stages: Iterable[StageRecord]) -> Mapping[str, list[StageRecord]]:
+def group_stages(stages: Iterable[StageRecord]) -> Mapping[str, list[StageRecord]]:
+    """Stages by what is drawn as one."""
     groups: dict[str, list[StageRecord]] = {}
     for stage in stages:
         if stage.command:  # a .dvc file has none: it is data, not a stage
@@ -47,7 +48,8 @@ def _group(stages: Iterable[StageRecord]) -> Mapping[str, list[StageRecord]]:
     return groups
 
 
-def _connect(groups: Mapping[str, list[StageRecord]]) -> list[tuple[str, str]]:
+def connect(groups: Mapping[str, list[StageRecord]]) -> list[tuple[str, str]]:
+    """The groups of which one writes what the other reads."""
     written = {out.path: group for group, members in groups.items() for stage in members for out in stage.outs}
     edges = {
         (writer, group): None
@@ -66,7 +68,8 @@ def _find_writer(path: str, written: Mapping[str, str]) -> str | None:
     return next((written[parent] for parent in parents if parent in written), None)
 
 
-def _label(group: str, members: list[StageRecord]) -> str:
+def label_group(group: str, members: list[StageRecord]) -> str:
+    """What the box of a group says, in harmless signs alone."""
     name = members[0].address if len(members) == 1 else f"{group} ×{len(members)}"
     # An empty label is a fault to Mermaid.
     return _UNSAFE.sub("·", name)[:60].strip() or "·"

@@ -5,6 +5,7 @@ No text of anybody's is in the picture, only moments and numbers; its colours ar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -81,6 +82,22 @@ def describe(moments: Sequence[Moment], limits: Sequence[Limit]) -> dict[str, An
         "layer": layers,
         "config": _CONFIG,
     }
+
+
+def plot_series(points: Sequence[tuple[str, float | None]]) -> str:
+    """Values in their order, each under its name, as Vega-Lite in JSON; a gap stays one."""
+    name = {"field": "at", "type": "ordinal", "sort": None, "title": None, "axis": {"labelOverlap": "greedy"}}
+    number = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "nice": True}}
+    return json.dumps({
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": _WIDTH,
+        "height": _HEIGHT // 2,
+        "background": None,
+        "data": {"values": [{"at": label, "value": value} for label, value in points]},
+        "mark": {"type": "line", "point": {"size": 34}, "color": "var(--link)", "strokeWidth": 1.8},
+        "encoding": {"x": {**name, "scale": {"padding": 0.2}}, "y": number},
+        "config": {**_CONFIG, "point": {"color": "var(--link)"}},
+    })  # fmt: skip
 
 
 _GAP = {"color": "var(--failed)", "strokeDash": [2, 3], "strokeWidth": 1}

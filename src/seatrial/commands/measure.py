@@ -209,8 +209,13 @@ def _look_into_directories(repository: Repository, comparison: Comparison) -> Co
 def _draw_pipeline(head: Snapshot, comparison: Comparison) -> Diagram | None:
     if not comparison.stages:
         return None
-    source = draw_pipeline(head.stages, {change.address for change in comparison.stages})
-    return Diagram(title="The pipeline, with the stages that changed marked", source=source) if source else None
+    from seatrial.charts.flow import plot_pipeline
+
+    changed = {change.address for change in comparison.stages}
+    source, still = draw_pipeline(head.stages, changed), plot_pipeline(head.stages, changed)
+    if source is None and still is None:
+        return None
+    return Diagram(title="The pipeline, with the stages that changed marked", source=source or "", still=still)
 
 
 def _read_trends(repository: Repository, comparison: Comparison, verdict: Verdict) -> tuple[Trend, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.charts.mermaid import line_chart
 from seatrial.charts.sparkline import sparkline
+from seatrial.charts.timeline import plot_series
 from seatrial.core.comparison import Change, Comparison
 from seatrial.core.document import Diagram
 from seatrial.core.trend import Trend, list_values
@@ -49,5 +50,6 @@ def _list_gated(comparison: Comparison, verdict: Verdict) -> list[Change]:
 def _draw(change: Change, commits: list[str], values: tuple[float | None, ...], branch: str) -> Diagram | None:
     title = f"{change.id.dotted} on {branch}, then this change"
     labels = [*commits, "this change"]
-    source = line_chart(title=title, unit=change.id.dotted, points=list(zip(labels, values, strict=True)))
-    return Diagram(title=title, source=source) if source else None
+    points = list(zip(labels, values, strict=True))
+    source = line_chart(title=title, unit=change.id.dotted, points=points)
+    return Diagram(title=title, source=source, still=plot_series(points)) if source else None

@@ -90,10 +90,14 @@ class Table(Struct, frozen=True, kw_only=True):
 
 
 class Diagram(Struct, frozen=True, kw_only=True):
-    """Mermaid source, drawn where the medium can and left out where it can't."""
+    """Mermaid source, drawn where the medium can and left out where it can't; empty where no forge would draw it.
+
+    `still` is the same as Vega-Lite in JSON, for a page that draws by itself.
+    """
 
     title: str
     source: str
+    still: str | None = None
 
 
 class Plot(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from itertools import takewhile
@@ -56,7 +57,7 @@ def render(report: Report, options: RenderOptions) -> str:
     style = read_asset("report.css")
     scripts = [read_asset("report.js")]
     kinds = {kind for part in views.values() for view in part for kind in _list_kinds(view)}
-    if kinds & {"plot", "pictures"}:
+    if kinds & {"plot", "pictures", "drawing"}:
         style += read_asset("plots.css")
     if "plot" in kinds:
         from seatrial.render.vega import bundle_script
@@ -181,9 +182,8 @@ def view_block(block: Block) -> View:
             return View(kind="footnote", content=_write_line(line))
         case Table():
             return _view_table(block)
-        case Diagram(title=title, source=source):
-            lines = "\n".join(readable(line) if line.strip() else "" for line in source.splitlines())
-            return View(kind="diagram", content=_write_line((Text(title),)), source=lines)
+        case Diagram():
+            return _view_diagram(block)
         case Plot():
             return _view_plot(block)
         case Pictures(words=words, labelled=labelled):
@@ -191,6 +191,18 @@ def view_block(block: Block) -> View:
             return View(kind="pictures", words=readable(words), blocks=views)
         case Folded(summary=summary, blocks=blocks):
             return View(kind="folded", content=_write_line(summary), blocks=tuple(view_block(b) for b in blocks))
+
+
+def _view_diagram(diagram: Diagram) -> View:
+    """Drawn where the page can draw it, else its source."""
+    from seatrial.render.vega import DrawingError, can_draw, draw_svg
+
+    if diagram.still and can_draw():
+        with suppress(DrawingError):
+            svg = draw_svg(diagram.still, prefix=f"d{_fingerprint(diagram.still)}-")
+            return View(kind="drawing", content=Markup(svg), words=readable(diagram.title))  # noqa: S704 - shapes and words alone
+    lines = "\n".join(readable(line) if line.strip() else "" for line in diagram.source.splitlines())
+    return View(kind="diagram", content=_write_line((Text(diagram.title),)), source=lines)
 
 
 def _view_plot(plot: Plot) -> View:

@@ -314,6 +314,8 @@ class _Writer:
     def _write_diagram(self, diagram: Diagram) -> _Drawing | _Words | None:
         """The drawing, or where to see it once those before it have used up what the forge draws of one page."""
         source = "\n".join(readable(line).strip() for line in diagram.source.splitlines())
+        if not source:
+            return self._point_to_report()
         if self._drawing_room is not None:
             if len(source) > self._drawing_room:
                 return self._point_to_report()
