@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -1237,11 +1238,24 @@ def _tell_lines(text: str) -> None:
         click.echo(_disarm("\n".join(lines)), err=True)
 
 
+_TOKENS = (
+    "SEATRIAL_TOKEN",
+    "REPO_TOKEN",
+    "GITHUB_TOKEN",
+    "GITLAB_TOKEN",
+    "CI_JOB_TOKEN",
+    "FORGEJO_TOKEN",
+    "GITEA_TOKEN",
+    "BITBUCKET_TOKEN",
+)
+
+
 def _conceal_tokens(text: str) -> str:
     """The text without the forge's tokens: an exception of somebody else's library may hold one."""
-    for name in ("SEATRIAL_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN", "REPO_TOKEN", "CI_JOB_TOKEN"):
+    for name in _TOKENS:
         token = os.environ.get(name, "").strip()
-        text = text.replace(token, "***") if token else text
+        for form in (token, repr(token)[1:-1]):  # what holds a line end is shown escaped
+            text = text.replace(form, "***") if form else text
     return text
 
 
@@ -1292,6 +1306,9 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:  # noqa: BLE001 - the boundary: a defect must not look like a verdict
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            _show_error(f"{error.filename or 'standard output'} can't be written: {error.strerror}", "make room there")
+            sys.exit(ExitCode.USAGE)
         _show_defect(error)
         sys.exit(ExitCode.DEFECT)
     sys.exit(result if isinstance(result, int) else 0)
