@@ -16,7 +16,7 @@ from seatrial.core.comparison import Change, Comparison, StageChange
 from seatrial.core.metrics import Key, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import spell_as_written
-from seatrial.core.phrases import join_names
+from seatrial.core.phrases import end_sentence, join_names
 from seatrial.core.verdict import Finding, Outcome, Verdict
 from seatrial.core.wording import tell_deciding
 
@@ -215,7 +215,7 @@ def _find_fault(finding: Finding) -> int | None:
 
 
 def _tell_unreadable(reason: str, finding: Finding, names: list[str]) -> Annotation:
-    hint = f" Next: {finding.hint}." if finding.hint else ""
+    hint = f" Next: {end_sentence(finding.hint)}" if finding.hint else ""
     whom = "" if names == [finding.id.file] else f", which keeps {join_names(names)} from being judged"
     return Annotation(
         path=finding.id.file,
@@ -250,5 +250,5 @@ def _stand_in(finding: Finding, beside: tuple[Annotation, ...], files: tuple[str
 def _tell_gate(finding: Finding, label: str, precision: int | None) -> str:
     told = tell_deciding(finding, label, precision)
     reason = f": {finding.reason}" if finding.reason and finding.reason not in told else ""
-    hint = f" Next: {finding.hint}." if finding.hint else ""
+    hint = f" Next: {end_sentence(finding.hint)}" if finding.hint else ""
     return f"{told}{reason}.{hint}"

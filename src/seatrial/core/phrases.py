@@ -17,6 +17,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def end_sentence(words: str) -> str:
+    """The words with a full stop, unless they end as a question: `did you mean recall?`."""
+    return words if words.endswith(("?", ".", "!")) else f"{words}."
+
+
 def join_names(names: list[str], most: int = 4) -> str:
     """Names in a row, the rest of a long row counted."""
     if len(names) <= most:

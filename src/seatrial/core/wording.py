@@ -31,7 +31,7 @@ from seatrial.core.evidence_wording import fold_evidence, tell_evaluation_sets
 from seatrial.core.metrics import MetricId, State
 from seatrial.core.naming import label_metrics
 from seatrial.core.numbers import Spelling, spell_as_written, spell_change
-from seatrial.core.phrases import count, gather_stages, join_names, list_names, tally
+from seatrial.core.phrases import count, end_sentence, gather_stages, join_names, list_names, tally
 from seatrial.core.policy import Policy
 from seatrial.core.tables import table_changes, table_gates, table_pipeline, table_remedies
 from seatrial.core.verdict import Finding, Gate, Outcome, Status, Verdict
@@ -169,7 +169,7 @@ def _tell_delta(spelled: Spelling, change: Change) -> str:
 
 def _tell_next_step(worst: Finding, comparison: Comparison) -> Line:
     if worst.hint:
-        return (Text(f"Next: {worst.hint}."),)
+        return (Text(f"Next: {end_sentence(worst.hint)}"),)
     changed = [change for change in comparison.params if change.state is State.CHANGED]
     if changed and worst.change and worst.change.delta:
         first = changed[0]

@@ -146,3 +146,11 @@ def test_facts_hold_strict_json_values_only() -> None:
     """NaN and the infinities are spelled out."""
     facts = report_on(compare_values({"a": 1, "b": 1}, {"a": float("nan"), "b": float("-inf")})).facts
     assert [change.head for change in facts.metrics] == ["NaN", "-Infinity"]
+
+
+def test_a_next_step_that_asks_ends_as_a_question() -> None:
+    """A typing error in a policy is answered with the right name, and with one mark at the end."""
+    (line,) = paragraphs(
+        report_on(compare_values({"recall": 0.8}, {"recall": 0.9}), gate("recal", at_least=Decimal("0.5")))
+    )
+    assert line.endswith("Next: did you mean recall?")
