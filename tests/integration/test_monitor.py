@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ QUICK = Limits(
     prediction_window=parse_duration("10s"),
     hold=parse_duration("1s"),
     digests_hold=parse_duration("1s"),
+    shift=0.5,
     min_requests=5,
 )
 STRICT = Limits(
@@ -93,12 +95,13 @@ def test_alertmanager_takes_its_example(tmp_path: Path) -> None:
 
 
 @contextmanager
-def scraping(directory: Path, target: str) -> Iterator[httpx.Client]:
+def scraping(directory: Path, target: str, *alertmanagers: str) -> Iterator[httpx.Client]:
     """A real Prometheus on loopback with the rendered rules, that scrapes a server every second."""
     assert shutil.which("prometheus"), "prometheus is missing: .ci/system-packages installs it"
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": ["seatrial.rules.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
         "scrape_configs": [{"job_name": "seatrial", "static_configs": [{"targets": [target]}]}],
     }
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -108,11 +111,63 @@ def scraping(directory: Path, target: str) -> Iterator[httpx.Client]:
         process = subprocess.Popen([*command, f"--web.listen-address={address}"], cwd=directory, stderr=log)
     try:
         with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
-            wait_for(lambda: is_ready(client), directory / "prometheus.log")
+            wait_for(lambda: is_ready(client), (directory / "prometheus.log").read_text)
             yield client
     finally:
         process.terminate()
         process.wait()
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes what Alertmanager sends, and remembers the path, the alert's name and its role."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Reception)
+        self.told: set[tuple[str, str, str]] = set()
+
+
+class Reception(BaseHTTPRequestHandler):
+    """One notification."""
+
+    server: Receiver
+
+    def do_POST(self) -> None:
+        """Remember its alerts that fire."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        labels = [each["labels"] for each in body["alerts"] if each["status"] == "firing"]
+        self.server.told |= {(self.path, each["alertname"], each.get("role", "")) for each in labels}
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        """Say nothing."""
+
+
+@contextmanager
+def notifying(directory: Path) -> Iterator[tuple[str, Receiver]]:
+    """A real Alertmanager with the rendered example, but that its receivers listen here and it waits a second."""
+    name = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert name, "alertmanager is missing: .ci/system-packages installs it"
+    with Receiver() as receiver:
+        example = (directory / "alertmanager.example.yml").read_text()
+        here = example.replace("127.0.0.1:9099", f"127.0.0.1:{receiver.server_port}").replace("30s", "1s")
+        (directory / "alertmanager.yml").write_text(here)
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{find_port()}"
+        options = ["--config.file=alertmanager.yml", "--storage.path=alerts", "--cluster.listen-address="]
+        with (directory / "alertmanager.log").open("wb") as log:
+            command = [name, *options, f"--web.listen-address={address}"]
+            process = subprocess.Popen(command, cwd=directory, stderr=log)
+        try:
+            with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
+                wait_for(lambda: is_ready(client), (directory / "alertmanager.log").read_text)
+            yield address, receiver
+        finally:
+            process.terminate()
+            process.wait()
+            receiver.shutdown()
+            thread.join()
 
 
 def is_ready(client: httpx.Client) -> bool:
@@ -163,11 +218,20 @@ def query(client: httpx.Client, expr: str) -> list[dict[str, Any]]:
 
 
 def list_expressions(directory: Path) -> list[str]:
-    """Those of the dashboard, for all models, and the recorded series."""
+    """Those of the dashboard for all models, of the rollout for one, and the recorded series."""
     dashboard = json.loads((directory / "seatrial.dashboard.json").read_text())
     rules = yaml.safe_load((directory / "seatrial.rules.yml").read_text())
     drawn = [target["expr"].replace("$model", ".*") for panel in dashboard["panels"] for target in panel["targets"]]
-    return [*drawn, *(rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule)]
+    template = yaml.safe_load((directory / "argo-analysis.example.yml").read_text())
+    analysed = [
+        metric["provider"]["prometheus"]["query"].replace("{{args.model}}", "m")
+        for metric in template["spec"]["metrics"]
+    ]
+    return [
+        *drawn,
+        *analysed,
+        *(rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule),
+    ]
 
 
 def list_firing(client: httpx.Client) -> set[tuple[str, str]]:
@@ -212,7 +276,7 @@ def test_every_expression_has_data_from_a_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_alerts_fire_for_a_canary_that_fails(tmp_path: Path) -> None:
-    """Its 500s raise both alerts of errors for the canary, none for the stable version, and end with it."""
+    """Its 500s raise both alerts of errors for the canary, call the one for what is critical, and end with it."""
     write_releases(tmp_path / "models")
     write_route(tmp_path / "models", '{"weights": {"2": 50}}')
     write_monitoring(tmp_path, QUICK)
@@ -220,11 +284,14 @@ def test_alerts_fire_for_a_canary_that_fails(tmp_path: Path) -> None:
     with (
         serving(tmp_path / "models") as server,
         asking(server, [1.5e38, 1.0]),
-        scraping(tmp_path, server.base_url.netloc.decode()) as prometheus,
+        notifying(tmp_path) as (alertmanager, receiver),
+        scraping(tmp_path, server.base_url.netloc.decode(), alertmanager) as prometheus,
     ):
         meant = {("ModelErrors", "canary"), ("ModelWorseErrors", "canary")}
         wait_for(lambda: meant <= list_firing(prometheus), lambda: list_firing(prometheus))
         assert ("ModelErrors", "stable") not in list_firing(prometheus)
+        called = {("/at-once", *each) for each in meant}
+        wait_for(lambda: called <= receiver.told, lambda: receiver.told)
         (tmp_path / "models/m/route.json").unlink()
         wait_for(lambda: not meant & list_firing(prometheus), lambda: list_firing(prometheus))
 

@@ -84,10 +84,22 @@ def test_limits_that_cannot_work_are_refused(tmp_path: Path, options: tuple[str,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("share", ["0", "1", "-0.1", "nan", "much"])
-def test_share_is_between_nothing_and_all(tmp_path: Path, share: str) -> None:
-    """An alert that would always or never be raised is a usage error."""
-    done = CliRunner().invoke(cli, ["monitor", "render", str(tmp_path / "out"), "--errors", share])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--errors", value) for value in ("0", "1", "-0.1", "nan", "much")),
+        ("--worse-errors", "1"),
+        ("--p95", "10"),
+        ("--p95", "inf"),
+        ("--slower", "1"),
+        ("--slower", "nan"),
+        ("--shift", "0.95"),
+        ("--min-requests", "0"),
+    ],
+)
+def test_thresholds_are_where_an_alert_can_come_and_go(tmp_path: Path, option: str, value: str) -> None:
+    """An alert that would always or never be raised, such as above the histogram's end, is a usage error."""
+    done = CliRunner().invoke(cli, ["monitor", "render", str(tmp_path / "out"), option, value])
     assert done.exit_code == 2 or isinstance(done.exception, UsageError)
     assert not (tmp_path / "out").exists()
 
