@@ -227,7 +227,19 @@ facts_option = click.option(
 all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_ALL", help="List unchanged values too.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _ReaderGoneError(Exception):
+    """The reader of a pipe went away; click would make it exit code 1, which says that a gate failed."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="seatrial")
 @click.option(
     "-C",
@@ -1301,7 +1313,7 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _show_error("interrupted", "")
         sys.exit(130)
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         # The reader of a pipe went away (`| head`): nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

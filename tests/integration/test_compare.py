@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -327,3 +330,14 @@ def test_a_target_is_known_however_it_is_spelled(scratch: Scratch, target: str) 
     """What a shell completes is taken."""
     scratch.measure(recall=0.8)
     assert run_seatrial(scratch.directory, "compare", "HEAD", "--targets", target).code == 0
+
+
+def test_a_reader_that_goes_away_is_no_verdict(scratch: Scratch) -> None:
+    """`seatrial compare | head -1` in a script with pipefail does not say that a gate failed."""
+    scratch.measure(recall=0.8)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "seatrial", "compare"]
+    done = subprocess.run(command, cwd=scratch.directory, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
