@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from seatrial.cli import _COMMENT_MODES, cli
+from seatrial.cli import cli
+from seatrial.cli.reports import _COMMENT_MODES
 from seatrial.commands import ci
 from seatrial.publish import CommentMode
 from tests.fakes.github import GitHubStandIn

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from seatrial import __version__
-from seatrial.cli import cli
+from seatrial.cli.reports import ci
 
 ROOT = Path(__file__).parents[2]
 ACTION_FILE = ROOT / "action.yml"
@@ -25,7 +25,7 @@ ACTION: dict[str, Any] = yaml.safe_load(ACTION_FILE.read_text(encoding="utf-8"))
 SPEC, TEMPLATE = yaml.safe_load_all(TEMPLATE_FILE.read_text(encoding="utf-8"))
 OPTIONS = {
     option.opts[0].removeprefix("--"): option
-    for option in cli.commands["ci"].params
+    for option in ci.params
     if isinstance(option, click.Option) and option.envvar
 }
 # What isn't said to `seatrial ci`, but to whatever runs it.
@@ -40,13 +40,13 @@ def spell(default: object) -> str:
 
 def read_defaults() -> dict[str, str]:
     """What the command works with when nothing is said."""
-    chosen = cli.commands["ci"].make_context("ci", []).params
+    chosen = ci.make_context("ci", []).params
     return {name: spell(chosen[str(option.name)]) for name, option in OPTIONS.items()}
 
 
 def test_every_option_of_the_command_can_be_set_by_a_variable() -> None:
     """An option with no variable would be out of the plugins' reach; an older spelling of one that has is hidden."""
-    options = [p for p in cli.commands["ci"].params if isinstance(p, click.Option) and not p.hidden]
+    options = [p for p in ci.params if isinstance(p, click.Option) and not p.hidden]
     without = [p.opts for p in options if not p.envvar]
     assert without == []
     assert {option.envvar for option in OPTIONS.values()} == {

@@ -1,0 +1,349 @@
+"""`deploy`, `rollback`, `status`, `releases` and `serve`: a model on its way, and live."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from seatrial.cli.messages import (
+    disarm_as,
+    disarm_lines,
+    print_text,
+    show_error,
+    spell_columns,
+    tell_columns,
+    tell_progress,
+)
+from seatrial.cli.options import config_option, fetch_option, named_git_dir
+from seatrial.errors import ExitCode
+
+if TYPE_CHECKING:
+    from seatrial.core.deployment import DeploymentRecord
+    from seatrial.deploy.engine import Deployment
+
+_EXAMPLE_DEPLOY = """\b
+Examples:
+  seatrial deploy flights-delay --to /srv/models --plan
+  seatrial deploy flights-delay --to /srv/models
+  seatrial deploy flights-delay --to /srv/models --address http://127.0.0.1:8080
+
+\b
+Exit codes: 0 live (or already live), 1 failed, and what was live before is live and proved,
+            2 usage or configuration, 3 failed, and what was live before is not proved,
+            4 blocked before anything changed (verdict, older commit, lock, altered bytes),
+            5 inconclusive (no golden requests), and nothing changed, 70 a defect of seatrial."""
+_EXAMPLE_ROLLBACK = """\b
+Examples:
+  seatrial rollback flights-delay --to /srv/models          the version that was live before
+  seatrial rollback flights-delay 3 --to /srv/models --reason "incident 42"
+
+\b
+Exit codes: those of seatrial deploy."""
+_EXAMPLE_STATUS = """\b
+Examples:
+  seatrial status --to /srv/models                  every model: what is live, and is it what was deployed?
+  seatrial status flights-delay --to /srv/models --prove --format json
+
+\b
+Exit codes: 0 all is as it was deployed, 1 something is not, 2 usage, 70 a defect of seatrial."""
+_EXAMPLE_RELEASES = """\b
+Examples:
+  seatrial releases flights-delay --to /srv/models
+  seatrial releases flights-delay --to /srv/models --format json
+
+\b
+Exit codes: 0 listed, 2 usage, 70 a defect of seatrial."""
+_EXAMPLE_SERVE = """\b
+Examples:
+  seatrial serve /srv/models
+  curl localhost:8080/v2/models/flights-delay"""
+to_option = click.option(
+    "--to",
+    "root",
+    required=True,
+    envvar="SEATRIAL_TO",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory that holds the releases.",
+)
+target_option = click.option(
+    "--target",
+    "kind",
+    envvar="SEATRIAL_TARGET",
+    default="local",
+    show_default=True,
+    help="What kind of place that is: local, command (your scripts), or one that another package brings.",
+)
+keep_option = click.option(
+    "--keep",
+    type=click.IntRange(0),
+    envvar="SEATRIAL_KEEP",
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Versions to go back to that are kept beside the live one.",
+)
+address_option = click.option(
+    "--address",
+    envvar="SEATRIAL_ADDRESS",
+    default="",
+    metavar="URL",
+    help="The server that answers from there: it must name the digest and answer the golden requests, too.",
+)
+facts_option = click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
+    help="For people, or machines.",
+)
+
+
+@click.command(epilog=_EXAMPLE_DEPLOY)
+@click.argument("artifact")
+@to_option
+@target_option
+@click.option("--base", metavar="REV", help="What the commit is judged against.  [default: its first parent]")
+@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
+@click.option(
+    "--override", default="", metavar="REASON", help="Deliver in spite of the verdict; the reason is recorded."
+)
+@click.option("--allow-older", is_flag=True, help="Deploy a commit that is older than the one that is live.")
+@click.option("--allow-unproved", is_flag=True, help="Deploy a model that brings no golden requests.")
+@click.option("--breaking", is_flag=True, help="Deploy a model that refuses requests which the live one takes.")
+@click.option("--no-return", is_flag=True, help="Deploy even if what is live could not be put back.")
+@keep_option
+@address_option
+@facts_option
+@fetch_option
+@config_option
+@click.pass_obj
+def deploy(
+    directory: Path,
+    artifact: str,
+    root: Path,
+    kind: str,
+    base: str | None,
+    only_plan: bool,
+    override: str,
+    allow_older: bool,
+    allow_unproved: bool,
+    breaking: bool,
+    no_return: bool,
+    keep: int,
+    address: str,
+    shape: str,
+    fetch: bool,
+    config_path: Path | None,
+) -> None:
+    """Deliver a model of the current commit, if the gates let it.
+
+    ARTIFACT is a name under `artifacts:` in dvc.yaml. The commit is judged again; the model's bytes come from
+    DVC's cache or its remote, are checked against dvc.lock, answer their golden requests, and only then go live.
+    Whatever fails is undone, and what was live before is proved.
+    """
+    from seatrial.commands.delivery import open_place, plan_delivery, recover_open
+    from seatrial.commands.deploy import describe_plan, state_plan
+    from seatrial.commands.proving import ModelProver, require_runtimes
+    from seatrial.deploy.engine import Terms, apply
+
+    target, prover = open_place(directory, kind, root, artifact), ModelProver(address=address)
+    _tell_recovered(recover_open(target, prover))
+    planned = plan_delivery(
+        directory,
+        artifact=artifact,
+        target=target,
+        base=base,
+        config_path=config_path,
+        override=override,
+        allow_older=allow_older,
+        git_dir=named_git_dir(),
+        fetching=tell_progress if fetch else None,
+    )
+    if only_plan:
+        _show_facts(state_plan(planned), describe_plan(planned), shape)
+        return
+    require_runtimes()
+    tell_columns(describe_plan(planned))
+    terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=keep)
+    _conclude(apply(planned, target=target, prover=prover, terms=terms), shape)
+
+
+@click.command(epilog=_EXAMPLE_ROLLBACK)
+@click.argument("artifact")
+@click.argument("version", required=False)
+@to_option
+@target_option
+@click.option("--reason", default="", metavar="TEXT", help="Why; the log keeps it.")
+@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
+@keep_option
+@address_option
+@facts_option
+@click.pass_obj
+def rollback(
+    directory: Path,
+    artifact: str,
+    version: str | None,
+    root: Path,
+    kind: str,
+    reason: str,
+    only_plan: bool,
+    keep: int,
+    address: str,
+    shape: str,
+) -> None:
+    """Make an earlier version live again: VERSION, or the last one that was proved live before.
+
+    Needs no repository: the version is on the target, is checked against its manifest, and answers its golden
+    requests before and after the switch.
+    """
+    from seatrial.commands.delivery import recover_open
+    from seatrial.commands.deploy import state_plan
+    from seatrial.commands.proving import ModelProver, require_runtimes
+    from seatrial.commands.rollback import describe_rollback, roll_back
+    from seatrial.commands.status import open_models
+    from seatrial.deploy.engine import plan_rollback
+
+    target, prover = open_models(directory, kind, root, artifact)[artifact], ModelProver(address=address)
+    _tell_recovered(recover_open(target, prover))
+    planned = plan_rollback(target, version, reason=reason)
+    if only_plan:
+        _show_facts(state_plan(planned), describe_rollback(planned), shape)
+        return
+    require_runtimes()
+    tell_columns(describe_rollback(planned))
+    _conclude(roll_back(target, planned, prover, keep=keep), shape)
+
+
+@click.command(epilog=_EXAMPLE_STATUS)
+@click.argument("artifact", required=False)
+@to_option
+@target_option
+@click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
+@facts_option
+@click.pass_obj
+def status(directory: Path, artifact: str | None, root: Path, kind: str, prove: bool, shape: str) -> None:
+    """Tell what is live, and whether its bytes are those that were deployed.
+
+    A deployment that was cut off is finished or undone first, as by every command.
+    """
+    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.status import describe_status, examine_model, open_models
+
+    targets, prover = open_models(directory, kind, root, artifact), ModelProver()
+    found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
+    _show_facts({"models": found}, tuple(line for each in found for line in describe_status(each)), shape)
+    sys.exit(ExitCode.FAILED if any(each.problems for each in found) else ExitCode.PASSED)
+
+
+@click.command(epilog=_EXAMPLE_RELEASES)
+@click.argument("artifact")
+@to_option
+@target_option
+@facts_option
+@click.pass_obj
+def releases(directory: Path, artifact: str, root: Path, kind: str, shape: str) -> None:
+    """List the versions of a model on a target: state, digest, commit, verdict and metrics."""
+    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.status import describe_releases, list_releases, open_models
+
+    target = open_models(directory, kind, root, artifact)[artifact]
+    found = list_releases(target, ModelProver())
+    _show_facts({"name": artifact, "releases": found}, describe_releases(artifact, found), shape)
+
+
+@click.command(epilog=_EXAMPLE_SERVE)
+@click.argument("root", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
+@click.option(
+    "--max-body", type=click.IntRange(1), default=8, show_default=True, metavar="MIB", help="Largest body of a request."
+)
+@click.option(
+    "--route-header",
+    default="X-Route-Key",
+    show_default=True,
+    help="Header that says who asks, so that a caller keeps its version while a canary has a share.",
+)
+@click.option(
+    "--log-predictions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Log predictions as JSON lines with key and score.  [default: none are logged]",
+)
+@click.option(
+    "--log-share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="The part of all keys that is logged.",
+)
+@click.option(
+    "--log-size",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    metavar="MIB",
+    help="Room for the log; what is older is dropped.",
+)
+@click.option(
+    "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
+)
+def serve(
+    root: Path,
+    host: str,
+    port: int,
+    max_body: int,
+    route_header: str,
+    log_predictions: Path | None,
+    log_share: float,
+    log_size: int,
+    environment: str,
+) -> None:
+    """Answer requests with the live releases below ROOT.
+
+    Speaks the Open Inference Protocol v2 and TensorFlow Serving's REST API, follows the next deployment without a
+    restart, lets a canary have the share that ROOT/NAME/route.json gives it, and tells Prometheus at /metrics.
+    """
+    from seatrial.commands.serve import ServeSettings
+    from seatrial.commands.serve import serve as run_server
+
+    settings = ServeSettings(
+        max_body=max_body * 2**20,
+        route_header=route_header,
+        log_path=log_predictions,
+        log_share=log_share,
+        log_size=log_size * 2**20,
+        environment=environment,
+    )
+    run_server(root, host=host, port=port, settings=settings, announce=click.echo)
+
+
+def _conclude(deployment: Deployment, shape: str) -> NoReturn:
+    """Say what was done, what failed on standard error, and end with its exit code."""
+    from seatrial.commands.deploy import describe_deployment, state_deployment
+
+    line, code = describe_deployment(deployment), deployment.outcome.exit_code
+    if code:
+        show_error(line, "")
+    if shape == "json" or not code:
+        _show_facts(state_deployment(deployment), (line,), shape)
+    sys.exit(code)
+
+
+def _tell_recovered(record: DeploymentRecord | None) -> None:
+    """That this command found a deployment that was cut off, and what became of it."""
+    if record is not None:
+        tell_progress(f"version {record.version} of {record.name}: {record.reason}; it is {record.event.value} now")
+
+
+def _show_facts(facts: object, lines: tuple[str, ...], shape: str) -> None:
+    """The same for machines or for people, on standard output."""
+    if shape == "json":
+        import msgspec
+
+        print_text(disarm_as(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n", "json"))
+        return
+    print_text(disarm_lines("".join(f"{spell_columns(line)}\n" for line in lines)))
