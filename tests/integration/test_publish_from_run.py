@@ -199,6 +199,8 @@ def test_what_it_needs_is_said(opened: Opening, missing: str, said: str) -> None
         ("SEATRIAL_TOKEN", "canary\nmore", "the token in SEATRIAL_TOKEN holds characters that no token has"),
         ("SEATRIAL_TOKEN", "canary\N{EURO SIGN}", "the token in SEATRIAL_TOKEN holds characters that no token has"),
         ("GITHUB_API_URL", "canary", "the address of the forge's API is none"),
+        ("GITHUB_REPOSITORY", "octo", "'octo' names no repository"),
+        ("GITHUB_REPOSITORY", "../..", "'../..' names no repository"),
     ],
 )
 def test_what_it_is_given_wrongly_is_said(opened: Opening, variable: str, value: str, said: str) -> None:

@@ -5,6 +5,7 @@ Who asks what of whom is taken from the forge's API alone; of the run's artifact
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from seatrial.forges.github_runs import GitHubRuns, OpenPull, WorkflowRun
 
 REPORT = "report.json"
+_PROJECT = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _RANKS = {"summary": 0, "comment": 1, "check": 2}
 
 
@@ -148,6 +150,8 @@ def _choose_project(follower: Follower, request: PublishRequest) -> str:
     project = request.repository or follower.project
     if project is None:
         raise UsageError("it is unknown whose run this is", hint="name the repository: --repository OWNER/NAME")
+    if not _PROJECT.fullmatch(project) or ".." in project.split("/"):
+        raise UsageError(f"{project!a} names no repository", hint="name it as --repository OWNER/NAME")
     if not follower.token:
         raise UsageError(
             f"no token: {follower.token_variable} is empty",

@@ -62,7 +62,9 @@ def _list_families(facts: ReportFacts) -> Iterator[_Family]:
     gates = [(_label_finding(finding), True) for finding in facts.findings]
     yield _Family("seatrial_gate", "info", "What each rule says of each metric.", gates, suffix="_info")
     states = [((*labels, ("state", change.state)), True) for labels, change in metrics if change.state not in _CALM]
-    yield _Family("seatrial_metric_state", "info", "Metrics that are not on both sides.", states, suffix="_info")
+    yield _Family(
+        "seatrial_metric_state", "info", "Metrics that are no number on both sides, and why.", states, suffix="_info"
+    )
     told: tuple[tuple[str, str, list[Sample]], ...] = (
         ("base", "The baseline's value.", _choose(metrics, estimates, "base", "base")),
         ("head", "The candidate's value.", _choose(metrics, estimates, "head", "head")),
