@@ -16,9 +16,9 @@ help: ## Show this list
 demo: $(VENV)/.all ## A pull request measured, judged, reported, merged and deployed, on real data (about 5 minutes)
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev tests/e2e/node_modules/.ready ## All tests, real engines included (about 15 minutes)
+test: $(VENV)/.dev tests/e2e/node_modules/.ready ## All tests, real engines included (about 20 minutes)
 	@.ci/system-packages
-	@echo "testing: about 15 minutes, one dot a test"
+	@echo "testing: about 20 minutes, one dot a test"
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: lint types docs fresh test ## What CI asks
