@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Thousands of short runs of our own code: each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := src scripts tests benchmarks demo docs
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types docs fresh format generate pictures bench clean
