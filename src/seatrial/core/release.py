@@ -21,6 +21,9 @@ from seatrial.errors import ReleaseError
 
 SCHEMA_VERSION = 1
 MANIFEST = "release.json"
+SIGNATURE = "release.sig"
+BESIDE = frozenset({MANIFEST, SIGNATURE})
+"""Files of a release that its manifest can't list: itself, and the signature that is made over it and all others."""
 CARD = "model.json"
 GOLDEN = "golden.json"
 
@@ -168,7 +171,7 @@ def check_path(path: str) -> str:
     """Return a path that stays inside its release and holds no pickle by its name, or raise ReleaseError."""
     parts = PurePosixPath(path).parts
     plain = path.isprintable() and "\\" not in path and path == "/".join(parts)
-    if not parts or not plain or path.startswith("/") or ".." in parts or path == MANIFEST:
+    if not parts or not plain or path.startswith("/") or ".." in parts or path in BESIDE:
         raise ReleaseError(f"{path!r} can't be the path of a file in a release")
     if PurePosixPath(path).suffix.lower() in _PICKLES:
         raise refuse_pickle(path)
@@ -213,6 +216,11 @@ def diff_files(promised: Iterable[ReleaseFile], found: Iterable[ReleaseFile]) ->
     missing = [f"{path}: missing" for path in wanted if path not in present]
     extra = [f"{path}: not in the manifest" for path in present if path not in wanted]
     return tuple(sorted(altered + missing + extra))
+
+
+def diff_release(release: Release, found: Iterable[ReleaseFile]) -> tuple[str, ...]:
+    """What differs between a release and the files that a target holds of it, as `diff_files` says it."""
+    return diff_files(release.contents, (file for file in found if file.path not in BESIDE))
 
 
 def compare_signatures(live: Signature, candidate: Signature) -> tuple[str, ...]:

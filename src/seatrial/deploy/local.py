@@ -32,7 +32,7 @@ from seatrial.core.release import (
     Release,
     check_name,
     decode_manifest,
-    diff_files,
+    diff_release,
     encode_manifest,
 )
 from seatrial.core.routing import ROUTE, Route, decode_route
@@ -59,6 +59,11 @@ class LocalTarget:
     def home(self) -> Path:
         """The model's directory."""
         return self.root / check_name(self.name)
+
+    @property
+    def location(self) -> str:
+        """The model's directory, for people."""
+        return str(self.home)
 
     @property
     def _versions(self) -> Path:
@@ -153,7 +158,7 @@ class LocalTarget:
                 found = list_files(directory)
         except ReleaseError as error:
             return (error.message,)
-        return diff_files(release.contents, (file for file in found if file.path != MANIFEST))
+        return diff_release(release, found)
 
     def open_verified(self, version: str) -> tuple[Release, Path]:
         """A version whose every byte was just checked, or ReleaseError that names what differs."""
@@ -193,7 +198,7 @@ class LocalTarget:
             destination = draft / source.file.path
             destination.parent.mkdir(parents=True, exist_ok=True)
             copy_verified(source, destination)
-        if differences := diff_files(release.contents, list_files(draft)):
+        if differences := diff_release(release, list_files(draft)):
             raise ReleaseError(f"{draft}: the disk does not hold what was written: {'; '.join(differences)}")
         _write_durably(draft / MANIFEST, encode_manifest(release))
         for directory, _, _ in os.walk(draft):
