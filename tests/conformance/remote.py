@@ -28,8 +28,9 @@ esac
 """
 
 
-def open_remote(root: Path, name: str) -> Target:
+def open_remote(place: str, name: str) -> Target:
     """The target, with the settings and the script that a user would have written before."""
+    root = Path(place)
     root.mkdir(parents=True, exist_ok=True)
     script = root / "remote.sh"
     if not script.exists():
@@ -39,4 +40,4 @@ def open_remote(root: Path, name: str) -> Target:
         draft.rename(script)
         verbs = ("stage", "promote", "observe", "retire")
         (root / SETTINGS).write_text("".join(f"{verb}: [./remote.sh, {verb}]\n" for verb in verbs))
-    return open_command(root, name)
+    return open_command(place, name)

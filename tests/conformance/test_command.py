@@ -36,7 +36,7 @@ class TestCommandSurvives(TargetSurvival):
 
 def deploy(place: Path, number: str) -> Outcome:
     """Deploy a model that answers with a number."""
-    target = open_remote(place / "root", "conformance")
+    target = open_remote(str(place / "root"), "conformance")
     plan = plan_number(target, place / "source", number)
     return apply(plan, target=target, prover=NumberProver()).outcome
 
@@ -46,7 +46,7 @@ def test_files_arrive_where_the_script_brings_them(tmp_path: Path) -> None:
     assert deploy(tmp_path, "1") is Outcome.LIVE
     there = tmp_path / "remote/conformance"
     assert (there / "1/model.txt").read_text() == "1"
-    target = open_remote(tmp_path / "root", "conformance")
+    target = open_remote(str(tmp_path / "root"), "conformance")
     assert deploy(tmp_path, "2") is Outcome.LIVE
     with target.lock():
         target.retire("1")
@@ -63,7 +63,7 @@ def test_command_that_fails_is_undone(tmp_path: Path, verb: str) -> None:
         f"\n{verb})\n", f'\n{verb})\n    if [ "$SEATRIAL_VERSION" = 2 ]; then echo "no room" >&2; exit 7; fi\n'
     )
     script.write_text(broken)
-    target = open_remote(tmp_path / "root", "conformance")
+    target = open_remote(str(tmp_path / "root"), "conformance")
     plan = plan_number(target, tmp_path / "source", "2")
     failed = apply(plan, target=target, prover=NumberProver())
     assert (failed.outcome, failed.outcome.exit_code) == (Outcome.REFUSED, 1)
@@ -76,7 +76,7 @@ def test_command_that_fails_is_undone(tmp_path: Path, verb: str) -> None:
 def test_place_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
     """Another digest, an unknown version and words that are no answer are problems, and not "nothing is live"."""
     deploy(tmp_path, "1")
-    target = open_remote(tmp_path / "root", "conformance")
+    target = open_remote(str(tmp_path / "root"), "conformance")
     told = tmp_path / "remote/conformance/live"
     for said in ('{"version": "1", "digest": "sha256:00"}', '{"version": "9", "digest": "sha256:00"}'):
         told.write_text(said)
@@ -100,7 +100,7 @@ def test_command_that_outlives_its_deployer_is_waited_for(tmp_path: Path) -> Non
             assert deployer.poll() is None
             time.sleep(0.01)
         deployer.kill()
-    target = open_remote(tmp_path / "root", "conformance")
+    target = open_remote(str(tmp_path / "root"), "conformance")
     with target.lock():
         record = recover(target, NumberProver())
     assert record is not None
@@ -116,10 +116,10 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         if text is not None:
             (tmp_path / SETTINGS).write_text(text)
         with pytest.raises(UsageError, match=SETTINGS):
-            open_command(tmp_path, "m").observe()
+            open_command(str(tmp_path), "m").observe()
     (tmp_path / SETTINGS).write_text("stage: [a]\npromote: [a]\nobserve: [./nothing]")
     with pytest.raises(ReleaseError, match="can't be started"):
-        open_command(tmp_path, "m").observe()
+        open_command(str(tmp_path), "m").observe()
     with pytest.raises(UsageError, match="no target 'kubernets'") as caught:
-        open_target("kubernets", tmp_path, "m")
+        open_target("kubernets", str(tmp_path), "m")
     assert "command, local" in caught.value.hint

@@ -168,7 +168,7 @@ class Project:
             artifact=name,
             artifacts=read_declarations(repository, revision).artifacts,
             locate=lambda path: locate_out(repository, revision, path),
-            target=TARGETS["local"](self.to, NAME),
+            target=TARGETS["local"](str(self.to), NAME),
             commit=commit,
             verdict=verdict,
             metrics={"metrics.json:recall": 0.8},

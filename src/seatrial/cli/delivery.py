@@ -60,12 +60,22 @@ _EXAMPLE_SERVE = """\b
 Examples:
   seatrial serve /srv/models
   curl localhost:8080/v2/models/flights-delay"""
+
+
+def _check_place(context: click.Context, parameter: click.Parameter, place: str) -> str:
+    """The path of a directory, which need not be there yet, or an address."""
+    from seatrial.deploy.places import is_address
+
+    return place if is_address(place) else str(click.Path(file_okay=False).convert(place, parameter, context))
+
+
 to_option = click.option(
     "--to",
-    "root",
+    "place",
     required=True,
     envvar="SEATRIAL_TO",
-    type=click.Path(path_type=Path, file_okay=False),
+    callback=_check_place,
+    metavar="PLACE",
     help="Directory that holds the releases.",
 )
 target_option = click.option(
@@ -124,7 +134,7 @@ facts_option = click.option(
 def deploy(
     directory: Path,
     artifact: str,
-    root: Path,
+    place: str,
     kind: str,
     base: str | None,
     only_plan: bool,
@@ -150,7 +160,7 @@ def deploy(
     from seatrial.commands.proving import ModelProver, require_runtimes
     from seatrial.deploy.engine import Terms, apply
 
-    target, prover = open_place(directory, kind, root, artifact), ModelProver(address=address)
+    target, prover = open_place(directory, kind, place, artifact), ModelProver(address=address)
     _tell_recovered(recover_open(target, prover))
     planned = plan_delivery(
         directory,
@@ -187,7 +197,7 @@ def rollback(
     directory: Path,
     artifact: str,
     version: str | None,
-    root: Path,
+    place: str,
     kind: str,
     reason: str,
     only_plan: bool,
@@ -207,7 +217,7 @@ def rollback(
     from seatrial.commands.status import open_models
     from seatrial.deploy.engine import plan_rollback
 
-    target, prover = open_models(directory, kind, root, artifact)[artifact], ModelProver(address=address)
+    target, prover = open_models(directory, kind, place, artifact)[artifact], ModelProver(address=address)
     _tell_recovered(recover_open(target, prover))
     planned = plan_rollback(target, version, reason=reason)
     if only_plan:
@@ -225,7 +235,7 @@ def rollback(
 @click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
 @facts_option
 @click.pass_obj
-def status(directory: Path, artifact: str | None, root: Path, kind: str, prove: bool, shape: str) -> None:
+def status(directory: Path, artifact: str | None, place: str, kind: str, prove: bool, shape: str) -> None:
     """Tell what is live, and whether its bytes are those that were deployed.
 
     A deployment that was cut off is finished or undone first, as by every command.
@@ -233,7 +243,7 @@ def status(directory: Path, artifact: str | None, root: Path, kind: str, prove: 
     from seatrial.commands.proving import ModelProver
     from seatrial.commands.status import describe_status, examine_model, open_models
 
-    targets, prover = open_models(directory, kind, root, artifact), ModelProver()
+    targets, prover = open_models(directory, kind, place, artifact), ModelProver()
     found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
     _show_facts({"models": found}, tuple(line for each in found for line in describe_status(each)), shape)
     sys.exit(ExitCode.FAILED if any(each.problems for each in found) else ExitCode.PASSED)
@@ -245,12 +255,12 @@ def status(directory: Path, artifact: str | None, root: Path, kind: str, prove: 
 @target_option
 @facts_option
 @click.pass_obj
-def releases(directory: Path, artifact: str, root: Path, kind: str, shape: str) -> None:
+def releases(directory: Path, artifact: str, place: str, kind: str, shape: str) -> None:
     """List the versions of a model on a target: state, digest, commit, verdict and metrics."""
     from seatrial.commands.proving import ModelProver
     from seatrial.commands.status import describe_releases, list_releases, open_models
 
-    target = open_models(directory, kind, root, artifact)[artifact]
+    target = open_models(directory, kind, place, artifact)[artifact]
     found = list_releases(target, ModelProver())
     _show_facts({"name": artifact, "releases": found}, describe_releases(artifact, found), shape)
 

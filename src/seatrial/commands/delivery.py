@@ -16,6 +16,7 @@ from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
 from seatrial.deploy import open_target
 from seatrial.deploy.engine import DeploymentPlan, Prover, blocking, recover
+from seatrial.deploy.places import resolve_place
 from seatrial.deploy.target import Target
 from seatrial.errors import CompareError
 from seatrial.git import Repository
@@ -86,9 +87,9 @@ def plan_delivery(
     )
 
 
-def open_place(directory: Path, kind: str, root: Path, artifact: str) -> Target:
-    """The target that a command line names; `root` is seen from `directory`."""
-    return open_target(kind, directory / root, artifact)
+def open_place(directory: Path, kind: str, place: str, artifact: str) -> Target:
+    """The target that a command line names; the path of a directory is seen from `directory`."""
+    return open_target(kind, resolve_place(directory, place), artifact)
 
 
 def _is_older(repository: Repository, commit: str, live: str) -> bool | None:

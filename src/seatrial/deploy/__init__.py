@@ -6,34 +6,61 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from seatrial.deploy import local
 from seatrial.deploy.command import CommandTarget
 from seatrial.deploy.local import LocalTarget
-from seatrial.deploy.target import Target
+from seatrial.deploy.places import get_scheme, is_address
+from seatrial.deploy.target import Store, Target
 from seatrial.errors import UsageError
 
 GROUP = "seatrial.targets"
-"""The group of entry points by which other packages bring targets: callables of (root, name)."""
+"""The group of entry points by which other packages bring targets: callables of (place, name)."""
 
 
-def open_local(root: Path, name: str) -> Target:
-    """The target `local`: a directory."""
-    return LocalTarget(root=root, name=name)
+def open_store(place: str, name: str) -> Store:
+    """What keeps the versions, the journal, the log and the lock of one model at a place: a directory, for now.
+
+    UsageError for an address that nothing here can write to.
+    """
+    if is_address(place):
+        raise _refuse_address(place)
+    return LocalTarget(root=Path(place), name=name)
 
 
-def open_command(root: Path, name: str) -> Target:
-    """The target `command`: scripts of the user."""
-    return CommandTarget(store=LocalTarget(root=root, name=name))
+def list_deployed(place: str) -> tuple[str, ...]:
+    """The names of the models at a place of which something was ever deployed, live or not."""
+    if is_address(place):
+        raise _refuse_address(place)
+    return local.list_deployed(Path(place))
 
 
-TARGETS: dict[str, Callable[[Path, str], Target]] = {"command": open_command, "local": open_local}
+def _refuse_address(place: str) -> UsageError:
+    return UsageError(f"{place}: nothing here can write to {get_scheme(place)}://", hint="give a directory")
 
 
-def open_target(kind: str, root: Path, name: str) -> Target:
+def open_local(place: str, name: str) -> Store:
+    """The target `local`: the files themselves are what is deployed, and whoever reads the pointer serves them."""
+    return open_store(place, name)
+
+
+def open_command(place: str, name: str) -> Target:
+    """The target `command`: scripts of the user, which are started in a directory."""
+    if is_address(place):
+        raise UsageError(
+            f"{place}: --target command starts scripts in a directory", hint="give the directory of command.yaml"
+        )
+    return CommandTarget(store=LocalTarget(root=Path(place), name=name))
+
+
+TARGETS: dict[str, Callable[[str, str], Target]] = {"command": open_command, "local": open_local}
+
+
+def open_target(kind: str, place: str, name: str) -> Target:
     """The target of a kind for one model; UsageError, with the kinds there are, where there is none such."""
     if kind in TARGETS:
-        return TARGETS[kind](root, name)
+        return TARGETS[kind](place, name)
     found = {point.name: point for point in entry_points(group=GROUP)}
     if kind not in found:
         raise UsageError(f"there is no target {kind!r}", hint=f"there are {', '.join(sorted({*TARGETS, *found}))}")
-    opened: Target = found[kind].load()(root, name)
+    opened: Target = found[kind].load()(place, name)
     return opened

@@ -3,7 +3,7 @@
     from seatrial.deploy.conformance import TargetConformance, TargetSurvival
 
     class TestMine(TargetConformance):
-        opener = "my_package.targets:open_mine"  # called with a directory for this test alone, and a model's name
+        opener = "my_package.targets:open_mine"  # called with a directory's path, one for each test, and a name
 
     class TestMineSurvives(TargetSurvival):
         opener = "my_package.targets:open_mine"
@@ -140,7 +140,7 @@ def plan_number(target: Target, directory: Path, number: str, golden: str | None
 def open_named(opener: str, root: Path) -> Target:
     """The target that `MODULE:FUNCTION` opens."""
     module, _, function = opener.partition(":")
-    return cast("Target", getattr(import_module(module), function)(root, NAME))
+    return cast("Target", getattr(import_module(module), function)(str(root), NAME))
 
 
 class _Suite:

@@ -65,3 +65,21 @@ class Target(Protocol):
 
     def read_log(self) -> tuple[DeploymentRecord, ...]:
         """The deployment log, oldest first."""
+
+
+class Store(Target, Protocol):
+    """A target that keeps what it holds itself: in a directory, in a bucket.
+
+    One that only switches something elsewhere leaves the versions, the journal, the log and the lock to a store.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def location(self) -> str:
+        """The model's directory or address, for people."""
+
+    def pointer(self) -> str | None:
+        """The live version's number, or None where nothing is live."""
