@@ -125,6 +125,7 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "evaluations",
         "tables",
         "waivers",
+        "environments",
         "on_broken",
         "stale",
         "on_inconclusive",

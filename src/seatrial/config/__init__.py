@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.config.raw import RawWaiver
     from seatrial.config.scalars import Repeat
     from seatrial.config.tables import DataTable
+    from seatrial.core.environment import Environment
 
 DEFAULT_NAME = "seatrial.yaml"
 
@@ -32,6 +33,7 @@ class Config(Struct, frozen=True, kw_only=True):
     evaluations: tuple[Evaluation, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     tables: tuple[DataTable, ...] = ()
+    environments: tuple[Environment, ...] = ()
 
 
 def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
@@ -45,12 +47,10 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         raise document.fault((), "must be a mapping that starts with `version: 1`")
     if "version" not in document.value:
         raise document.fault((), "has no `version`", hint="add `version: 1` as its first line")
-    # `metrics:` with nothing below is no gates; `metrics: []` and `metrics: false` are mistakes.
-    metrics = {} if document.value.get("metrics") is None else document.value["metrics"]
-    if not isinstance(metrics, dict):
-        raise document.fault(("metrics",), "`metrics` must map a metric's name to its gates")
+    metrics = _take_mapping(document, "metrics", "a metric's name to its gates")
+    environments = _take_mapping(document, "environments", "an environment's name to where it is")
     listed, named = _take_list(document, "evaluations"), _take_list(document, "tables")
-    top = {**document.value, "metrics": {}, "evaluations": [], "tables": []}
+    top = {**document.value, "metrics": {}, "evaluations": [], "tables": [], "environments": {}}
     raw = document.convert((), top, RawConfig)
     built = [build_scalar(document, pattern, rule) for pattern, rule in metrics.items()]
     evaluations = _build_evaluations(document, listed) if listed else ()
@@ -72,7 +72,16 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         evaluations=evaluations,
         repeats=tuple(scalar.repeat for scalar in built if scalar.repeat),
         tables=tables,
+        environments=_build_environments(document, environments) if environments else (),
     )
+
+
+def _take_mapping(document: Document, key: str, words: str) -> dict[str, Any]:
+    """What stands below a key by name; nothing is none, but `[]` and `false` are mistakes."""
+    named = document.value.get(key)
+    if named is not None and not isinstance(named, dict):
+        raise document.fault((key,), f"`{key}` must map {words}")
+    return named or {}
 
 
 def _take_list(document: Document, key: str) -> list[Any]:
@@ -93,6 +102,12 @@ def _build_tables(document: Document, listed: list[Any]) -> tuple[DataTable, ...
     from seatrial.config.tables import build_tables
 
     return build_tables(document, listed)
+
+
+def _build_environments(document: Document, named: dict[str, Any]) -> tuple[Environment, ...]:
+    from seatrial.config.environments import build_environments
+
+    return build_environments(document, named)
 
 
 def build_schema() -> dict[str, Any]:

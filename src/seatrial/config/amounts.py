@@ -55,3 +55,11 @@ def read_decimal(document: Document, path: Path, value: float | str, *, hint: st
     if amount and abs(amount.adjusted()) > _MOST_DIGITS:
         raise document.fault(path, f"`{path[-1]}` has more than {_MOST_DIGITS} digits: no metric is like that")
     return amount
+
+
+def read_share(document: Document, path: Path, value: float | str) -> float:
+    """A share of a whole: 0.01, or 1%."""
+    share = read_tolerance(document, path, value).amount
+    if share > 1:
+        raise document.fault(path, f"`{path[-1]}` is more than the whole: {value}", hint="write 0.01, or 1%")
+    return float(share)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from seatrial.config.raw_environments import RawEnvironment
+
 Limit = Annotated[int | float | str, Meta(description="A limit on the candidate's value, in the metric's own unit.")]
 Tolerance = Annotated[
     int | float | str,
@@ -254,6 +256,7 @@ class RawConfig(Struct, forbid_unknown_fields=True):
     evaluations: Annotated[tuple[RawEvaluation, ...], Meta(description="Where intervals come from.")] = ()
     tables: Annotated[tuple[RawTable, ...], Meta(description="Tables that are compared row by row.")] = ()
     waivers: Annotated[tuple[RawWaiver, ...], Meta(description="Gates that may fail for a while.")] = ()
+    environments: Annotated[dict[str, RawEnvironment], Meta(description="Where models are deployed to, by name.")] = {}
     stale: Annotated[
         Level,
         Meta(description="What it does that the metrics were not made by this revision's code, data and parameters."),
