@@ -21,7 +21,9 @@ from seatrial.cli.options import config_option, fetch_option, named_git_dir
 from seatrial.errors import ExitCode
 
 if TYPE_CHECKING:
+    from seatrial.commands.environments import Said
     from seatrial.core.deployment import DeploymentRecord
+    from seatrial.core.environment import Environment
     from seatrial.deploy.engine import Deployment
 
 _EXAMPLE_DEPLOY = """\b
@@ -29,6 +31,7 @@ Examples:
   seatrial deploy flights-delay --to /srv/models --plan
   seatrial deploy flights-delay --to /srv/models
   seatrial deploy flights-delay --to /srv/models --address http://127.0.0.1:8080
+  seatrial deploy flights-delay --environment production
 
 \b
 Exit codes: 0 live (or already live), 1 failed, and what was live before is live and proved,
@@ -62,17 +65,27 @@ Examples:
   curl localhost:8080/v2/models/flights-delay"""
 
 
-def _check_place(context: click.Context, parameter: click.Parameter, place: str) -> str:
+def _check_place(context: click.Context, parameter: click.Parameter, place: str | None) -> str | None:
     """The path of a directory, which need not be there yet, or an address."""
     from seatrial.deploy.places import is_address
 
-    return place if is_address(place) else str(click.Path(file_okay=False).convert(place, parameter, context))
+    return (
+        place
+        if place is None or is_address(place)
+        else str(click.Path(file_okay=False).convert(place, parameter, context))
+    )
 
 
+environment_option = click.option(
+    "-e",
+    "--environment",
+    envvar="SEATRIAL_ENVIRONMENT",
+    metavar="NAME",
+    help="One of `environments:` in seatrial.yaml; other options win over what stands there.",
+)
 to_option = click.option(
     "--to",
     "place",
-    required=True,
     envvar="SEATRIAL_TO",
     callback=_check_place,
     metavar="PLACE",
@@ -82,23 +95,19 @@ target_option = click.option(
     "--target",
     "kind",
     envvar="SEATRIAL_TARGET",
-    default="local",
-    show_default=True,
-    help="What kind of place that is: local, command (your scripts), or one that another package brings.",
+    help="What kind of place that is: local, command (your scripts), or one that another package brings."
+    "  [default: local]",
 )
 keep_option = click.option(
     "--keep",
     type=click.IntRange(0),
     envvar="SEATRIAL_KEEP",
-    default=5,
-    show_default=True,
     metavar="N",
-    help="Versions to go back to that are kept beside the live one.",
+    help="Versions to go back to that are kept beside the live one.  [default: 5]",
 )
 address_option = click.option(
     "--address",
     envvar="SEATRIAL_ADDRESS",
-    default="",
     metavar="URL",
     help="The server that answers from there: it must name the digest and answer the golden requests, too.",
 )
@@ -114,6 +123,7 @@ facts_option = click.option(
 
 @click.command(epilog=_EXAMPLE_DEPLOY)
 @click.argument("artifact")
+@environment_option
 @to_option
 @target_option
 @click.option("--base", metavar="REV", help="What the commit is judged against.  [default: its first parent]")
@@ -134,8 +144,9 @@ facts_option = click.option(
 def deploy(
     directory: Path,
     artifact: str,
-    place: str,
-    kind: str,
+    environment: str | None,
+    place: str | None,
+    kind: str | None,
     base: str | None,
     only_plan: bool,
     override: str,
@@ -143,8 +154,8 @@ def deploy(
     allow_unproved: bool,
     breaking: bool,
     no_return: bool,
-    keep: int,
-    address: str,
+    keep: int | None,
+    address: str | None,
     shape: str,
     fetch: bool,
     config_path: Path | None,
@@ -155,17 +166,21 @@ def deploy(
     DVC's cache or its remote, are checked against dvc.lock, answer their golden requests, and only then go live.
     Whatever fails is undone, and what was live before is proved.
     """
-    from seatrial.commands.delivery import open_place, plan_delivery, recover_open
+    from seatrial.commands.delivery import carry_out, open_place, plan_delivery, recover_open
     from seatrial.commands.deploy import describe_plan, state_plan
-    from seatrial.commands.proving import ModelProver, require_runtimes
-    from seatrial.deploy.engine import Terms, apply
+    from seatrial.commands.environments import Said
+    from seatrial.commands.proving import open_prover, require_runtimes
+    from seatrial.deploy.engine import Terms
 
-    target, prover = open_place(directory, kind, place, artifact), ModelProver(address=address)
+    said = Said(place=place, kind=kind, address=address, keep=keep)
+    chosen = _choose(directory, environment, said, config_path)
+    target, prover = open_place(chosen, artifact), open_prover(chosen)
     _tell_recovered(recover_open(target, prover))
     planned = plan_delivery(
         directory,
         artifact=artifact,
         target=target,
+        environment=chosen,
         base=base,
         config_path=config_path,
         override=override,
@@ -178,13 +193,14 @@ def deploy(
         return
     require_runtimes()
     tell_columns(describe_plan(planned))
-    terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=keep)
-    _conclude(apply(planned, target=target, prover=prover, terms=terms), shape)
+    terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
+    _conclude(carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms), shape)
 
 
 @click.command(epilog=_EXAMPLE_ROLLBACK)
 @click.argument("artifact")
 @click.argument("version", required=False)
+@environment_option
 @to_option
 @target_option
 @click.option("--reason", default="", metavar="TEXT", help="Why; the log keeps it.")
@@ -192,18 +208,21 @@ def deploy(
 @keep_option
 @address_option
 @facts_option
+@config_option
 @click.pass_obj
 def rollback(
     directory: Path,
     artifact: str,
     version: str | None,
-    place: str,
-    kind: str,
+    environment: str | None,
+    place: str | None,
+    kind: str | None,
     reason: str,
     only_plan: bool,
-    keep: int,
-    address: str,
+    keep: int | None,
+    address: str | None,
     shape: str,
+    config_path: Path | None,
 ) -> None:
     """Make an earlier version live again: VERSION, or the last one that was proved live before.
 
@@ -212,38 +231,54 @@ def rollback(
     """
     from seatrial.commands.delivery import recover_open
     from seatrial.commands.deploy import state_plan
-    from seatrial.commands.proving import ModelProver, require_runtimes
+    from seatrial.commands.environments import Said
+    from seatrial.commands.proving import open_prover, require_runtimes
     from seatrial.commands.rollback import describe_rollback, roll_back
     from seatrial.commands.status import open_models
     from seatrial.deploy.engine import plan_rollback
 
-    target, prover = open_models(directory, kind, place, artifact)[artifact], ModelProver(address=address)
+    said = Said(place=place, kind=kind, address=address, keep=keep)
+    chosen = _choose(directory, environment, said, config_path)
+    target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
     _tell_recovered(recover_open(target, prover))
-    planned = plan_rollback(target, version, reason=reason)
+    planned = plan_rollback(target, version, reason=reason, environment=chosen.name)
     if only_plan:
         _show_facts(state_plan(planned), describe_rollback(planned), shape)
         return
     require_runtimes()
     tell_columns(describe_rollback(planned))
-    _conclude(roll_back(target, planned, prover, keep=keep), shape)
+    _conclude(roll_back(chosen, target, planned, prover), shape)
 
 
 @click.command(epilog=_EXAMPLE_STATUS)
 @click.argument("artifact", required=False)
+@environment_option
 @to_option
 @target_option
 @click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
 @facts_option
+@config_option
 @click.pass_obj
-def status(directory: Path, artifact: str | None, place: str, kind: str, prove: bool, shape: str) -> None:
+def status(
+    directory: Path,
+    artifact: str | None,
+    environment: str | None,
+    place: str | None,
+    kind: str | None,
+    prove: bool,
+    shape: str,
+    config_path: Path | None,
+) -> None:
     """Tell what is live, and whether its bytes are those that were deployed.
 
     A deployment that was cut off is finished or undone first, as by every command.
     """
-    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.environments import Said
+    from seatrial.commands.proving import open_prover
     from seatrial.commands.status import describe_status, examine_model, open_models
 
-    targets, prover = open_models(directory, kind, place, artifact), ModelProver()
+    chosen = _choose(directory, environment, Said(place=place, kind=kind), config_path)
+    targets, prover = open_models(chosen, artifact), open_prover(chosen)
     found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
     _show_facts({"models": found}, tuple(line for each in found for line in describe_status(each)), shape)
     sys.exit(ExitCode.FAILED if any(each.problems for each in found) else ExitCode.PASSED)
@@ -251,17 +286,28 @@ def status(directory: Path, artifact: str | None, place: str, kind: str, prove: 
 
 @click.command(epilog=_EXAMPLE_RELEASES)
 @click.argument("artifact")
+@environment_option
 @to_option
 @target_option
 @facts_option
+@config_option
 @click.pass_obj
-def releases(directory: Path, artifact: str, place: str, kind: str, shape: str) -> None:
+def releases(
+    directory: Path,
+    artifact: str,
+    environment: str | None,
+    place: str | None,
+    kind: str | None,
+    shape: str,
+    config_path: Path | None,
+) -> None:
     """List the versions of a model on a target: state, digest, commit, verdict and metrics."""
-    from seatrial.commands.proving import ModelProver
+    from seatrial.commands.environments import Said
+    from seatrial.commands.proving import open_prover
     from seatrial.commands.status import describe_releases, list_releases, open_models
 
-    target = open_models(directory, kind, place, artifact)[artifact]
-    found = list_releases(target, ModelProver())
+    chosen = _choose(directory, environment, Said(place=place, kind=kind), config_path)
+    found = list_releases(open_models(chosen, artifact)[artifact], open_prover(chosen))
     _show_facts({"name": artifact, "releases": found}, describe_releases(artifact, found), shape)
 
 
@@ -299,6 +345,9 @@ def releases(directory: Path, artifact: str, place: str, kind: str, shape: str) 
     help="Room for the log; what is older is dropped.",
 )
 @click.option(
+    "--drift-window", default="24h", show_default=True, metavar="TIME", help="Of which drift of inputs is measured."
+)
+@click.option(
     "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
 )
 def serve(
@@ -310,6 +359,7 @@ def serve(
     log_predictions: Path | None,
     log_share: float,
     log_size: int,
+    drift_window: str,
     environment: str,
 ) -> None:
     """Answer requests with the live releases below ROOT.
@@ -319,6 +369,7 @@ def serve(
     """
     from seatrial.commands.serve import ServeSettings
     from seatrial.commands.serve import serve as run_server
+    from seatrial.core.monitoring import parse_duration
 
     settings = ServeSettings(
         max_body=max_body * 2**20,
@@ -326,9 +377,17 @@ def serve(
         log_path=log_predictions,
         log_share=log_share,
         log_size=log_size * 2**20,
+        drift_window=parse_duration(drift_window).seconds,
         environment=environment,
     )
     run_server(root, host=host, port=port, settings=settings, announce=click.echo)
+
+
+def _choose(directory: Path, name: str | None, said: Said, config_path: Path | None) -> Environment:
+    """The environment that a command line means."""
+    from seatrial.commands.environments import choose_environment
+
+    return choose_environment(directory, name, said, config_path=config_path, git_dir=named_git_dir())
 
 
 def _conclude(deployment: Deployment, shape: str) -> NoReturn:

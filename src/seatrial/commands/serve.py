@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from seatrial.core.profile import PROFILE
 from seatrial.core.release import Release
 from seatrial.core.routing import ROUTE, Route
 from seatrial.deploy.local import CURRENT, LOG, LocalTarget, list_models
@@ -35,7 +36,8 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
 
     `max_body` is in bytes. `route_header` names the header that says who asks, for the shares of a canary.
     Predictions are logged to `log_path`, the part `log_share` of them, into files of `log_size` bytes in all.
-    `environment` labels the deployments that `/metrics` counts. None is the default of `seatrial.serving.server`.
+    `environment` labels the deployments that `/metrics` counts. Drift is that of the last `drift_window` seconds.
+    None is the default of `seatrial.serving`.
     """
 
     max_body: int | None = None
@@ -44,6 +46,7 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     log_share: float = 1.0
     log_size: int | None = None
     environment: str = "local"
+    drift_window: float | None = None
 
 
 class OpenedServer(Struct, frozen=True, kw_only=True):
@@ -102,13 +105,17 @@ def open_server(directory: Path, settings: ServeSettings = _DEFAULTS) -> OpenedS
     try:
         import uvicorn  # noqa: F401 - said missing here, before a model is loaded
 
+        from seatrial.serving.drift import WINDOW
         from seatrial.serving.live import LiveModels
         from seatrial.serving.server import MAX_BODY, ROUTE_HEADER, ServerOptions, build_app
     except ImportError as error:
         raise ServeError(f"{error.name} is not installed", hint="pip install 'seatrial[serving]'") from error
 
+    window = WINDOW if settings.drift_window is None else settings.drift_window
+    if not window > 0:
+        raise ServeError("--drift-window holds no request", hint="a day or more: 24h, 7d")
     catalog = _open_catalog(directory)
-    models = LiveModels(catalog)
+    models = LiveModels(catalog, drift_window=window)
     lines = _load_all(models, directory)
     log = _open_log(settings)
     options = ServerOptions(
@@ -202,6 +209,8 @@ def _load_all(models: LiveModels, directory: Path) -> list[str]:
             release, role = served.release, model.arrangement.find_role(served)
             told = "" if served is model.served else f", {role.value}"
             lines.append(f"{name} {release.version} ({release.format.value}{told}) {release.digest}")
+            if served.drift is None:
+                lines.append(f"{name} {release.version} brings no {PROFILE}: no drift of its inputs is measured")
         lines += [f"{name}: warning: {place}: {problem}" for place, problem in model.warnings.items()]
     return lines
 

@@ -21,6 +21,7 @@ from seatrial.core.deployment import Answer, Check, GoldenProof
 from seatrial.core.release import GOLDEN, Release, Signature, TensorSpec
 from seatrial.errors import ReleaseError, ServeError
 from seatrial.serving.card import read_card
+from seatrial.serving.drift import read_profile
 from seatrial.serving.runtimes import NUMPY_TYPES, LoadedModel, load_model
 
 SMALLEST_ERROR = 1e-6
@@ -186,9 +187,11 @@ def _send(url: str, body: dict[str, Any] | None = None) -> tuple[dict[str, Any],
 
 def _load(directory: Path) -> LoadedModel:
     try:
-        return load_model(directory)
+        model = load_model(directory)
+        read_profile(directory, model)  # refused here, rather than by the server that takes the release
     except ServeError as error:
         raise ReleaseError(f"the model can't be served: {error.message}", hint=error.hint) from error
+    return model
 
 
 def _compare(answered: npt.NDArray[np.float64], golden: GoldenSet, place: str) -> GoldenProof:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from seatrial.core.release import Release
 from seatrial.core.routing import ROUTE, Route, choose_version
 from seatrial.errors import ReleaseError, SeatrialError
+from seatrial.serving.drift import WINDOW, DriftWatch, read_profile
 from seatrial.serving.runtimes import load_model
 from seatrial.serving.served import Role, Served, State, VersionState
 from seatrial.serving.tensors import RequestError
@@ -79,11 +80,12 @@ class LiveModel:
 
     Requests keep the model that they began with, so a switch never touches an answer. A version that can't
     be loaded is told by `problem` (the live one) or `warnings` (others) and never asked; the one before, or the
-    live one, answers in its place.
+    live one, answers in its place. `drift_window` is in seconds.
     """
 
-    def __init__(self, store: ReleaseStore) -> None:
+    def __init__(self, store: ReleaseStore, *, drift_window: float = WINDOW) -> None:
         self._store = store
+        self._drift_window = drift_window
         self._switching = threading.Lock()
         self._starting = threading.Lock()
         self._seen: _Wish | None = None
@@ -176,8 +178,10 @@ class LiveModel:
         try:
             release, directory = self._store.open_verified(version)
             model = load_model(directory)
+            profile = read_profile(directory, model)
             model.warm_up()
-            return Served(release, model), ""
+            drift = DriftWatch(profile, model.card.inputs, window=self._drift_window) if profile else None
+            return Served(release, model, drift), ""
         except SeatrialError as error:
             return None, error.message
         finally:
@@ -255,8 +259,9 @@ class Catalog(Struct, frozen=True, kw_only=True):
 class LiveModels:
     """All live models by name; one that is deployed for the first time appears by itself."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, drift_window: float = WINDOW) -> None:
         self._catalog = catalog
+        self._drift_window = drift_window
         self._models: dict[str, LiveModel] = {}
         self._growing = threading.Lock()
 
@@ -266,7 +271,8 @@ class LiveModels:
         if model is not None or name not in self._catalog.list_names():
             return model
         with self._growing:
-            return self._models.setdefault(name, LiveModel(self._catalog.open_store(name)))
+            model = LiveModel(self._catalog.open_store(name), drift_window=self._drift_window)
+            return self._models.setdefault(name, model)
 
     def all(self) -> dict[str, LiveModel]:
         """Every model that the catalog names now."""

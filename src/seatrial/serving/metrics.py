@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from seatrial.serving.drift import Reading
 from seatrial.serving.live import LiveModels
 from seatrial.serving.runtimes import Array
 
@@ -24,6 +25,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 # Probabilities in tenths; larger predictions in powers of ten. A histogram with bounds below 0 may have no sum.
 PREDICTIONS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 10, 100, 1000, 10_000)
 _FEW = 16
+_WORST = 10  # features whose drift is told
 
 Labels = tuple[str, ...]
 Outcomes = Mapping[tuple[str, str], int]
@@ -149,6 +151,7 @@ class ServerMetrics(Collector):
         )
         yield from (family.collect(keep) for family in counts)
         yield self._tell_models()
+        yield from self._tell_drift()
         yield self._tell_deployments()
 
     def _tell_models(self) -> Metric:
@@ -157,6 +160,33 @@ class ServerMetrics(Collector):
             for version, served in sorted(model.arrangement.loaded.items()):
                 family.add_metric((name, version, served.release.digest, served.release.commit), 1)
         return family
+
+    def _tell_drift(self) -> Iterable[Metric]:
+        def gauge(name: str, text: str, *more: str) -> GaugeMetricFamily:
+            return GaugeMetricFamily(name, text, labels=("model", "version", *more))
+
+        each = gauge("model_input_drift", "PSI of an input against the release's profile: the farthest ten.", "feature")
+        most = gauge("model_input_drift_max", "PSI of the input that is farthest from the release's profile.")
+        samples = gauge("model_input_drift_samples", "Rows that the drift was measured on.")
+        noise = gauge("model_input_drift_noise", "PSI that chance alone reaches once in a hundred times.")
+        score = gauge("model_prediction_drift", "PSI of the predictions against the release's profile.")
+        for labels, reading in self._read_drift():
+            samples.add_metric(labels, reading.samples)
+            for feature, drift in reading.features[:_WORST]:
+                each.add_metric((*labels, feature), drift)
+            for _, drift in reading.features[:1]:
+                most.add_metric(labels, drift)
+            if reading.noise is not None:
+                noise.add_metric(labels, reading.noise)
+            if reading.score is not None:
+                score.add_metric(labels, reading.score)
+        return each, most, samples, noise, score
+
+    def _read_drift(self) -> Iterable[tuple[Labels, Reading]]:
+        for name, model in sorted(self._models.known.items()):
+            for version, served in sorted(model.arrangement.loaded.items()):
+                if served.drift:
+                    yield (name, version), served.drift.read()
 
     def _tell_deployments(self) -> Metric:
         family = CounterMetricFamily("model_deploy", "Deployments by their outcome.", labels=("env", "outcome"))

@@ -9,6 +9,7 @@ from enum import Enum
 from msgspec import Struct
 
 from seatrial.core.release import Release
+from seatrial.serving.drift import DriftWatch
 from seatrial.serving.runtimes import Array, LoadedModel, Runtime
 
 
@@ -44,8 +45,9 @@ class Served:
     Whoever asks it says so by `begin` and `end`: once the version left service, the last `end` lets the model go.
     """
 
-    def __init__(self, release: Release, model: LoadedModel) -> None:
+    def __init__(self, release: Release, model: LoadedModel, drift: DriftWatch | None = None) -> None:
         self.release = release
+        self.drift = drift
         self.card = model.card
         self.inputs = model.inputs
         self.outputs = model.outputs

@@ -110,6 +110,8 @@ class Service:
         name, version = served.release.name, served.release.version
         if (numbers := as_numbers(values)) is not None:
             self.metrics.predictions.add_all((name, version, role.value), numbers)
+        if served.drift and role is not Role.SHADOW:
+            served.drift.add(query.inputs[served.card.input], numbers)
         if self._log:
             keys = _name_rows(ask, query, len(values))
             self._log.write(model=name, version=version, role=role.value, keys=keys, values=values)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +72,17 @@ def limit_psi(n: int, m: int, bins: int, *, level: float = 0.95) -> float:
     return max(PSI_CUSTOM, (1 / n + 1 / m) * float(chdtri(bins - 1, 1 - level)))
 
 
+def bound_psi(n: int, m: int, bins: int, *, level: float) -> float:
+    """The quantile of the PSI of n and m rows that did not change, where there is no scipy to look it up.
+
+    By the cube root of χ² (Wilson and Hilferty 1931): for 10 bins within 2 % up to a level of 0.99999; for 2 bins up to
+    11 % above it there, and 3 % below at 0.95.
+    """
+    freedom = max(bins - 1, 1)
+    spread = 2 / (9 * freedom)
+    return (1 / n + 1 / m) * freedom * (1 - spread + NormalDist().inv_cdf(level) * math.sqrt(spread)) ** 3
+
+
 def measure_jensen_shannon(base: ArrayLike, head: ArrayLike) -> float:
     """Jensen–Shannon distance of counts (bins,) and (bins,), 0 to 1: the root of the divergence in bits (Lin 1991)."""
     before, after = (_share(one, 0.0) for one in _check_counts(base, head))
@@ -106,10 +118,10 @@ def compare_numbers(base: ArrayLike, head: ArrayLike, *, bins: int = BINS) -> Dr
         return Undefined(
             reason="there are no rows" if not (before.size and after.size) else "the baseline has no value"
         )
-    edges = _find_edges(before[known[0]], bins)
+    edges = find_edges(before[known[0]], bins)
     missing = before.size - int(known[0].sum()), after.size - int(known[1].sum())
     counts = [
-        np.append(np.bincount(np.searchsorted(edges, one[here], side="left"), minlength=edges.size + 1), gone)
+        np.append(count_numbers(one[here], edges), gone)
         for one, here, gone in zip((before, after), known, missing, strict=True)
     ]
     if not any(missing):
@@ -191,8 +203,15 @@ def _numbers(values: ArrayLike) -> Floats:
     return numbers
 
 
-def _find_edges(values: Floats, bins: int) -> Floats:
+def count_numbers(values: Floats, edges: Floats) -> NDArray[np.int64]:
+    """How many of the values (n,) are in each bin (edges + 1,); none is NaN."""
+    return np.bincount(np.searchsorted(edges, values, side="left"), minlength=edges.size + 1)
+
+
+def find_edges(values: Floats, bins: int = BINS) -> Floats:
     """Inner edges at the quantiles, halfway to the next value that the baseline has; a value on one is below it.
+
+    Up to 2·(bins − 1), of values (n,) that are not NaN.
 
     Were they the values themselves, a column of few values that is only scaled anew would leave all of its bins. A
     value so frequent that quantiles coincide is a bin by itself, so that what was constant is seen to move down too.
