@@ -53,14 +53,19 @@ def load_config(repository: Repository, path: Path | None) -> Config:
     chosen = path or repository.root / DEFAULT_NAME
     if path is None and not chosen.is_symlink() and not chosen.exists():
         return Config()
+    return read_config(chosen, str(path) if path else DEFAULT_NAME)
+
+
+def read_config(path: Path, name: str) -> Config:
+    """The policy in a file, whose faults are told with a name."""
     try:
         # A link may lead to what has no end, such as a pipe or /dev/zero.
-        if not stat.S_ISREG(chosen.stat().st_mode):
-            raise UsageError(f"--config {chosen}: is not a file", hint="name a seatrial.yaml")
-        text = chosen.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"--config {path}: is not a file", hint="name a seatrial.yaml")
+        text = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--config {chosen}: {error.strerror}", hint="name a seatrial.yaml") from None
-    return parse_config(text, str(path) if path else DEFAULT_NAME)
+        raise UsageError(f"--config {path}: {error.strerror}", hint="name a seatrial.yaml") from None
+    return parse_config(text, name)
 
 
 def load_config_at(repository: Repository, revision: Revision, path: Path | None) -> Config | None:

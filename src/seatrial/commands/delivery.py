@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from seatrial.commands.baseline import choose_merged_range
 from seatrial.commands.compare import load_config
 from seatrial.commands.deploy import plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.releasing import trace
 from seatrial.core.deployment import DeploymentRecord
+from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
 from seatrial.deploy import open_target
-from seatrial.deploy.engine import DeploymentPlan, Prover, blocking, recover
-from seatrial.deploy.places import resolve_place
+from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms, apply, blocking, recover
 from seatrial.deploy.target import Target
 from seatrial.errors import CompareError
 from seatrial.git import Repository
@@ -45,6 +47,7 @@ def plan_delivery(
     *,
     artifact: str,
     target: Target,
+    environment: Environment,
     base: str | None,
     config_path: Path | None,
     override: str,
@@ -73,7 +76,7 @@ def plan_delivery(
         return locate_out(repository, head, path)
 
     project = read_declarations(repository, head)
-    return plan_deployment(
+    plan = plan_deployment(
         artifact=artifact,
         artifacts=project.artifacts,
         locate=locate,
@@ -85,11 +88,19 @@ def plan_delivery(
         lineage=trace(repository, project, config, measurement, artifact=artifact),
         is_older=None if allow_older else lambda commit, live: _is_older(repository, commit, live),
     )
+    return msgspec.structs.replace(plan, environment=environment.name)
 
 
-def open_place(directory: Path, kind: str, place: str, artifact: str) -> Target:
-    """The target that a command line names; the path of a directory is seen from `directory`."""
-    return open_target(kind, resolve_place(directory, place), artifact)
+def open_place(environment: Environment, artifact: str) -> Target:
+    """The target of an environment for one model."""
+    return open_target(environment.target, environment.to, artifact)
+
+
+def carry_out(
+    plan: DeploymentPlan, *, environment: Environment, target: Target, prover: Prover, terms: Terms
+) -> Deployment:
+    """Carry a plan out in an environment, be it a deployment or a rollback."""
+    return apply(plan, target=target, prover=prover, terms=terms)
 
 
 def _is_older(repository: Repository, commit: str, live: str) -> bool | None:

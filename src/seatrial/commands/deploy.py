@@ -209,6 +209,7 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
         Action.STAGE: f"stage version {release.version}, ask its golden requests, make it live",
     }[plan.action]
     return (
+        *([f"to       {plan.environment}"] if plan.environment else []),
         f"model    {release.name} ({release.format.value}, {len(release.files)} files, {size:,} bytes)",
         f"digest   {release.digest}",
         f"from     commit {release.commit[:7]}, dvc.lock {release.lock_digest}",
@@ -254,6 +255,7 @@ def state_plan(plan: DeploymentPlan) -> dict[str, object]:
     return {
         "action": plan.action.value,
         "kind": plan.kind.value,
+        "environment": plan.environment,
         "release": plan.release,
         "previous": plan.previous,
         "notes": plan.notes,
@@ -266,6 +268,7 @@ def state_deployment(deployment: Deployment) -> dict[str, object]:
     return {
         "outcome": deployment.outcome.value,
         "exit_code": int(deployment.outcome.exit_code),
+        "environment": deployment.environment,
         "name": release.name,
         "version": release.version,
         "digest": release.digest,

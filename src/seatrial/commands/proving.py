@@ -8,8 +8,9 @@ from types import ModuleType
 from msgspec import Struct
 
 from seatrial.core.deployment import Answer, Check
+from seatrial.core.environment import Environment
 from seatrial.core.release import Release, Signature
-from seatrial.deploy.engine import Examination
+from seatrial.deploy.engine import Examination, Prover
 from seatrial.errors import UsageError
 
 _MISSING = "{} is not installed, and a model is not deployed without asking it"
@@ -41,6 +42,11 @@ class ModelProver(Struct, frozen=True, kw_only=True):
         except Exception as error:  # noqa: BLE001 - nor may what a server answers end the deployment half-way
             return Examination(checks=(_explain("served", error),))
         return Examination(checks=checks, golden=golden)
+
+
+def open_prover(environment: Environment) -> Prover:
+    """What asks the models of an environment: every command that may prove, or recover, opens it here."""
+    return ModelProver(address=environment.address)
 
 
 def _import_golden() -> ModuleType:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms, apply
+from seatrial.commands.delivery import carry_out
+from seatrial.core.environment import Environment
+from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms
 from seatrial.deploy.target import Target
 
 
@@ -10,6 +12,7 @@ def describe_rollback(plan: DeploymentPlan) -> tuple[str, ...]:
     """A plan as lines for people."""
     release, live = plan.release, plan.previous
     return (
+        *([f"to       {plan.environment}"] if plan.environment else []),
         f"model    {release.name} ({release.format.value})",
         f"live     {f'version {live.version}' if live else 'nothing'}",
         f"back to  version {release.version}, {release.digest}",
@@ -17,6 +20,7 @@ def describe_rollback(plan: DeploymentPlan) -> tuple[str, ...]:
     )
 
 
-def roll_back(target: Target, plan: DeploymentPlan, prover: Prover, *, keep: int) -> Deployment:
+def roll_back(environment: Environment, target: Target, plan: DeploymentPlan, prover: Prover) -> Deployment:
     """Carry a rollback out: golden requests before and after the switch, and the log says why."""
-    return apply(plan, target=target, prover=prover, terms=Terms(unproved=True, breaking=True, keep=keep))
+    terms = Terms(unproved=True, breaking=True, keep=environment.keep)
+    return carry_out(plan, environment=environment, target=target, prover=prover, terms=terms)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
 from seatrial.commands.delivery import open_place, recover_open
 from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
+from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_number
 from seatrial.core.release import Release
 from seatrial.deploy import list_deployed
 from seatrial.deploy.engine import CutOffError, Prover
-from seatrial.deploy.places import resolve_place
 from seatrial.deploy.target import Target
 from seatrial.errors import BlockedError, ReleaseError, UsageError
 
@@ -54,17 +53,17 @@ class ListedRelease(Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, Value] = {}
 
 
-def open_models(directory: Path, kind: str, place: str, artifact: str | None) -> dict[str, Target]:
+def open_models(environment: Environment, artifact: str | None) -> dict[str, Target]:
     """The targets of one model, or of all that were ever deployed to a place; UsageError where there is none."""
-    there = list_deployed(resolve_place(directory, place))
-    if artifact is not None and kind == "local" and artifact not in there:
+    place, there = environment.to, list_deployed(environment.to)
+    if artifact is not None and environment.target == "local" and artifact not in there:
         raise UsageError(
             f"{artifact} was never deployed to {place}", hint=f"there are: {', '.join(there) or 'no models'}"
         )
     names = there if artifact is None else (artifact,)
     if not names:
         raise UsageError(f"nothing was ever deployed to {place}", hint=f"run `seatrial deploy ARTIFACT --to {place}`")
-    return {name: open_place(directory, kind, place, name) for name in names}
+    return {name: open_place(environment, name) for name in names}
 
 
 def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> ModelStatus:

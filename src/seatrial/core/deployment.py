@@ -99,6 +99,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     override: str = ""
     reason: str = ""
     unproved: bool = False
+    environment: str = ""
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
@@ -133,6 +134,7 @@ class DeploymentRecord(Struct, frozen=True, kw_only=True):
     golden: GoldenProof | None = None
     checks: tuple[Check, ...] = ()
     reason: str = ""
+    environment: str = ""
 
 
 class StoredVersion(Struct, frozen=True, kw_only=True):
@@ -176,6 +178,7 @@ def make_record(
         golden=golden,
         checks=checks,
         reason=reason or intent.reason,
+        environment=intent.environment,
     )
 
 

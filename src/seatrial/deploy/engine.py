@@ -36,13 +36,13 @@ from seatrial.core.deployment import (
     list_ways_back,
     make_record,
 )
+from seatrial.core.environment import KEPT
 from seatrial.core.release import Release, Signature, compare_signatures
 from seatrial.deploy.interruption import Interrupted, Interruption, watch_signals
 from seatrial.deploy.packing import SourceFile
 from seatrial.deploy.target import Target
 from seatrial.errors import BlockedError, CompareError, ReleaseError, SeatrialError
 
-KEPT = 5
 _CUT_OFF = "the deployment was cut off; this was found by the next command"
 _CANCELLED = "the deployment was told to end (SIGTERM or SIGINT)"
 
@@ -64,6 +64,7 @@ class DeploymentPlan(Struct, frozen=True, kw_only=True):
     previous: StoredVersion | None
     kind: Kind = Kind.DEPLOY
     reason: str = ""
+    environment: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -103,6 +104,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     golden: GoldenProof | None = None
     reason: str = ""
+    environment: str = ""
     freed: tuple[str, ...] = ()
 
 
@@ -156,7 +158,11 @@ def apply(
             seen = target.observe()
             if _is_live(plan, seen, target):
                 return Deployment(
-                    outcome=Outcome.ALREADY_LIVE, action=Action.NOTHING, release=plan.release, previous=plan.previous
+                    outcome=Outcome.ALREADY_LIVE,
+                    action=Action.NOTHING,
+                    release=plan.release,
+                    previous=plan.previous,
+                    environment=plan.environment,
                 )
             if seen.live != plan.previous:
                 raise BlockedError(
@@ -208,6 +214,7 @@ def _intend(plan: DeploymentPlan, terms: Terms) -> Intent:
         override=release.override,
         reason=plan.reason,
         unproved=terms.unproved,
+        environment=plan.environment,
     )
 
 
@@ -264,6 +271,7 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             previous=plan.previous,
             checks=done.checks,
             golden=done.golden,
+            environment=plan.environment,
             freed=freed,
         )
 
@@ -352,6 +360,7 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             previous=plan.previous,
             checks=record.checks,
             reason=record.reason,
+            environment=plan.environment,
         )
 
     def _compensate(self, failure: _Failure, *, cut_off: bool = False) -> DeploymentRecord:
@@ -462,7 +471,7 @@ def _collect_garbage(target: Target, keep: int) -> tuple[str, ...]:
     return tuple(freed)
 
 
-def plan_rollback(target: Target, version: str | None, *, reason: str = "") -> DeploymentPlan:
+def plan_rollback(target: Target, version: str | None, *, reason: str = "", environment: str = "") -> DeploymentPlan:
     """Plan to make an earlier version live: the one asked for, or the last known-good one before the live one.
 
     Raises BlockedError where there is none, or its bytes are not what they were.
@@ -486,4 +495,5 @@ def plan_rollback(target: Target, version: str | None, *, reason: str = "") -> D
         previous=seen.live,
         kind=Kind.ROLLBACK,
         reason=reason,
+        environment=environment,
     )
