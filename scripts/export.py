@@ -18,6 +18,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 NAME = "flights-delay"
 INPUT = "features"
+PROFILE_BINS = 10
+PROFILE_MARGIN = 1e-5
+"""Less than the last digit of a feature."""
 
 
 def read_json(path: Path) -> Any:
@@ -91,6 +94,30 @@ def choose_golden(test: Split, evaluated: pd.DataFrame, rows: int, tolerance: fl
     return {"tolerance": tolerance, "rows": requests}
 
 
+def profile_inputs(test: Split, probability: Floats, without: tuple[str, ...]) -> Params:
+    """How the inputs and the probabilities are distributed: counts in bins, for a server to hold its requests against.
+
+    Inputs whose name begins with one of `without` are left out: they change all the time.
+    """
+    kept = [column for column, name in enumerate(test.names) if name.partition("=")[0] not in without]
+    features = [{"name": test.names[column], **count_bins(test.features[:, column])} for column in kept]
+    return {"schema_version": 1, "features": features, "score": count_bins(probability)}
+
+
+def count_bins(values: Matrix | Floats) -> dict[str, list[Any]]:
+    """Tenths of the values (n,), or a bin for each where they are few; beyond the least and the most, a bin each.
+
+    A value on an edge is in the bin below. Values are taken as 32-bit floats, as the model takes them.
+    """
+    numbers = values.astype(np.float32).astype(np.float64)
+    known = np.unique(numbers)
+    few = len(known) <= PROFILE_BINS
+    inner = (known[:-1] + known[1:]) / 2 if few else np.quantile(numbers, np.arange(1, PROFILE_BINS) / PROFILE_BINS)
+    edges = np.unique([known[0] - PROFILE_MARGIN, *inner, known[-1] + PROFILE_MARGIN])
+    counts = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges) + 1)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
 def prove_scores(served: Floats, evaluated: Floats, tolerance: float) -> float:
     """The largest difference between what is served and what was evaluated; more than `tolerance` is an error."""
     difference = float(np.abs(served - evaluated).max())
@@ -134,6 +161,7 @@ def main(
     probability = evaluated["probability"].to_numpy()
     difference = prove_scores(predict(directory, card, test.features), probability, choice["tolerance"])
     write_json(directory / "golden.json", choose_golden(test, evaluated, choice["golden_rows"], choice["tolerance"]))
+    write_json(directory / "profile.json", profile_inputs(test, probability, tuple(choice["profile_without"])))
     write_frame(reports / "champion" / "predictions.parquet", evaluated)
     metrics = {"model": name, **read_json(reports / name / "metrics.json")}
     write_json(reports / "champion" / "metrics.json", {**metrics, "max_abs_difference": round(difference, 9)})

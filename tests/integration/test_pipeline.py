@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seatrial.serving.drift import read_profile
+from seatrial.serving.runtimes import load_model
 from tests.integration.conftest import Reproduce, SetParams, git
 
 pytestmark = pytest.mark.slow
@@ -129,6 +131,17 @@ def test_the_champion_answers_its_golden_requests(trimmed_pipeline: Path) -> Non
     assert metrics["model"] == read(champion / "model.json")["model"]
     assert metrics["max_abs_difference"] <= 1e-4
     assert_golden(champion)
+
+
+def test_the_champion_brings_a_profile_that_fits_it(trimmed_pipeline: Path) -> None:
+    """It counts every judged flight, in all inputs but the weekday and in the probabilities; the server takes it."""
+    champion = trimmed_pipeline / "models" / "champion"
+    profile = read_profile(champion, load_model(champion))
+    assert profile is not None
+    named = [name for name in read(champion / "model.json")["inputs"] if not name.startswith("weekday=")]
+    assert [feature.name for feature in profile.features] == named
+    assert profile.score is not None
+    assert profile.rows == read(trimmed_pipeline / "reports" / "champion" / "metrics.json")["flights"]
 
 
 def test_the_network_can_be_the_champion(pipeline: Path, reproduce: Reproduce, set_params: SetParams) -> None:

@@ -17,6 +17,8 @@ import pandas as pd
 import pytest
 import train
 
+from seatrial.core.profile import decode_profile
+
 # skl2onnx 1.20 hands booleans to protobuf, which warns until 7.34; pyproject.toml keeps protobuf below that.
 pytestmark = pytest.mark.filterwarnings("ignore:Field onnx.AttributeProto.ints:DeprecationWarning")
 
@@ -146,6 +148,27 @@ def test_an_export_that_scores_differently_is_an_error(served: list[float]) -> N
 def test_an_export_that_scores_alike_says_by_how_much() -> None:
     """The largest difference counts."""
     assert export.prove_scores(np.array([0.1, 0.20001]), np.array([0.1, 0.2]), 1e-4) == pytest.approx(1e-5)
+
+
+def test_a_profile_is_one_that_a_server_reads() -> None:
+    """Every kept input is counted: numbers in tenths, categories and constants by value."""
+    rows = 1000
+    table = np.column_stack([RANDOM.normal(size=rows), RANDOM.random(rows) < 0.02, np.full(rows, 0.1), np.zeros(rows)])
+    test = flights.Split(
+        keys=pd.DataFrame({"flight_id": range(rows)}),
+        features=table.astype(np.float32),
+        names=("temp", "carrier=UA", "constant", "weekday=3"),
+    )
+    written = json.dumps(export.profile_inputs(test, RANDOM.random(rows), ("weekday",)))
+    profile = decode_profile(written.encode(), "profile.json")
+    assert [feature.name for feature in profile.features] == ["temp", "carrier=UA", "constant"]
+    temp, carrier, constant = (feature.counts for feature in profile.features)
+    assert temp == (0, *[100] * 10, 0)
+    assert (carrier[0], sum(carrier), carrier[3]) == (0, rows, 0)
+    assert carrier[2] == table[:, 1].sum()
+    assert constant == (0, rows, 0)
+    assert profile.score is not None
+    assert profile.score.counts == (0, *[100] * 10, 0)
 
 
 def test_golden_requests_span_the_probabilities() -> None:
