@@ -237,7 +237,7 @@ def describe_deployment(deployment: Deployment) -> str:
         before = f", before it version {previous.version}" if previous else ""
         return f"{named} is live{before}; {_describe_proof(deployment.checks)}"
     if deployment.outcome is Outcome.REVERTED:
-        return f"{named} was live and is no more: {deployment.reason}; {still}"
+        return f"{named} had requests and has none any more: {deployment.reason}; {still}"
     if deployment.outcome is Outcome.NOT_RESTORED:
         return f"{named} failed: {deployment.reason}"
     return f"{named} was not made live: {deployment.reason}; {still}"

@@ -44,6 +44,7 @@ class Step(str, Enum):
 
     STAGE = "stage"
     PROVE = "prove"
+    ROUTE = "route"
     PROMOTE = "promote"
     BAKE = "bake"
     RECORD = "record"
@@ -53,7 +54,7 @@ class Step(str, Enum):
 class Outcome(str, Enum):
     """How a deployment came out.
 
-    `refused`: it never got traffic. `reverted`: it got some, and what was live before is live again. `abandoned`: it
+    `refused`: it never got traffic. `reverted`: it got some, and what was live before has it all again. `abandoned`: it
     was cut off, and undone by the next command. `not-restored`: it failed, and what was live before is not proved.
     """
 
@@ -83,7 +84,8 @@ class Intent(Struct, frozen=True, kw_only=True):
     """What a deployment is about to make live, with all that is needed to finish or undo it without its process.
 
     `previous` is the version that was live, empty where none was. `staged`: this deployment brings the version to the
-    target, so undoing takes it away again. `unproved`: it may go live without golden requests.
+    target, so undoing takes it away again. `unproved`: it may go live without golden requests. `routed`: it lets the
+    version answer some of the requests first, so undoing takes those from it.
     """
 
     id: str
@@ -99,6 +101,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     override: str = ""
     reason: str = ""
     unproved: bool = False
+    routed: bool = False
     environment: str = ""
 
 

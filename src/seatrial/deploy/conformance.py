@@ -8,6 +8,8 @@
     class TestMineSurvives(TargetSurvival):
         opener = "my_package.targets:open_mine"
 
+A target that can share requests between versions passes `seatrial.deploy.conformance_routing` as well.
+
 The models of the suite are text files with a number, and their golden request asks for it: no runtime is needed.
 Deployments that are killed run in processes of their own, which open the target anew.
 """
@@ -45,7 +47,7 @@ from seatrial.errors import BlockedError, ReleaseError
 
 NAME = "conformance"
 _MODEL = "model.txt"
-_CHANGING = frozenset({"write_journal", "stage", "promote", "withdraw", "retire", "record", "close_journal"})
+_CHANGING = frozenset({"write_journal", "stage", "route", "promote", "withdraw", "retire", "record", "close_journal"})
 _NEVER = -1
 
 
@@ -71,7 +73,7 @@ class NumberProver:
         return self.examine(directory)
 
 
-class _Mortal:
+class Mortal:
     """A target whose process dies at one boundary: 2n is before its n-th change, 2n + 1 after it."""
 
     def __init__(self, target: Target, boundary: int) -> None:
@@ -143,8 +145,8 @@ def open_named(opener: str, root: Path) -> Target:
     return cast("Target", getattr(import_module(module), function)(str(root), NAME))
 
 
-class _Suite:
-    """What both parts of the suite have in common."""
+class Suite:
+    """What all parts of the suite have in common."""
 
     opener: ClassVar[str] = "seatrial.deploy:open_local"
 
@@ -193,7 +195,7 @@ class _Suite:
         return subprocess.Popen([sys.executable, "-m", __name__, *given], stdout=stdout, stderr=stderr)
 
 
-class TargetConformance(_Suite):
+class TargetConformance(Suite):
     """What a target does: subclass it, name the `opener`, and every test is run on that target."""
 
     def tamper(self, target: Target, version: str) -> None:
@@ -330,7 +332,7 @@ class TargetConformance(_Suite):
             self._expect(tmp_path, "1", versions=1)
 
 
-class TargetSurvival(_Suite):
+class TargetSurvival(Suite):
     """What a target survives: processes killed at every boundary, and `races` of two deployers. It takes a minute."""
 
     races: ClassVar[int] = 3
@@ -426,7 +428,7 @@ def _refuses(act: Any, error: type[Exception] = ReleaseError) -> bool:
 
 def _carry_out(opener: str, place: Path, verb: str, number: str, boundary: int) -> int:
     """What a process of the suite does, until it dies at a boundary; its exit code."""
-    target = cast("Target", _Mortal(open_named(opener, place / "root"), boundary))
+    target = cast("Target", Mortal(open_named(opener, place / "root"), boundary))
     prover = NumberProver(number) if verb == "deploy-wrong" else NumberProver()
     if verb == "recover":
         with target.lock():

@@ -1,6 +1,6 @@
 """The engine that every target has: a plan becomes live and is proved, or what was live before is live again.
 
-    lock → recover an open journal → stage → identity, ready, golden, schema → promote → bake → log
+    lock → recover an open journal → stage → identity, ready, golden, schema → (shadow, weights) → promote → bake → log
 
 Before each step the target's journal says durably what is about to be done. A step that fails is undone in reverse, and
 then what was live before is proved. A process that is killed leaves its journal open, and the next command, whatever it
@@ -38,9 +38,11 @@ from seatrial.core.deployment import (
 )
 from seatrial.core.environment import KEPT
 from seatrial.core.release import Release, Signature, compare_signatures
+from seatrial.core.routing import Route
 from seatrial.deploy.interruption import Interrupted, Interruption, watch_signals
 from seatrial.deploy.packing import SourceFile
-from seatrial.deploy.target import Target
+from seatrial.deploy.target import Routing, Target, find_routing
+from seatrial.deploy.trial import Phase, Trial
 from seatrial.errors import BlockedError, CompareError, ReleaseError, SeatrialError
 
 _CUT_OFF = "the deployment was cut off; this was found by the next command"
@@ -144,11 +146,12 @@ def apply(
     target: Target,
     prover: Prover,
     terms: Terms | None = None,
+    trial: Trial | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> Deployment:
     """Carry a plan out; however it ends, one version is live, and the result says which and how that is known.
 
-    Raises BlockedError where it must not begin.
+    With a `trial` the version has to show more than its golden requests. Raises BlockedError where it must not begin.
     """
     terms = terms or Terms()
     with ExitStack() as stack:
@@ -171,8 +174,12 @@ def apply(
                 )
             if not terms.no_return:
                 _demand_a_way_back(plan, seen, target)
-        undertaking = _Undertaking(target=target, prover=prover, now=now, intent=_intend(plan, terms))
-        return undertaking.carry_out(plan, terms)
+            phases = trial.list_phases() if trial else ()
+            if phases:
+                _demand_routing(target)
+        intent = _intend(plan, terms, routed=bool(phases))
+        undertaking = _Undertaking(target=target, prover=prover, now=now, intent=intent)
+        return undertaking.carry_out(plan, terms, trial, phases)
 
 
 def _is_live(plan: DeploymentPlan, seen: Observation, target: Target) -> bool:
@@ -198,7 +205,22 @@ def _demand_a_way_back(plan: DeploymentPlan, seen: Observation, target: Target) 
         )
 
 
-def _intend(plan: DeploymentPlan, terms: Terms) -> Intent:
+def _demand_routing(target: Target) -> None:
+    """Requests can be shared by versions here, and nobody else lets them."""
+    routing = find_routing(target)
+    if routing is None:
+        raise BlockedError(
+            "this target can't give a version a share of the requests",
+            hint="take `canary` and `checks.shadow` out of the environment, or deploy to a target that can, as `local`",
+        )
+    if named := routing.read_route().versions:
+        raise BlockedError(
+            f"version {named[0]} has a share of the requests already, which no deployment gave it",
+            hint="take that route away (of the target `local`: route.json), then deploy again",
+        )
+
+
+def _intend(plan: DeploymentPlan, terms: Terms, *, routed: bool) -> Intent:
     release, previous = plan.release, plan.previous
     return Intent(
         id=secrets.token_hex(8),
@@ -214,6 +236,7 @@ def _intend(plan: DeploymentPlan, terms: Terms) -> Intent:
         override=release.override,
         reason=plan.reason,
         unproved=terms.unproved,
+        routed=routed,
         environment=plan.environment,
     )
 
@@ -244,12 +267,14 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
     intent: Intent
 
-    def carry_out(self, plan: DeploymentPlan, terms: Terms) -> Deployment:
+    def carry_out(
+        self, plan: DeploymentPlan, terms: Terms, trial: Trial | None, phases: tuple[Phase, ...]
+    ) -> Deployment:
         """All steps; or those that were done, undone."""
         with watch_signals() as signals:
             try:
                 try:
-                    done = self._go_live(plan, terms, signals)
+                    done = self._go_live(plan, terms, trial, phases, signals)
                     signals.ignore()
                     self._end(Outcome.LIVE, checks=done.checks, golden=done.golden)
                 finally:
@@ -275,8 +300,15 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             freed=freed,
         )
 
-    def _go_live(self, plan: DeploymentPlan, terms: Terms, signals: Interruption) -> Examination:
-        """Stage, prove, promote, bake; the last examination. Raises _Failure."""
+    def _go_live(
+        self,
+        plan: DeploymentPlan,
+        terms: Terms,
+        trial: Trial | None,
+        phases: tuple[Phase, ...],
+        signals: Interruption,
+    ) -> Examination:
+        """Stage, prove, try out, promote, bake; the last examination. Raises _Failure."""
         version = self.intent.version
         self._begin(Step.STAGE, signals)
         directory = self.target.stage(plan.release, plan.sources) if self.intent.staged else self.target.locate(version)
@@ -284,14 +316,61 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         self._begin(Step.PROVE, signals)
         examined = self.prover.examine(directory)
         self._demand((*self._compare_schema(plan, terms), *examined.checks))
+        tried = self._try_out(plan.release, directory, trial, phases, signals)
         self._begin(Step.PROMOTE, signals)
         with signals.held():
             self.target.promote(version)
+            self._end_sharing()
         self._begin(Step.BAKE, signals)
         baked = self._bake(plan.release)
         self._demand(baked.checks)
+        lived = self._ask(trial.look_back(plan.release, self.target.locate(version))) if trial else ()
         self._begin(Step.RECORD, signals)
-        return baked
+        return Examination(checks=(*tried, *baked.checks, *lived), golden=baked.golden)
+
+    def _try_out(
+        self,
+        release: Release,
+        directory: Path,
+        trial: Trial | None,
+        phases: tuple[Phase, ...],
+        signals: Interruption,
+    ) -> tuple[Check, ...]:
+        """Measure the version, then let it answer beside the live one, and more and more in its place."""
+        if trial is None:
+            return ()
+        checks = self._ask(trial.measure(directory))
+        for phase in phases:
+            self._begin(Step.ROUTE, signals)
+            with signals.held():
+                self._routing.route(phase.route)
+            checks += self._ask(trial.watch(phase, release, directory), lenient=phase.lenient)
+        return checks
+
+    def _ask(self, checks: tuple[Check, ...], *, lenient: bool = False) -> tuple[Check, ...]:
+        """Checks of a trial, of which none need be there; `lenient` lets those pass that can't be judged."""
+        counting = tuple(check for check in checks if not (lenient and check.answer is Answer.INCONCLUSIVE))
+        if counting:
+            self._demand(counting)
+        return checks
+
+    @property
+    def _routing(self) -> Routing:
+        routing = find_routing(self.target)
+        if routing is None:
+            raise ReleaseError(
+                f"version {self.intent.version} has a share of the requests, which this kind of target can't take away",
+                hint="name the --target that the deployment was begun with",
+            )
+        return routing
+
+    def _end_sharing(self) -> bool:
+        """Take the share from the version again that this deployment gave it; whether it was one of the requests."""
+        if not self.intent.routed:
+            return False
+        shared = any(self._routing.read_route().weights.values())
+        self._routing.route(Route())
+        return shared
 
     def _begin(self, step: Step, signals: Interruption) -> None:
         with signals.held():
@@ -364,14 +443,14 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         )
 
     def _compensate(self, failure: _Failure, *, cut_off: bool = False) -> DeploymentRecord:
-        """Undo in reverse: the pointer, then the staged version; then prove what is live."""
-        reason, moved = failure.reason, False
+        """Undo in reverse: its share of the requests, the pointer, the staged version; then prove what is live."""
+        reason, shared, moved = failure.reason, False, False
         try:
-            moved = self._put_back()
+            shared, moved = self._put_back()
             problem = self._explain_unrestored(moved=moved)
         except (SeatrialError, OSError) as error:
             problem = str(error)
-        outcome = Outcome.REVERTED if moved else Outcome.REFUSED
+        outcome = Outcome.REVERTED if shared or moved else Outcome.REFUSED
         if failure.inconclusive:
             outcome = Outcome.INCONCLUSIVE
         if cut_off:
@@ -384,10 +463,14 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             reason += f"; the log could not be written: {error}"
             return make_record(self.intent, outcome, time=self.now().isoformat(), checks=failure.checks, reason=reason)
 
-    def _put_back(self) -> bool:
-        """Move the pointer back where it was moved, and take a staged version away; whether it was moved."""
+    def _put_back(self) -> tuple[bool, bool]:
+        """Move the pointer back where it was moved, and take a staged version away.
+
+        Whether the version had a share of the requests, and whether the pointer was moved.
+        """
         with suppress(ReleaseError):  # a full disk must not keep us: what is to be undone is seen without it
             self._note(Step.REVERT)
+        shared = self._end_sharing()
         live = self.target.observe().live
         moved = live is not None and live.version == self.intent.version
         if moved and self.intent.previous:
@@ -396,7 +479,7 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
             self.target.withdraw()
         if self.intent.staged:
             self.target.retire(self.intent.version)
-        return moved
+        return shared, moved
 
     def _explain_unrestored(self, *, moved: bool) -> str:
         """Why what is live now is not proved to be what was live before; empty where it is.
@@ -430,6 +513,7 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
                     hint="run `seatrial status` where the model can be asked",
                 )
             self._demand(baked.checks)
+            self._end_sharing()
         except _Failure as failure:
             reason = f"{_CUT_OFF}; {failure.reason}"
             return self._compensate(_Failure(reason, failure.checks), cut_off=True)

@@ -35,7 +35,7 @@ from seatrial.core.release import (
     diff_release,
     encode_manifest,
 )
-from seatrial.core.routing import ROUTE, Route, decode_route
+from seatrial.core.routing import ROUTE, Route, decode_route, encode_route
 from seatrial.deploy.packing import SourceFile, copy_verified, list_files
 from seatrial.errors import BlockedError, ReleaseError
 
@@ -98,8 +98,8 @@ class LocalTarget:
     def _sweep(self) -> None:
         for left in self._versions.glob(f"{_TEMPORARY}*"):
             shutil.rmtree(left)
-        for link in self.home.glob(f".{CURRENT}-*"):
-            link.unlink()
+        for draft in (*self.home.glob(f".{CURRENT}-*"), *self.home.glob(f".{ROUTE}-*")):
+            draft.unlink()
 
     def observe(self) -> Observation:
         """What the manifests say; a version whose manifest can't be read has a problem instead of a digest."""
@@ -231,7 +231,7 @@ class LocalTarget:
         """Take away a version that is not live, in a way that never shows a half of it."""
         if self.pointer() == version:
             raise ReleaseError(f"{self.home}: version {version} is live and can't be taken away")
-        if version in self._read_route().versions:
+        if version in self.read_route().versions:
             raise ReleaseError(
                 f"{self.home}: {ROUTE} gives requests to version {version}, so it can't be taken away",
                 hint=f"take the version out of {self.home / ROUTE} first",
@@ -244,7 +244,20 @@ class LocalTarget:
             place.rename(gone)
             shutil.rmtree(gone)
 
-    def _read_route(self) -> Route:
+    def route(self, route: Route) -> None:
+        """Replace `route.json` by a rename, or take it away where no version has a share."""
+        path = self.home / ROUTE
+        with _explaining(path):
+            if route.versions:
+                draft = self.home / f".{ROUTE}-{secrets.token_hex(8)}"
+                _write_durably(draft, encode_route(route))
+                draft.replace(path)
+            else:
+                path.unlink(missing_ok=True)
+            _sync(self.home)
+
+    def read_route(self) -> Route:
+        """What `route.json` says."""
         path = self.home / ROUTE
         with _explaining(path):
             return decode_route(path.read_bytes(), str(path)) if path.exists() else Route()

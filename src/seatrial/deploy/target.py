@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from seatrial.core.deployment import DeploymentRecord, JournalEntry, Observation
 from seatrial.core.release import Release
+from seatrial.core.routing import Route
 from seatrial.deploy.packing import SourceFile
 
 
@@ -65,6 +66,21 @@ class Target(Protocol):
 
     def read_log(self) -> tuple[DeploymentRecord, ...]:
         """The deployment log, oldest first."""
+
+
+class Routing(Protocol):
+    """What a target can do beside, where several versions may answer: give one a share of the requests."""
+
+    def route(self, route: Route) -> None:
+        """Let versions share the requests from now on, atomically; a route that names none takes all shares away."""
+
+    def read_route(self) -> Route:
+        """Which versions share the requests now."""
+
+
+def find_routing(target: Target) -> Routing | None:
+    """The same target, if it can route; it may be one that hands everything on to another one."""
+    return cast("Routing", target) if hasattr(target, "route") else None
 
 
 class Store(Target, Protocol):
