@@ -5,11 +5,17 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from seatrial.core.release import MANIFEST, ModelFormat, Release, ReleaseFile, digest_files, encode_manifest
+from seatrial.profiling import write_profile
 from tests.unit.serving.stores import write_model
 
 FACTORS = {"1": 2.0, "2": 3.0}
 """By what each version multiplies its two features."""
+
+JUDGED = np.random.default_rng(6).normal(size=(20_000, 2))
+"""What the features were when the model was judged."""
 
 
 def write_releases(root: Path, name: str = "m") -> dict[str, str]:
@@ -21,6 +27,7 @@ def write_releases(root: Path, name: str = "m") -> dict[str, str]:
 
 def _write_release(home: Path, name: str, version: str) -> str:
     place = write_model(home / "versions" / version, times=FACTORS[version], name=name)
+    write_profile(place, names=("hour", "distance"), features=JUDGED, scores=FACTORS[version] * JUDGED[:, 0])
     files = tuple(
         ReleaseFile(path=path.name, size=path.stat().st_size, sha256=sha256(path.read_bytes()).hexdigest())
         for path in sorted(place.iterdir())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import numpy as np
 import pytest
 import yaml
 
@@ -268,10 +269,11 @@ def test_every_expression_has_data_from_a_real_server(tmp_path: Path) -> None:
         groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         firing = list_firing(prometheus)
-    assert len(rules) == 16
+    assert len(rules) == 18
     assert {rule["health"] for rule in rules} == {"ok"}, [rule.get("lastError") for rule in rules]
-    # How quick a busy machine is decides of the other two.
-    assert {name for name, _ in firing} <= {"ModelSlow", "ModelSlower"}
+    # How quick a busy machine is decides of two. That all ask for one row is drift.
+    drifting = {"ModelInputDrift", "ModelPredictionDrift"}
+    assert {name for name, _ in firing} - drifting <= {"ModelSlow", "ModelSlower"}
 
 
 @pytest.mark.slow
@@ -294,6 +296,41 @@ def test_alerts_fire_for_a_canary_that_fails(tmp_path: Path) -> None:
         wait_for(lambda: called <= receiver.told, lambda: receiver.told)
         (tmp_path / "models/m/route.json").unlink()
         wait_for(lambda: not meant & list_firing(prometheus), lambda: list_firing(prometheus))
+
+
+@pytest.mark.slow
+def test_alerts_fire_for_inputs_that_drifted(tmp_path: Path) -> None:
+    """A model that is asked otherwise than it was judged calls somebody by both alerts; one asked the same does not."""
+    for name in ("same", "other"):
+        write_releases(tmp_path / "models", name)
+    write_monitoring(tmp_path, QUICK)
+    live = np.random.default_rng(60).normal(size=(2_000, 2))
+    with (
+        serving(tmp_path / "models") as server,
+        scraping(tmp_path, server.base_url.netloc.decode()) as prometheus,
+    ):
+        for name, rows in (("same", live), ("other", live + np.array([1, 0]))):
+            for part in np.split(rows, 20):
+                answer = server.post(f"/v1/models/{name}:predict", json={"instances": part.tolist()})
+                assert answer.status_code == 200, answer.text
+        meant = {("ModelInputDrift", "other"), ("ModelPredictionDrift", "other")}
+        wait_for(lambda: meant <= list_drifting(prometheus), lambda: list_drifting(prometheus))
+        assert list_drifting(prometheus) == meant
+        counted = {each["metric"]["model"]: each["value"][1] for each in query(prometheus, "model_input_drift_samples")}
+        assert counted == {"same": "2000", "other": "2000"}
+        drifts = {
+            (each["metric"]["model"], each["metric"]["feature"]): float(each["value"][1])
+            for each in query(prometheus, "model_input_drift")
+        }
+    assert drifts.pop(("other", "hour")) > 0.5
+    assert max(drifts.values()) < 0.05
+
+
+def list_drifting(client: httpx.Client) -> set[tuple[str, str]]:
+    """Names and models of the alerts of drift that fire."""
+    alerts = client.get("/api/v1/alerts").json()["data"]["alerts"]
+    firing = [each["labels"] for each in alerts if each["state"] == "firing"]
+    return {(each["alertname"], each["model"]) for each in firing if each["alertname"].endswith("Drift")}
 
 
 @pytest.mark.slow

@@ -94,6 +94,8 @@ def test_limits_that_cannot_work_are_refused(tmp_path: Path, options: tuple[str,
         ("--slower", "1"),
         ("--slower", "nan"),
         ("--shift", "0.95"),
+        ("--drift", "0"),
+        ("--drift", "nan"),
         ("--min-requests", "0"),
     ],
 )
@@ -107,6 +109,7 @@ def test_thresholds_are_where_an_alert_can_come_and_go(tmp_path: Path, option: s
 def test_options_reach_the_rules(tmp_path: Path) -> None:
     """Every number of the command line is in a rule."""
     numbers = {"--errors": "0.07", "--worse-errors": "0.03", "--p95": "0.9", "--slower": "1.75", "--shift": "0.22"}
+    numbers |= {"--drift": "0.33"}
     times = {"--window": "7m", "--prediction-window": "9h", "--for": "11m", "--digests-for": "13m"}
     options = [part for pair in (numbers | times | {"--min-requests": "17"}).items() for part in pair]
     done = CliRunner().invoke(cli, ["monitor", "render", str(tmp_path), *options, "--models", "a.b", "--models", "c"])

@@ -66,12 +66,20 @@ def monitor() -> None:
     help="Distance of a canary's or shadow's predictions from the stable version's, beyond chance.",
 )
 @click.option(
+    "--drift",
+    type=click.FloatRange(0, 20, min_open=True),
+    default=0.2,
+    show_default=True,
+    metavar="PSI",
+    help="Distance of inputs, or of predictions, from the release's profile, beyond chance.",
+)
+@click.option(
     "--min-requests",
     type=click.IntRange(1, 10**9),
     default=100,
     show_default=True,
     metavar="N",
-    help="Requests in a window, below which it is not judged.",
+    help="Requests in a window, or rows of which drift is told, below which it is not judged.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that hold other text.")
 def render(
@@ -86,6 +94,7 @@ def render(
     p95: float,
     slower: float,
     shift: float,
+    drift: float,
     min_requests: int,
     force: bool,
 ) -> None:
@@ -108,6 +117,7 @@ def render(
         p95=p95,
         slower=slower,
         shift=shift,
+        drift=drift,
         min_requests=min_requests,
     )
     written = write_monitoring(directory, limits, force=force)

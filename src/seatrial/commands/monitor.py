@@ -52,7 +52,7 @@ def write_monitoring(directory: Path, limits: Limits, *, force: bool = False) ->
 
 def check_limits(limits: Limits) -> None:
     """UsageError for limits under which an alert could never be judged."""
-    numbers = (limits.errors, limits.worse_errors, limits.p95, limits.slower, limits.shift)
+    numbers = (limits.errors, limits.worse_errors, limits.p95, limits.slower, limits.shift, limits.drift)
     if not all(map(math.isfinite, numbers)):
         raise UsageError("a threshold is no number", hint="seatrial monitor render --help tells their ranges")
     for name in limits.models:

@@ -50,7 +50,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     p95: float = 0.5  # seconds
     slower: float = 1.25  # p95 over the stable version's
     shift: float = 0.1  # distance of distributions, 0 to 1
-    min_requests: int = 100  # in a window
+    drift: float = 0.2  # PSI; by custom a shift that calls for something to be done
+    min_requests: int = 100  # in a window; rows, where drift is meant
 
 
 class Severity(str, Enum):
@@ -168,7 +169,12 @@ def _record_predictions(limits: Limits) -> tuple[Recording, ...]:
 
 def raise_alerts(limits: Limits) -> tuple[Alert, ...]:
     """All alerts."""
-    return (*_call_of_every_version(limits), *_call_of_other_versions(limits), *_call_of_what_is_live(limits))
+    return (
+        *_call_of_every_version(limits),
+        *_call_of_other_versions(limits),
+        *_call_of_drift(limits),
+        *_call_of_what_is_live(limits),
+    )
 
 
 def hold_against_stable(series: str, operator: str, matcher: str = 'role!="stable"', *matchers: str) -> str:
@@ -234,6 +240,28 @@ def _call_of_other_versions(limits: Limits) -> tuple[Alert, ...]:
             summary="The {{ $labels.role }} of {{ $labels.model }} predicts otherwise than the stable version",
             description=f"Their distributions are more than {limits.shift:.12g} apart, chance set aside.",
         ),
+    )
+
+
+def _call_of_drift(limits: Limits) -> tuple[Alert, ...]:
+    def alert(name: str, metric: str, what: str, whose: str) -> Alert:
+        drift, noise, samples = (
+            select(each, limits.models) for each in (metric, "model_input_drift_noise", "model_input_drift_samples")
+        )
+        return Alert(
+            name=name,
+            expr=f"max by (model, version) (\n  {drift} - {noise} > {limits.drift:.12g}\n"
+            f"    and {samples} >= {limits.min_requests}\n)",
+            hold=limits.hold,
+            severity=Severity.WARNING,
+            summary=f"{what} of {{{{ $labels.model }}}} {{{{ $labels.version }}}} are not those that it was judged on",
+            description=f"The PSI of {whose} is above {limits.drift:.12g}, chance set aside.",
+        )
+
+    inputs = "an input at least (model_input_drift names it)"
+    return (
+        alert("ModelInputDrift", "model_input_drift_max", "The inputs", inputs),
+        alert("ModelPredictionDrift", "model_prediction_drift", "The predictions", "them"),
     )
 
 

@@ -51,9 +51,9 @@ class _Bench(Struct, frozen=True, kw_only=True):
         """A counter that grows by as much in every step."""
         return f"0+{each:.10g}x{self.steps}"
 
-    def hold(self, value: int) -> str:
+    def hold(self, value: float) -> str:
         """A gauge that stays."""
-        return f"{value}x{self.steps}"
+        return f"{value:.10g}x{self.steps}"
 
     def ask(self, role: str, each: float, code: str = "200") -> dict[str, str]:
         """Requests that are answered with a code."""
@@ -79,6 +79,12 @@ class _Bench(Struct, frozen=True, kw_only=True):
             **{f'{metric}_bucket{{{labels},le="{bound}"}}': self.count(below) for bound, below in buckets.items()},
             f"{metric}_count{{{labels}}}": self.count(each),
         }
+
+    def drift(self, metric: str, psi: float, noise: float, samples: float) -> dict[str, str]:
+        """What a server tells of a version's drift."""
+        labels = f'{{model="{self.model}",version="1"}}'
+        told = {metric: psi, "model_input_drift_noise": noise, "model_input_drift_samples": samples}
+        return {f"{name}{labels}": self.hold(value) for name, value in told.items()}
 
     def tell(self, digest: str, values: str | None = None, model: str = "") -> dict[str, str]:
         """A server that has loaded a digest."""
@@ -170,6 +176,25 @@ def _try_shift(bench: _Bench) -> tuple[Trial, ...]:
     )
 
 
+def _try_input_drift(bench: _Bench) -> tuple[Trial, ...]:
+    return _try_drift(bench, "model_input_drift_max")
+
+
+def _try_prediction_drift(bench: _Bench) -> tuple[Trial, ...]:
+    return _try_drift(bench, "model_prediction_drift")
+
+
+def _try_drift(bench: _Bench, metric: str) -> tuple[Trial, ...]:
+    limit, enough = bench.limits.drift, bench.limits.min_requests
+    version = {"model": bench.model, "version": "1"}
+    return (
+        bench.expect("far from the profile", bench.drift(metric, 2 * limit, limit / 2, enough), version),
+        bench.expect("near the profile", bench.drift(metric, limit / 2, limit / 10, enough)),
+        bench.expect("as far as chance goes", bench.drift(metric, 2 * limit, 1.5 * limit, enough)),
+        bench.expect("too few rows to judge", bench.drift(metric, 2 * limit, limit / 2, enough - 1)),
+    )
+
+
 def _try_absence(bench: _Bench) -> tuple[Trial, ...]:
     names = bench.limits.models
     others = {key: text for name in names[1:] for key, text in bench.tell("sha256:a", model=name).items()}
@@ -207,6 +232,8 @@ _TRIALS = {
     "ModelWorseErrors": _try_worse_errors,
     "ModelSlower": _try_slower,
     "ModelPredictionShift": _try_shift,
+    "ModelInputDrift": _try_input_drift,
+    "ModelPredictionDrift": _try_prediction_drift,
     "ModelAbsent": _try_absence,
     "ModelVanished": _try_vanishing,
     "ModelTwoDigests": _try_two_digests,

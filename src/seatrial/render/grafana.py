@@ -100,6 +100,20 @@ def _draw_predictions(limits: Limits) -> tuple[_Panel, ...]:
             about="Their mean and median.",
             lines=((mean, "{{model}} {{role}} mean"), (median, "{{model}} {{role}} median")),
         ),
+        _draw_drift(limits, "inputs", "model_input_drift", ("model", "version", "feature")),
+        _draw_drift(limits, "predictions", "model_prediction_drift", ("model", "version")),
+    )
+
+
+def _draw_drift(limits: Limits, what: str, metric: str, labels: tuple[str, ...]) -> _Panel:
+    chance = f"max by (model, version) (model_input_drift_noise{_FILTER}) + {limits.drift:.12g}"
+    return _Panel(
+        title=f"Drift of {what}",
+        about="PSI against the profile of what the version was judged on, and from where on it is no chance.",
+        lines=(
+            (f"max by ({', '.join(labels)}) ({metric}{_FILTER})", " ".join(f"{{{{{label}}}}}" for label in labels)),
+            (chance, "{{model}} {{version}}: limit"),
+        ),
     )
 
 
