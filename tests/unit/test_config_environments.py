@@ -107,7 +107,6 @@ def test_an_environment_with_everything_is_understood() -> None:
         ("canary: {weights: [100]}", "4: environments.live.canary.weights.0: expected", "percent"),
         ("canary: {weights: []}", "4: environments.live.canary.weights: expected", "percents"),
         ("canary: {weights: [5], on_inconclusive: no}", "4: environments.live.canary.on_inconclusive", ""),
-        ("registries: [{gto: {}}]", "4: environments.live.registries", ""),
     ],
 )
 def test_a_fault_of_an_environment_names_file_line_and_key(text: str, message: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from seatrial.config.amounts import read_share
 from seatrial.config.document import Document, Path
 from seatrial.config.raw_environments import RawCanary, RawChecks, RawEnvironment, RawPrometheus, RawShadow
+from seatrial.config.registries import build_registries
 from seatrial.core.environment import (
     Canary,
     Checks,
@@ -51,7 +52,7 @@ def _build(document: Document, name: str, value: Any) -> Environment:
         keep=raw.keep,
         settings=_take_settings(document, (*path, "settings"), parts.get("settings")),
         verify_key=raw.verify_key,
-        registries=_build_registries(document, (*path, "registries"), parts.get("registries")),
+        registries=build_registries(document, (*path, "registries"), name, parts.get("registries")),
         checks=checks,
         canary=canary,
     )
@@ -62,12 +63,6 @@ def _take_settings(document: Document, path: Path, value: Any) -> Mapping[str, A
     if value is not None and not isinstance(value, dict):
         raise document.fault(path, f"{_spell(path)}: must be a mapping", hint="its keys are those of the target")
     return value or {}
-
-
-def _build_registries(document: Document, path: Path, value: Any) -> tuple[Any, ...]:
-    if value:
-        raise document.fault(path, f"{_spell(path)}: no registry is known", hint="take the key out")
-    return ()
 
 
 def _build_checks(document: Document, path: Path, value: Any, canary: Canary | None) -> Checks:

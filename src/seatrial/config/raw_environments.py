@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from seatrial.config.registries import RawRegistry
+
 Milliseconds = Annotated[float, Meta(description="A limit in milliseconds.", gt=0)]
 Share = Annotated[int | float | str, Meta(description="A share: 0.01, or 1%.")]
 Seconds = Annotated[float, Meta(description="Seconds.", gt=0, le=86_400)]
@@ -98,6 +100,6 @@ class RawEnvironment(Struct, forbid_unknown_fields=True):
     verify_key: Annotated[
         str, Meta(description="Public key that a release must be signed for; a path is seen from this file.")
     ] = ""
-    registries: Annotated[tuple[Any, ...], Meta(description="Where it is announced what went live.")] = ()
+    registries: Annotated[tuple[RawRegistry, ...], Meta(description="Where it is announced what went live.")] = ()
     checks: Annotated[RawChecks | None, Meta(description="What a model has to show.")] = None
     canary: Annotated[RawCanary | None, Meta(description="Shares of the requests on the way.")] = None

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from seatrial.core.registry import RegistrySettings
+
 KEPT = 5
 
 
@@ -92,6 +94,6 @@ class Environment(Struct, frozen=True, kw_only=True):
     keep: int = KEPT
     settings: Mapping[str, Any] = MappingProxyType({})
     verify_key: str = ""
-    registries: tuple[Any, ...] = ()
+    registries: tuple[RegistrySettings, ...] = ()
     checks: Checks = Checks()
     canary: Canary | None = None
