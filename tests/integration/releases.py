@@ -18,16 +18,17 @@ JUDGED = np.random.default_rng(6).normal(size=(20_000, 2))
 """What the features were when the model was judged."""
 
 
-def write_releases(root: Path, name: str = "m") -> dict[str, str]:
+def write_releases(root: Path, name: str = "m", *, profiled: bool = True) -> dict[str, str]:
     """Both versions of a model, the first one live; their digests."""
-    digests = {version: _write_release(root / name, name, version) for version in FACTORS}
+    digests = {version: _write_release(root / name, name, version, profiled=profiled) for version in FACTORS}
     promote(root, "1", name)
     return digests
 
 
-def _write_release(home: Path, name: str, version: str) -> str:
+def _write_release(home: Path, name: str, version: str, *, profiled: bool) -> str:
     place = write_model(home / "versions" / version, times=FACTORS[version], name=name)
-    write_profile(place, names=("hour", "distance"), features=JUDGED, scores=FACTORS[version] * JUDGED[:, 0])
+    if profiled:
+        write_profile(place, names=("hour", "distance"), features=JUDGED, scores=FACTORS[version] * JUDGED[:, 0])
     files = tuple(
         ReleaseFile(path=path.name, size=path.stat().st_size, sha256=sha256(path.read_bytes()).hexdigest())
         for path in sorted(place.iterdir())

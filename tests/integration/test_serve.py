@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from click.testing import CliRunner
 
+from seatrial.cli import cli
+from seatrial.commands.serve import open_server
+from seatrial.errors import ServeError
 from tests.integration.releases import promote, write_releases, write_route
 
 
@@ -143,3 +147,21 @@ def test_twenty_switches_and_canaries_under_load_lose_no_request(tmp_path: Path)
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+def test_a_server_says_once_whose_drift_it_cannot_measure(tmp_path: Path) -> None:
+    """A model without a profile is named when the server starts; one with a profile is not."""
+    write_releases(tmp_path, "plain", profiled=False)
+    write_releases(tmp_path, "watched")
+    opened = open_server(tmp_path)
+    told = [line for line in opened.lines if "drift" in line]
+    assert told == ["plain 1 brings no profile.json: no drift of its inputs is measured"]
+    assert len(opened.lines) == 3
+
+
+def test_a_window_of_no_time_is_refused(tmp_path: Path) -> None:
+    """One error that names the option."""
+    write_releases(tmp_path)
+    done = CliRunner().invoke(cli, ["serve", str(tmp_path), "--drift-window", "0s"])
+    assert isinstance(done.exception, ServeError)
+    assert "--drift-window" in done.exception.message
