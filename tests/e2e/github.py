@@ -87,9 +87,11 @@ class Runner:
         work = self.work / f"run{number}{name}"
         artifacts = work / "artifacts"
         artifacts.mkdir(parents=True)
+        self.product.with_name("environments").mkdir(exist_ok=True)
         (work / "event.json").write_text(json.dumps(event))
         variables = {
             "ARTIFACTS_OF_TEST": artifacts,
+            "ENVIRONMENTS_OF_TEST": self.product.with_name("environments"),
             "GITHUB_API_URL": self.forge.api_url,
             "GITHUB_RUN_ID": 1000 + number,
             "GITHUB_SERVER_URL": self.forge.web_url,
