@@ -18,24 +18,34 @@ GROUP = "seatrial.targets"
 
 
 def open_store(place: str, name: str) -> Store:
-    """What keeps the versions, the journal, the log and the lock of one model at a place: a directory, for now.
+    """What keeps the versions, the journal, the log and the lock of one model at a place: a directory or a bucket.
 
-    UsageError for an address that nothing here can write to.
+    UsageError for an address that nothing here can write to, or without what it takes to do so.
     """
     if is_address(place):
-        raise _refuse_address(place)
+        _check_address(place)
+        from seatrial.deploy.objects import ObjectTarget
+
+        return ObjectTarget(place, name)
     return LocalTarget(root=Path(place), name=name)
 
 
 def list_deployed(place: str) -> tuple[str, ...]:
     """The names of the models at a place of which something was ever deployed, live or not."""
     if is_address(place):
-        raise _refuse_address(place)
+        _check_address(place)
+        from seatrial.deploy import objects
+
+        return objects.list_deployed(place)
     return local.list_deployed(Path(place))
 
 
-def _refuse_address(place: str) -> UsageError:
-    return UsageError(f"{place}: nothing here can write to {get_scheme(place)}://", hint="give a directory")
+def _check_address(place: str) -> None:
+    if get_scheme(place) != "s3":
+        raise UsageError(
+            f"{place}: nothing here can write to {get_scheme(place)}://",
+            hint="give a directory, or s3://BUCKET/PREFIX; AWS_ENDPOINT_URL names a store that speaks the same",
+        )
 
 
 def open_local(place: str, name: str) -> Store:
