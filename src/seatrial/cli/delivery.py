@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -170,6 +171,7 @@ def deploy(
     from seatrial.commands.deploy import describe_plan, state_plan
     from seatrial.commands.environments import Said
     from seatrial.commands.proving import open_prover, require_runtimes
+    from seatrial.commands.trial import open_trial
     from seatrial.deploy.engine import Terms
 
     said = Said(place=place, kind=kind, address=address, keep=keep)
@@ -188,13 +190,15 @@ def deploy(
         git_dir=named_git_dir(),
         fetching=tell_progress if fetch else None,
     )
+    trial = open_trial(chosen, planned, tell=tell_progress, variables=os.environ)
     if only_plan:
         _show_facts(state_plan(planned), describe_plan(planned), shape)
         return
     require_runtimes()
     tell_columns(describe_plan(planned))
     terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
-    _conclude(carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms), shape)
+    done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
+    _conclude(done, shape)
 
 
 @click.command(epilog=_EXAMPLE_ROLLBACK)

@@ -13,6 +13,7 @@ from seatrial.commands.compare import load_config
 from seatrial.commands.deploy import plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.releasing import trace
+from seatrial.commands.trial import describe_trial
 from seatrial.core.deployment import DeploymentRecord
 from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_finite
@@ -20,6 +21,7 @@ from seatrial.core.revision import Revision
 from seatrial.deploy import open_target
 from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms, apply, blocking, recover
 from seatrial.deploy.target import Target
+from seatrial.deploy.trial import Trial
 from seatrial.errors import CompareError
 from seatrial.git import Repository
 
@@ -88,7 +90,8 @@ def plan_delivery(
         lineage=trace(repository, project, config, measurement, artifact=artifact),
         is_older=None if allow_older else lambda commit, live: _is_older(repository, commit, live),
     )
-    return msgspec.structs.replace(plan, environment=environment.name)
+    notes = (*plan.notes, *describe_trial(environment, plan))
+    return msgspec.structs.replace(plan, environment=environment.name, notes=notes)
 
 
 def open_place(environment: Environment, artifact: str) -> Target:
@@ -97,10 +100,16 @@ def open_place(environment: Environment, artifact: str) -> Target:
 
 
 def carry_out(
-    plan: DeploymentPlan, *, environment: Environment, target: Target, prover: Prover, terms: Terms
+    plan: DeploymentPlan,
+    *,
+    environment: Environment,
+    target: Target,
+    prover: Prover,
+    terms: Terms,
+    trial: Trial | None = None,
 ) -> Deployment:
     """Carry a plan out in an environment, be it a deployment or a rollback."""
-    return apply(plan, target=target, prover=prover, terms=terms)
+    return apply(plan, target=target, prover=prover, terms=terms, trial=trial)
 
 
 def _is_older(repository: Repository, commit: str, live: str) -> bool | None:

@@ -32,12 +32,16 @@ class ShadowLimits(Struct, frozen=True, kw_only=True):
 
 
 class QueryLimit(Struct, frozen=True, kw_only=True):
-    """A PromQL expression, and the values that it may have; `$model`, `$version`, `$digest`, `$window` are put in."""
+    """A PromQL expression, and the values that it may have; `$model`, `$version`, `$digest`, `$window` are put in.
+
+    `guards`: another value fails nothing, but with it nothing else can be judged.
+    """
 
     name: str
     query: str
     at_most: float | None = None
     at_least: float | None = None
+    guards: bool = False
 
 
 class TrafficLimits(Struct, frozen=True, kw_only=True):
