@@ -4,12 +4,12 @@
     python benchmarks/serve_vs_peers.py --seconds 2 --rounds 1 --connections 8
     python benchmarks/serve_vs_peers.py --servers seatrial-skops,mlserver
 
-One logistic regression with 53 features is served by seatrial (as ONNX, and as scikit-learn's own object out of a
-skops file), by MLServer's scikit-learn runtime (in its server's process, which spares it a way through another), and by
-KServe's Python server with the predictor of its scikit-learn server. Each peer has an environment of its own, made
-below --peers at the first run, and fits the model itself from the same rows, since pickles hold for one version of
-scikit-learn only. All speak the Open Inference Protocol v2, and the benchmark stops unless all give the same
-probabilities.
+One logistic regression with 53 features is served by seatrial (as ONNX, the same with a profile of its inputs, by which
+their drift is measured, and as scikit-learn's own object out of a skops file), by MLServer's scikit-learn runtime (in
+its server's process, which spares it a way through another), and by KServe's Python server with the predictor of its
+scikit-learn server. Each peer has an environment of its own, made below --peers at the first run, and fits the model
+itself from the same rows, since pickles hold for one version of scikit-learn only. All speak the Open Inference
+Protocol v2, and the benchmark stops unless all give the same probabilities.
 
 `wrk` (Debian: `apt-get install wrk`) asks on loopback, one row a request or many. The servers take turns, and the
 rounds are repeated: the table shows the best round of each, the one that others on the machine disturbed least. The
@@ -42,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from progress import tell
 
 from seatrial.core.release import MANIFEST, ModelFormat, Release, ReleaseFile, digest_files, encode_manifest
+from seatrial.profiling import write_profile
 
 FEATURES = 53
 _PATIENCE = 120.0
@@ -160,14 +161,22 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _prepare_seatrial(place: Path, dump: str, suffix: str, card: Mapping[str, object]) -> Command:
+def _prepare_seatrial(
+    place: Path, dump: str, suffix: str, card: Mapping[str, object], *, profiled: bool = False
+) -> Command:
     """A root directory as `seatrial deploy` leaves it, with one release."""
-    root = place / f"seatrial-{suffix}"
+    root = place / f"seatrial-{suffix}{'-drift' if profiled else ''}"
     version = root / "m/versions/1"
     version.mkdir(parents=True)
     subprocess.run([sys.executable, "-c", dump, str(version / f"model.{suffix}")], check=True)
     plain = {"name": "m", "format": suffix, "path": f"model.{suffix}", "input": "features", "output_column": 1}
-    (version / "model.json").write_text(json.dumps({**plain, **card}))
+    names = [f"x{number}" for number in range(FEATURES)]
+    (version / "model.json").write_text(json.dumps({**plain, **card, "inputs": names}))
+    if profiled:
+        random = np.random.default_rng(53)
+        write_profile(
+            version, names=names, features=random.standard_normal((50_000, FEATURES)), scores=random.random(50_000)
+        )
     files = tuple(
         ReleaseFile(path=path.name, size=path.stat().st_size, sha256=sha256(path.read_bytes()).hexdigest())
         for path in sorted(version.iterdir())
@@ -192,6 +201,10 @@ def _prepare_seatrial(place: Path, dump: str, suffix: str, card: Mapping[str, ob
 
 def _prepare_onnx(place: Path, _: Path) -> Command:
     return _prepare_seatrial(place, _DUMP_ONNX, "onnx", {"output": "probabilities"})
+
+
+def _prepare_drift(place: Path, _: Path) -> Command:
+    return _prepare_seatrial(place, _DUMP_ONNX, "onnx", {"output": "probabilities"}, profiled=True)
 
 
 def _prepare_skops(place: Path, _: Path) -> Command:
@@ -229,6 +242,7 @@ def _prepare_kserve(place: Path, peers: Path) -> Command:
 
 _SERVERS = {
     "seatrial-onnx": _prepare_onnx,
+    "seatrial-onnx-drift": _prepare_drift,
     "seatrial-skops": _prepare_skops,
     "mlserver": _prepare_mlserver,
     "kserve": _prepare_kserve,

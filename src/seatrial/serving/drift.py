@@ -23,7 +23,7 @@ from seatrial.stats.drift import bound_psi, measure_psi
 WINDOW = 86_400.0
 """Seconds, by default: what comes and goes with the hours is no drift then."""
 
-_MOST_ROWS = 1024  # of a request; of a larger one as many are taken, evenly
+_MANY = 32  # rows of a request; of more, these or a part as small are taken, evenly
 _WAITING = 256  # rows that are counted together, which costs a tenth of counting each by itself
 _CHANCE = 0.01  # how often any of the columns may be above the noise though nothing changed
 
@@ -55,18 +55,20 @@ class DriftWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         places = {name: place for place, name in enumerate(inputs)}
-        self._profile = profile
-        self._columns = np.array([places[each.name] for each in profile.features])
-        self._width = len(inputs)
-        columns: tuple[Column, ...] = (*profile.features, *([profile.score] if profile.score else []))
-        self._told = columns
-        self._edges = [np.array(each.edges) for each in columns]
-        self._stride = max(len(each.counts) for each in columns) + 1  # the last place is for what is missing
+        columns = [_Watched(name=each.name, place=places[each.name], told=each) for each in profile.features]
+        if profile.score:
+            columns.append(_Watched(name=None, place=len(inputs), told=profile.score))
+        columns.sort(key=lambda each: -len(each.told.edges))
+        self._rows, self._width = profile.rows, len(inputs)
+        self._columns = columns
+        self._places = np.array([each.place for each in columns])
+        self._bounds = _arrange_bounds([each.told.edges for each in columns])
+        self._stride = len(self._bounds) + 2  # bins, and the last place for what is missing
         self._half, self._clock = window / 2, clock
         self._before, self._now = self._make_counts(), self._make_counts()
         self._turned = clock()
         self._waiting: list[tuple[Array, Array]] = []
-        self._rows = 0
+        self._waits = 0
         self._changing = threading.Lock()
 
     def add(self, features: Array, scores: Array | None) -> None:
@@ -75,11 +77,12 @@ class DriftWatch:
             return
         if scores is None or scores.shape != features.shape[:1]:
             scores = np.full(len(features), np.nan)
-        step = -(-len(features) // _MOST_ROWS)
+        step = max(1, min(len(features) // _MANY, _MANY))
+        taken = features[::step], scores[::step]
         with self._changing:
-            self._waiting.append((features[::step], scores[::step]))
-            self._rows += len(features)
-            if self._rows >= _WAITING:
+            self._waiting.append(taken)
+            self._waits += len(taken[0])
+            if self._waits >= _WAITING:
                 self._settle()
 
     def read(self) -> Reading:
@@ -90,25 +93,26 @@ class DriftWatch:
         samples = int(counts[0].sum())
         if not samples:
             return Reading()
-        drifts = [_measure(told, found) for told, found in zip(self._told, counts, strict=True)]
-        named = [(each.name, drift) for each, drift in zip(self._profile.features, drifts, strict=False)]
-        # By its most bins, and so that all columns together stay below it.
-        level = 1 - _CHANCE / len(self._told)
+        drifts = {each.name: _measure(each.told, found) for each, found in zip(self._columns, counts, strict=True)}
+        score = drifts.pop(None, None)
+        named = [(name, drift) for name, drift in drifts.items() if name is not None]
+        # By the most bins that there are, and so that all columns together stay below it.
+        level = 1 - _CHANCE / len(self._columns)
         return Reading(
             samples=samples,
             features=tuple(sorted(named, key=lambda each: -each[1])),
-            score=drifts[-1] if self._profile.score else None,
-            noise=bound_psi(self._profile.rows, samples, self._stride - 1, level=level),
+            score=score,
+            noise=bound_psi(self._rows, samples, self._stride - 1, level=level),
         )
 
     def _make_counts(self) -> NDArray[np.int64]:
-        return np.zeros((len(self._told), self._stride), dtype=np.int64)
+        return np.zeros((len(self._columns), self._stride), dtype=np.int64)
 
     def _settle(self) -> None:
         """Count what waits, and turn the halves if it is time."""
         if self._waiting:
             self._now += self._count(*map(np.concatenate, zip(*self._waiting, strict=True)))
-            self._waiting, self._rows = [], 0
+            self._waiting, self._waits = [], 0
         passed = self._clock() - self._turned
         if passed >= self._half:
             self._before = self._now if passed < 2 * self._half else self._make_counts()
@@ -117,16 +121,38 @@ class DriftWatch:
 
     def _count(self, features: Array, scores: Array) -> NDArray[np.int64]:
         """The counts (columns, stride) of rows (rows, inputs) and their predictions (rows,)."""
-        values = np.empty((len(self._told), len(features)), dtype=np.float32)
-        values[: len(self._columns)] = features[:, self._columns].T
-        values[len(self._columns) :] = scores  # no row of it where the profile has none
-        places = np.empty(values.shape, dtype=np.int64)
-        for number, edges in enumerate(self._edges):
-            places[number] = np.searchsorted(edges, values[number])
-        places[np.isnan(values)] = self._stride - 1
-        places += np.arange(len(values))[:, None] * self._stride
-        size = len(values) * self._stride
-        return np.bincount(places.ravel(), minlength=size).reshape(len(values), self._stride)
+        values = np.column_stack((features, scores)).T[self._places].astype(np.float32)
+        bins = np.zeros(values.shape, dtype=np.uint8)
+        for bounds in self._bounds:
+            bins[: len(bounds)] += values[: len(bounds)] > bounds
+        bins[np.isnan(values)] = self._stride - 1
+        places = bins + np.arange(0, len(values) * self._stride, self._stride)[:, None]
+        return np.bincount(places.ravel(), minlength=len(values) * self._stride).reshape(len(values), self._stride)
+
+
+class _Watched(Struct, frozen=True, kw_only=True):
+    """A column: its place in the input, behind which the predictions stand, which have no name."""
+
+    name: str | None
+    place: int
+    told: Column
+
+
+def _arrange_bounds(edges: list[tuple[float, ...]]) -> list[NDArray[np.float32]]:
+    """The first edge of every column, the second of those that have one, …, each (columns, 1); the most come first.
+
+    To compare with one after the other is several times as quick as to search each column. An edge becomes the
+    largest 32-bit float that is no larger, so that a value is above the one if it is above the other.
+    """
+    most = len(edges[0])
+    bounds = [np.array([each[number] for each in edges if len(each) > number])[:, None] for number in range(most)]
+    return [_round_down(each) for each in bounds]
+
+
+def _round_down(edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        rounded = edges.astype(np.float32)
+    return np.where(rounded > edges, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 def read_profile(directory: Path, model: LoadedModel) -> Profile | None:
