@@ -20,6 +20,7 @@ import itertools
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +85,18 @@ class LineCommit(Struct, frozen=True, kw_only=True):
     time: int
     subject: str
     steps: tuple[FileStep, ...]
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """A tag: its own object, and the commit that it leads to, which are one where it is but a name (lightweight)."""
+
+    oid: str
+    commit: str
+
+    @property
+    def annotated(self) -> bool:
+        """Whether it says by whom and when it was made."""
+        return self.oid != self.commit
 
 
 class Repository(Struct, frozen=True):
@@ -376,6 +389,56 @@ class Repository(Struct, frozen=True):
         chosen, left = self._choose_blobs(wanted[done:], None, limit - spent)
         _open_objects(self).stream(chosen, take, limit)
         return left
+
+    # -- tags
+
+    def list_tags(self, *patterns: str, remote: str = "") -> dict[str, Tag]:
+        """The tags whose names match a pattern (`model@*`), in this clone or at a remote; GitError where it fails."""
+        wanted = [f"refs/tags/{pattern}" for pattern in patterns]
+        if remote:
+            told = self._run("ls-remote", "--end-of-options", remote, *wanted, seconds=_FETCH_SECONDS)
+        else:
+            told = self._run(
+                "for-each-ref", "--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}", *wanted
+            )
+        found: dict[str, Tag] = {}
+        for line in told.splitlines():
+            oid, _, ref = line.partition("\t")
+            name = ref.removeprefix("refs/tags/").removesuffix("^{}")
+            if oid:  # a tag's own object comes first, then what it leads to, where that is another one
+                found[name] = Tag(oid=found[name].oid if name in found else oid, commit=oid)
+        return found
+
+    def read_tag_time(self, name: str, tag: Tag, *, remote: str = "") -> int:
+        """When an annotated tag was made, in seconds of Unix; 0 where it does not say. GitError where it is not had."""
+        if remote:
+            names = (remote, f"refs/tags/{name}")
+            self._run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", *names)
+        head, _, _ = self._run("cat-file", "tag", tag.oid).partition("\n\n")
+        tagger = next((line for line in head.splitlines() if line.startswith("tagger ")), "")
+        seconds = tagger.rpartition("> ")[2].partition(" ")[0]
+        return int(seconds) if seconds.isdecimal() else 0
+
+    def write_tag(self, name: str, commit: str, message: str, *, after: int = 0) -> str:
+        """Make an annotated tag that nothing names yet, and return what it is called by: its hash.
+
+        It is of a later second than `after`, whatever the clock says. Where git knows nobody to be its tagger, as in
+        most CI jobs, seatrial is.
+        """
+        known = self._try("var", "GIT_COMMITTER_IDENT") or f"seatrial <seatrial@localhost> {int(time.time())} +0000"
+        tagger, seconds, zone = known.rsplit(" ", 2)
+        head = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger} {max(int(seconds), after + 1)} {zone}\n\n"
+        return self._run("mktag", given=f"{head}{message.rstrip()}\n").strip()
+
+    def push_tags(self, remote: str, tags: Mapping[str, str]) -> None:
+        """Bring tags, each with its hash, to a remote, all or none; GitError where one is there already."""
+        names = [f"{oid}:refs/tags/{name}" for name, oid in tags.items()]
+        self._run("push", "--quiet", "--atomic", "--end-of-options", remote, *names, seconds=_FETCH_SECONDS)
+
+    def create_tags(self, tags: Mapping[str, str]) -> None:
+        """Name tags in this clone, each with its hash, all or none; GitError where one is there already."""
+        given = "".join(f"create refs/tags/{name} {oid}\n" for name, oid in tags.items())
+        self._run("update-ref", "--stdin", given=given)
 
     # -- inside
 

@@ -7,14 +7,14 @@ from msgspec import Struct
 from seatrial.core.deployment import DeploymentRecord, Outcome
 
 
-class GtoSettings(Struct, frozen=True, kw_only=True):
+class GtoSettings(Struct, frozen=True, kw_only=True, tag="gto"):
     """Git tags in GTO's grammar: `push` names the remote that has them (empty: only this clone), `stage` the stage."""
 
     push: str = ""
     stage: str
 
 
-class MlflowSettings(Struct, frozen=True, kw_only=True):
+class MlflowSettings(Struct, frozen=True, kw_only=True, tag="mlflow"):
     """A model registry that speaks MLflow's REST API.
 
     `uri` is its address, empty where the variable MLFLOW_TRACKING_URI tells it; `alias` is what the live version is
@@ -62,9 +62,10 @@ class Mirrored(Struct, frozen=True, kw_only=True):
 
 
 class RegistryReport(Struct, frozen=True, kw_only=True):
-    """How it went with one registry; `problem` is empty where it says now what is live."""
+    """How it went with one registry and one model; `problem` is empty where it says now what is live."""
 
     registry: str
+    model: str
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
