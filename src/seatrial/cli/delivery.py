@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from seatrial.commands.environments import Said
     from seatrial.core.deployment import DeploymentRecord
     from seatrial.core.environment import Environment
+    from seatrial.core.registry import RegistryReport
     from seatrial.deploy.engine import Deployment
+    from seatrial.deploy.target import Target
 
 _EXAMPLE_DEPLOY = """\b
 Examples:
@@ -198,7 +201,7 @@ def deploy(
     tell_columns(describe_plan(planned))
     terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
     done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
-    _conclude(done, shape)
+    _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
 
 
 @click.command(epilog=_EXAMPLE_ROLLBACK)
@@ -251,7 +254,8 @@ def rollback(
         return
     require_runtimes()
     tell_columns(describe_rollback(planned))
-    _conclude(roll_back(chosen, target, planned, prover), shape)
+    done = roll_back(chosen, target, planned, prover)
+    _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
 
 
 @click.command(epilog=_EXAMPLE_STATUS)
@@ -284,7 +288,8 @@ def status(
     chosen = _choose(directory, environment, Said(place=place, kind=kind), config_path)
     targets, prover = open_models(chosen, artifact), open_prover(chosen)
     found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
-    _show_facts({"models": found}, tuple(line for each in found for line in describe_status(each)), shape)
+    facts = {"models": found, "registries": _announce(directory, chosen, targets)}
+    _show_facts(facts, tuple(line for each in found for line in describe_status(each)), shape)
     sys.exit(ExitCode.FAILED if any(each.problems for each in found) else ExitCode.PASSED)
 
 
@@ -394,7 +399,23 @@ def _choose(directory: Path, name: str | None, said: Said, config_path: Path | N
     return choose_environment(directory, name, said, config_path=config_path, git_dir=named_git_dir())
 
 
-def _conclude(deployment: Deployment, shape: str) -> NoReturn:
+def _announce(directory: Path, environment: Environment, targets: Mapping[str, Target]) -> tuple[RegistryReport, ...]:
+    """Let the environment's registries say what is live; what that did is told on standard error."""
+    if not environment.registries:
+        return ()
+    from seatrial.commands.registering import announce, describe_reports
+
+    reports = tuple(
+        report
+        for name, target in targets.items()
+        for report in announce(environment, target, name, directory=directory, environ=os.environ)
+    )
+    for line in describe_reports(reports):
+        tell_progress(line)
+    return reports
+
+
+def _conclude(deployment: Deployment, shape: str, registries: tuple[RegistryReport, ...]) -> NoReturn:
     """Say what was done, what failed on standard error, and end with its exit code."""
     from seatrial.commands.deploy import describe_deployment, state_deployment
 
@@ -402,7 +423,7 @@ def _conclude(deployment: Deployment, shape: str) -> NoReturn:
     if code:
         show_error(line, "")
     if shape == "json" or not code:
-        _show_facts(state_deployment(deployment), (line,), shape)
+        _show_facts(state_deployment(deployment) | {"registries": registries}, (line,), shape)
     sys.exit(code)
 
 

@@ -88,11 +88,13 @@ _TOKENS = (
     "FORGEJO_TOKEN",
     "GITEA_TOKEN",
     "BITBUCKET_TOKEN",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
 )
 
 
 def _conceal_tokens(text: str) -> str:
-    """The text without the forge's tokens: an exception of somebody else's library may hold one."""
+    """The text without the tokens of forges and registries: an exception of somebody else's library may hold one."""
     for name in _TOKENS:
         token = os.environ.get(name, "").strip()
         for form in (token, repr(token)[1:-1]):  # what holds a line end is shown escaped

@@ -45,6 +45,8 @@ def choose_environment(
         target=declared.target if said.kind is None else said.kind,
         address=declared.address if said.address is None else said.address,
         keep=declared.keep if said.keep is None else said.keep,
+        # What is live somewhere else is not what is live in the environment.
+        registries=declared.registries if declared.to in {"", place} and said.kind in {None, declared.target} else (),
     )
 
 

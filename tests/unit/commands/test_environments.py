@@ -15,6 +15,7 @@ version: 1
 environments:
   production: {to: live, address: "http://a", keep: 2, verify_key: keys/release.pub}
   bucket: {to: "s3://models/live", target: other}
+  told: {to: live, registries: [{gto: {}}]}
   nowhere: {}
 """
 
@@ -48,6 +49,14 @@ def test_command_line_wins(directory: Path) -> None:
     )
 
 
+def test_another_place_is_told_to_no_registry(directory: Path) -> None:
+    """What is live elsewhere, or in another way, is not what is live in the environment."""
+    told = choose_environment(directory, "told", Said(place="live", kind="local")).registries
+    assert told == choose_environment(directory, "told", Said()).registries != ()
+    assert choose_environment(directory, "told", Said(place="here")).registries == ()
+    assert choose_environment(directory, "told", Said(kind="command")).registries == ()
+
+
 def test_command_line_alone_is_an_environment(tmp_path: Path) -> None:
     """Without a name no file is looked for."""
     assert choose_environment(tmp_path, None, Said(place="a")) == Environment(to=str(tmp_path / "a"))
@@ -59,7 +68,7 @@ def test_what_is_not_there_is_a_usage_error(directory: Path, tmp_path: Path) -> 
         ("nowhere", "environment nowhere names no place", "--to PLACE"),
         (None, "no place is named", "--to PLACE"),
         ("prodution", "there is no environment 'prodution'", "`production`"),
-        ("x", "there is no environment 'x'", "production, bucket, nowhere"),
+        ("x", "there is no environment 'x'", "production, bucket, told, nowhere"),
     ):
         with pytest.raises(UsageError, match=said) as caught:
             choose_environment(directory, name, Said())
