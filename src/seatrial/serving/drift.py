@@ -23,7 +23,7 @@ from seatrial.stats.drift import bound_psi, measure_psi
 WINDOW = 86_400.0
 """Seconds, by default: what comes and goes with the hours is no drift then."""
 
-_MANY = 32  # rows of a request; of more, these or a part as small are taken, evenly
+_MANY = 16  # rows of a request; of more, some are taken evenly: these at least, and a sixteenth
 _WAITING = 256  # rows that are counted together, which costs a tenth of counting each by itself
 _CHANCE = 0.01  # how often any of the columns may be above the noise though nothing changed
 
@@ -78,7 +78,9 @@ class DriftWatch:
         if scores is None or scores.shape != features.shape[:1]:
             scores = np.full(len(features), np.nan)
         step = max(1, min(len(features) // _MANY, _MANY))
-        taken = features[::step], scores[::step]
+        taken = features, scores
+        if step > 1:  # copied, so that the rest is let go
+            taken = features[::step].astype(np.float32), scores[::step].astype(np.float32)
         with self._changing:
             self._waiting.append(taken)
             self._waits += len(taken[0])
