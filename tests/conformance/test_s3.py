@@ -49,3 +49,4 @@ class TestBucketSurvives(TargetSurvival):
     """What it survives: kill -9 at every boundary, and races."""
 
     opener = OPENER
+    step = 2
