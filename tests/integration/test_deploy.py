@@ -904,6 +904,28 @@ def test_rollback_status_and_releases(gated: Project, exported: tuple[Exported, 
     assert gated.target.pointer() == "2"
 
 
+@pytest.mark.slow
+def test_registries_follow_what_is_live(gated: Project, exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    """A registry that fails costs no deployment, and the next command makes up for it; a rollback is told, too."""
+    place = ("--environment", "production", "--format", "json")
+    with (gated.root / "seatrial.yaml").open("a") as policy:
+        policy.write(f"environments:\n  production: {{to: {gated.to}, registries: [{{gto: {{push: origin}}}}]}}\n")
+    gated.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    first = commit_recall(gated, exported[0], 0.8)
+    delivered = run_cli(gated, "deploy", NAME, *place)
+    (report,) = json.loads(delivered.stdout)["registries"]
+    assert (delivered.returncode, report["registry"], report["changes"]) == (0, "gto (origin)", [])
+    assert f"{NAME} in the registry gto (origin): failed: {report['problem']}; the next command" in delivered.stderr
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "origin.git")], check=True)
+    (report,) = json.loads(run_cli(gated, "status", *place).stdout)["registries"]
+    assert report["changes"] == [f"tag {NAME}@v0.0.1", f"tag {NAME}#production#1"]
+    commit_recall(gated, exported[1], 0.8)
+    assert run_cli(gated, "deploy", NAME, *place).returncode == 0
+    back = run_cli(gated, "rollback", NAME, "--environment", "production")
+    assert f"seatrial: {NAME} in the registry gto (origin): tag {NAME}#production#3" in back.stderr
+    assert gated.git("ls-remote", "origin", f"refs/tags/{NAME}#production#3^{{}}").split()[0] == first
+
+
 def test_status_sees_an_altered_byte(gated: Project, exported: tuple[Exported, Exported]) -> None:
     """A live model that differs from what was deployed makes `status` fail, and names the file."""
     gated.deploy(exported[0].directory)

@@ -112,7 +112,7 @@ def test_what_failed_is_made_up_for(project: GitProject, origin: GitProject, tar
     target.record(record("1", first))
     report = mirror(project, target)
     assert report.changes == ()
-    assert report.problem.startswith("gto (origin): fatal: ")
+    assert report.problem.startswith("fatal: ")
     assert "\n" not in report.problem
     target.record(record("2", second))
     away.rename(origin.root)

@@ -134,22 +134,26 @@ def test_server_that_refuses_is_told_in_its_words(mlflow: str, target: LocalTarg
     deploy(target, "1")
     report = mirror(target, mlflow, alias="a" * 256)
     assert report.changes == ()
-    assert report.problem.startswith(f"{mlflow}: registered-models/alias is answered with 400: ")
+    assert report.problem.startswith("registered-models/alias is answered with 400: ")
 
 
 def test_server_that_is_away_is_told(target: LocalTarget) -> None:
     """Nobody listens there: one line, and the deployment stays what it is."""
     deploy(target, "1")
     address = f"http://127.0.0.1:{find_port()}"
-    assert mirror(target, address).problem == f"{address} does not answer: ConnectionError (is it running?)"
+    assert mirror(target, address) == RegistryReport(
+        registry=f"mlflow ({address})",
+        model=target.name,
+        problem="the server does not answer: ConnectionError (is it running?)",
+    )
 
 
 @pytest.mark.parametrize(
     ("environ", "problem"),
     [
-        ({}, "mlflow: no address is named"),
-        ({"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1"}, "mlflow: the address must hold no password"),
-        ({"MLFLOW_TRACKING_URI": "databricks"}, "mlflow: the address must be the address of a server"),
+        ({}, "no address is named"),
+        ({"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1"}, "the address must hold no password"),
+        ({"MLFLOW_TRACKING_URI": "databricks"}, "the address must be the address of a server"),
         (
             {"MLFLOW_TRACKING_URI": "http://127.0.0.1", "MLFLOW_TRACKING_TOKEN": "a\nb"},
             "MLFLOW_TRACKING_TOKEN holds no",

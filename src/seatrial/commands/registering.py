@@ -40,7 +40,8 @@ def announce(
         title = str(settings.__struct_config__.tag)
         try:
             registry = open_registry(settings, directory, environ)
-            title, mirrored = registry.title, _mirror(registry, target, tell)
+            title = registry.title
+            mirrored = _mirror(registry, target, tell)
         except (SeatrialError, OSError) as error:
             return RegistryReport(registry=title, model=name, problem=_explain(error))
         return RegistryReport(registry=title, model=name, changes=mirrored.changes, notes=mirrored.notes)

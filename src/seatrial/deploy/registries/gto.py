@@ -76,7 +76,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
                 before = after
                 continue
             return Mirrored(changes=tuple(f"tag {tag}" for tag in wanted))
-        raise ReleaseError(f"{self.title}: somebody else makes tags of {name} without pause", hint="try it again")
+        raise ReleaseError(f"somebody else makes tags of {name} without pause", hint="try it again")
 
     def _list(self, repository: Repository, name: str) -> dict[str, Tag]:
         try:
@@ -100,7 +100,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
         """Git's complaint in one line."""
         lines = [line.strip() for line in error.message.splitlines() if line.strip() and not line.startswith("hint:")]
         hint = "the job needs the right to push tags" if self.settings.push else ""
-        return ReleaseError(f"{self.title}: {' '.join(lines)[:_MOST_SAID]}", hint=hint)
+        return ReleaseError(" ".join(lines)[:_MOST_SAID], hint=hint)
 
 
 def _check(live: Announcement) -> str:
@@ -108,11 +108,11 @@ def _check(live: Announcement) -> str:
     name = live.record.name
     if not _NAME.match(name):
         raise ReleaseError(
-            f"gto: {name!r} is no name of GTO's grammar",
+            f"{name!r} is no name of GTO's grammar",
             hint="letters, digits, _ and -, beginning and ending with a letter or a digit",
         )
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", live.record.commit):
-        raise ReleaseError(f"gto: the deployment log names no commit of {name} {live.record.version}")
+        raise ReleaseError(f"the deployment log names no commit of {name} {live.record.version}")
     return name
 
 

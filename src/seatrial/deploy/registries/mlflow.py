@@ -113,13 +113,13 @@ class Server:
                 **where,  # type: ignore[arg-type]
             )
         except requests.RequestException as error:
-            raise ReleaseError(f"{self.uri} does not answer: {type(error).__name__}", hint="is it running?") from None
+            raise ReleaseError(f"the server does not answer: {type(error).__name__}", hint="is it running?") from None
         if not requests.codes.ok <= answer.status_code < requests.codes.multiple_choices:
             raise self._explain(path, answer)
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ReleaseError(f"{self.uri}: the answer to {path} is none of MLflow's: {error}") from None
+            raise ReleaseError(f"the answer to {path} is none of MLflow's: {error}") from None
 
     def ask_unless(self, codes: tuple[str, ...], method: str, path: str, kind: type[T], said: _Said) -> T | None:
         """The same; None where the server says no by one of these words of MLflow's."""
@@ -137,7 +137,7 @@ class Server:
             complaint = _Complaint()
         words = " ".join((complaint.message or complaint.error_code or answer.reason or "").split())[:_MOST_SAID]
         hint = "is the token right, and may it write?" if answer.status_code in (401, 403) else ""
-        message = f"{self.uri}: {path} is answered with {answer.status_code}: {words}"
+        message = f"{path} is answered with {answer.status_code}: {words}"
         return RefusedError(message, complaint.error_code, hint=hint)
 
 
@@ -204,9 +204,9 @@ def connect(settings: MlflowSettings, environ: Mapping[str, str]) -> MlflowRegis
 
     uri = settings.uri or environ.get(URI, "").strip()
     if not uri:
-        raise UsageError("mlflow: no address is named", hint=f"`mlflow: {{uri: https://…}}`, or the variable {URI}")
+        raise UsageError("no address is named", hint=f"`mlflow: {{uri: https://…}}`, or the variable {URI}")
     if problem := explain_address(uri):
-        raise UsageError(f"mlflow: the address {problem}", hint=f"see `uri:` in seatrial.yaml, or {URI}")
+        raise UsageError(f"the address {problem}", hint=f"see `uri:` in seatrial.yaml, or {URI}")
     session = requests.Session()
     session.headers["User-Agent"] = f"seatrial/{__version__}"
     session.auth = _read_auth(environ, settings.token_env)
@@ -242,7 +242,7 @@ def _check(live: Announcement) -> str:
     """The digest of what is live, which is looked for by it."""
     check_name(live.record.name)
     if not _DIGEST.match(live.record.digest):
-        raise ReleaseError(f"mlflow: the deployment log names no digest of {live.record.name} {live.record.version}")
+        raise ReleaseError(f"the deployment log names no digest of {live.record.name} {live.record.version}")
     return live.record.digest
 
 
