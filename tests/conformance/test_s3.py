@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from seatrial.deploy.conformance import TargetConformance, TargetSurvival
+from seatrial.deploy.conformance_routing import RoutingConformance
 from seatrial.deploy.objects import ObjectTarget
 from seatrial.deploy.target import Target
 from tests.conformance.bucket import BUCKET, connect, run_server
@@ -50,3 +51,11 @@ class TestBucketSurvives(TargetSurvival):
 
     opener = OPENER
     step = 2
+
+
+@pytest.mark.slow
+class TestBucketRoutes(RoutingConformance):
+    """What it does with shares of the requests, and what that survives."""
+
+    opener = OPENER
+    step = 7
