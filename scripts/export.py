@@ -97,11 +97,12 @@ def choose_golden(test: Split, evaluated: pd.DataFrame, rows: int, tolerance: fl
 def profile_inputs(test: Split, probability: Floats, without: tuple[str, ...]) -> Params:
     """How the inputs and the probabilities are distributed: counts in bins, for a server to hold its requests against.
 
-    Inputs whose name begins with one of `without` are left out: they change all the time.
+    Numbers and categories named in `without` are left out, and so are the probabilities by the name of `score`.
     """
     kept = [column for column, name in enumerate(test.names) if name.partition("=")[0] not in without]
     features = [{"name": test.names[column], **count_bins(test.features[:, column])} for column in kept]
-    return {"schema_version": 1, "features": features, "score": count_bins(probability)}
+    score = None if "score" in without else count_bins(probability)
+    return {"schema_version": 1, "features": features, "score": score}
 
 
 def count_bins(values: Matrix | Floats) -> dict[str, list[Any]]:

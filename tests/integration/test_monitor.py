@@ -310,7 +310,7 @@ def test_alerts_fire_for_inputs_that_drifted(tmp_path: Path) -> None:
         scraping(tmp_path, server.base_url.netloc.decode()) as prometheus,
     ):
         for name, rows in (("same", live), ("other", live + np.array([1, 0]))):
-            for part in np.split(rows, 20):
+            for part in np.split(rows, 100):
                 answer = server.post(f"/v1/models/{name}:predict", json={"instances": part.tolist()})
                 assert answer.status_code == 200, answer.text
         meant = {("ModelInputDrift", "other"), ("ModelPredictionDrift", "other")}
