@@ -20,7 +20,7 @@ import pytest
 from seatrial.commands.monitor import write_monitoring
 from seatrial.commands.proving import open_prover
 from seatrial.commands.trial import describe_trial, open_trial
-from seatrial.core.deployment import Answer, Outcome
+from seatrial.core.deployment import Answer, Outcome, StoredVersion
 from seatrial.core.environment import (
     Canary,
     Checks,
@@ -311,7 +311,8 @@ def test_canary_that_is_told_to_end_is_undone(quiet_shop: Shop) -> None:
 
 def test_trial_that_cannot_be_had_is_a_usage_error(tmp_path: Path) -> None:
     """No server, nothing to read, no token: told before anything is changed; a first version has nothing to share."""
-    plan = Shop(directory=tmp_path).plan(1.0)
+    first = Shop(directory=tmp_path).plan(1.0)
+    second = msgspec.structs.replace(first, previous=StoredVersion(version="7", digest="sha256:00"))
     for checks, said in (
         (Checks(shadow=ShadowLimits(max_mismatch=0)), "checks.shadow needs a server"),
         (Checks(prometheus=LIMITS), "checks.prometheus has nothing to read"),
@@ -319,9 +320,10 @@ def test_trial_that_cannot_be_had_is_a_usage_error(tmp_path: Path) -> None:
     ):
         environment = Environment(name="live", checks=checks)
         with pytest.raises(UsageError, match=f"environment live: .*{said}"):
-            open_trial(environment, plan, tell=print, variables={})
-    first = Environment(name="live", checks=Checks(prometheus=LIMITS), canary=CANARY, address="http://a")
-    trial = open_trial(first, plan, tell=print, variables={})
+            open_trial(environment, second, tell=print, variables={})
+    shared = Environment(name="live", checks=Checks(prometheus=LIMITS), canary=CANARY)
+    trial = open_trial(shared, first, tell=print, variables={})
     assert trial is not None
     assert trial.list_phases() == ()
-    assert "nothing is live yet" in describe_trial(first, plan)[0]
+    assert "nothing is live yet" in describe_trial(shared, first)[0]
+    assert describe_trial(shared, second) == ("it is tried out first: with 20 % and 50 % of the requests, 4 s each",)

@@ -32,11 +32,11 @@ def open_trial(
     checks, canary = environment.checks, environment.canary
     if checks == Checks() and canary is None:
         return None
-    where = f"environment {environment.name}"
-    if not environment.address and checks.shadow:
+    where, alone = f"environment {environment.name}", plan.previous is None
+    if checks.shadow and not environment.address and not alone:
         raise UsageError(f"{where}: checks.shadow needs a server to ask", hint="add `address:`, or --address URL")
     limits = checks.prometheus
-    if limits and not limits.url and not environment.address:
+    if limits and not limits.url and not environment.address and not alone:
         hint = "add `url:` of a Prometheus, or `address:` of the server, whose own /metrics is read then"
         raise UsageError(f"{where}: checks.prometheus has nothing to read", hint=hint)
     token = variables.get(limits.token_env, "") if limits and limits.token_env else ""
@@ -49,7 +49,7 @@ def open_trial(
         canary=canary,
         address=environment.address,
         version=plan.release.version,
-        alone=plan.previous is None,
+        alone=alone,
         token=token,
         tell=tell,
     )
@@ -60,11 +60,12 @@ def describe_trial(environment: Environment, plan: DeploymentPlan) -> tuple[str,
     checks, canary = environment.checks, environment.canary
     if plan.action is Action.NOTHING:
         return ()
-    shared = ["behind the live version"] if checks.shadow else []
-    shared += [f"{weight:g} % of the requests for {canary.seconds:g} s" for weight in canary.weights] if canary else []
+    weights = " and ".join(f"{weight:g} %" for weight in canary.weights) if canary else ""
+    shared = ["as a shadow"] if checks.shadow else []
+    shared += [f"with {weights} of the requests, {canary.seconds:g} s each"] if canary else []
     if shared and plan.previous is None:
-        return ("nothing is live yet, so that there are no requests to try it out on",)
-    return (f"tried out on the way: {', then '.join(shared)}",) if shared else ()
+        return ("nothing is live yet, so there are no requests to try it out on",)
+    return (f"it is tried out first: {', then '.join(shared)}",) if shared else ()
 
 
 def _require_requests() -> None:
