@@ -915,14 +915,14 @@ def test_registries_follow_what_is_live(gated: Project, exported: tuple[Exported
     delivered = run_cli(gated, "deploy", NAME, *place)
     (report,) = json.loads(delivered.stdout)["registries"]
     assert (delivered.returncode, report["registry"], report["changes"]) == (0, "gto (origin)", [])
-    assert f"{NAME} in the registry gto (origin): failed: {report['problem']}; the next command" in delivered.stderr
+    assert f"{NAME} in gto (origin): failed: {report['problem']}; the next command" in delivered.stderr
     subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "origin.git")], check=True)
     (report,) = json.loads(run_cli(gated, "status", *place).stdout)["registries"]
-    assert report["changes"] == [f"tag {NAME}@v0.0.1", f"tag {NAME}#production#1"]
+    assert report["changes"] == [f"new tag {NAME}@v0.0.1", f"new tag {NAME}#production#1"]
     commit_recall(gated, exported[1], 0.8)
     assert run_cli(gated, "deploy", NAME, *place).returncode == 0
     back = run_cli(gated, "rollback", NAME, "--environment", "production")
-    assert f"seatrial: {NAME} in the registry gto (origin): tag {NAME}#production#3" in back.stderr
+    assert f"seatrial: {NAME} in gto (origin): new tag {NAME}#production#3" in back.stderr
     assert gated.git("ls-remote", "origin", f"refs/tags/{NAME}#production#3^{{}}").split()[0] == first
 
 

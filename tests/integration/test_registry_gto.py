@@ -74,12 +74,12 @@ def test_gto_reads_deployments_and_a_rollback(project: GitProject, origin: GitPr
     """`gto show` names what is live after each of them, `gto history` tells all of them in their order."""
     first, second, _ = commits(project)
     target.record(record("1", first))
-    assert mirror(project, target).changes == (f"tag {NAME}@v0.0.1", f"tag {NAME}#production#1")
+    assert mirror(project, target).changes == (f"new tag {NAME}@v0.0.1", f"new tag {NAME}#production#1")
     target.record(record("2", second))
-    assert mirror(project, target).changes == (f"tag {NAME}@v0.0.2", f"tag {NAME}#production#2")
+    assert mirror(project, target).changes == (f"new tag {NAME}@v0.0.2", f"new tag {NAME}#production#2")
     assert ask_gto(origin, "show")[NAME]["stage"] == {"production": "v0.0.2"}
     target.record(record("1", first, kind=Kind.ROLLBACK))
-    assert mirror(project, target).changes == (f"tag {NAME}#production#3",)
+    assert mirror(project, target).changes == (f"new tag {NAME}#production#3",)
     told = ask_gto(origin, "show")[NAME]
     assert (told["version"], told["stage"]) == ("v0.0.2", {"production": "v0.0.1"})
     history = [(each["ref"], each["version"], each["commit"]) for each in reversed(ask_gto(origin, "history"))]
@@ -116,7 +116,7 @@ def test_what_failed_is_made_up_for(project: GitProject, origin: GitProject, tar
     assert "\n" not in report.problem
     target.record(record("2", second))
     away.rename(origin.root)
-    assert mirror(project, target).changes == (f"tag {NAME}@v0.0.1", f"tag {NAME}#production#1")
+    assert mirror(project, target).changes == (f"new tag {NAME}@v0.0.1", f"new tag {NAME}#production#1")
     assert origin.git("rev-parse", f"{NAME}#production#1^{{commit}}") == second
 
 
@@ -127,9 +127,9 @@ def test_version_that_somebody_registered_is_used(project: GitProject, origin: G
     subprocess.run(ask, cwd=project.root, check=True, capture_output=True)
     project.git("push", "--quiet", "origin", f"{NAME}@v1.4.0")
     target.record(record("1", first))
-    assert mirror(project, target).changes == (f"tag {NAME}#production#1",)
+    assert mirror(project, target).changes == (f"new tag {NAME}#production#1",)
     target.record(record("2", second))
-    assert mirror(project, target).changes == (f"tag {NAME}@v1.4.1", f"tag {NAME}#production#2")
+    assert mirror(project, target).changes == (f"new tag {NAME}@v1.4.1", f"new tag {NAME}#production#2")
     assert ask_gto(origin, "show")[NAME]["stage"] == {"production": "v1.4.1"}
 
 
@@ -142,7 +142,7 @@ def test_environments_share_the_versions(project: GitProject, tmp_path: Path) ->
     staging.record(record("2", second))
     mirror(project, staging, GtoSettings(push="origin", stage="staging"))
     production.record(record("1", second))
-    assert mirror(project, production).changes == (f"tag {NAME}#production#3",)
+    assert mirror(project, production).changes == (f"new tag {NAME}#production#3",)
 
 
 def test_racing_deployers_make_tags_of_their_own(project: GitProject, origin: GitProject, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_clone_of_a_job_that_is_nobody(
     subprocess.run(["git", "clone", "--quiet", "--depth=1", "--no-tags", origin.root.as_uri(), job.root], check=True)
     job.git("config", "user.useConfigOnly", "true")
     target.record(record("1", first, kind=Kind.ROLLBACK))
-    assert mirror(job, target).changes == (f"tag {NAME}@v0.0.2", f"tag {NAME}#production#2")
+    assert mirror(job, target).changes == (f"new tag {NAME}@v0.0.2", f"new tag {NAME}#production#2")
     assert ask_gto(origin, "show")[NAME]["stage"] == {"production": "v0.0.2"}
     assert origin.git("tag", "--list", "--format=%(taggername)", f"{NAME}#production#2") == "seatrial"
 
@@ -193,13 +193,13 @@ def test_tags_of_this_clone_alone(project: GitProject, origin: GitProject, targe
     project.git("tag", f"{NAME}@v0.0.7", first)
     here = GtoSettings(stage="production")
     target.record(record("1", first))
-    assert mirror(project, target, here).changes == (f"tag {NAME}@v0.0.8", f"tag {NAME}#production#1")
+    assert mirror(project, target, here).changes == (f"new tag {NAME}@v0.0.8", f"new tag {NAME}#production#1")
     target.record(record("2", second))
-    assert mirror(project, target, here).changes == (f"tag {NAME}@v0.0.9", f"tag {NAME}#production#2")
+    assert mirror(project, target, here).changes == (f"new tag {NAME}@v0.0.9", f"new tag {NAME}#production#2")
     assert ask_gto(project, "show")[NAME]["stage"] == {"production": "v0.0.9"}
     assert origin.git("tag", "--list") == ""
     project.git("tag", "--annotate", "--message=by hand", f"{NAME}#production!#3", second)
-    assert mirror(project, target, here).changes == (f"tag {NAME}#production#4",)
+    assert mirror(project, target, here).changes == (f"new tag {NAME}#production#4",)
 
 
 @pytest.mark.parametrize("name", ["flights.delay", "flights-", "a=b", "--all", "a#b", "a b", "$(id)", "a\nb", "é"])

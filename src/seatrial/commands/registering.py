@@ -86,8 +86,8 @@ def _explain(error: SeatrialError | OSError) -> str:
 def describe_reports(reports: Iterable[RegistryReport]) -> Iterator[str]:
     """What was done and what went wrong, in lines for people; nothing where nothing was to be done."""
     for report in reports:
-        head = f"{report.model} in the registry {report.registry}"
-        yield from (f"{head}: {change}" for change in report.changes)
-        yield from (f"{head}: {note}" for note in report.notes if report.changes)
+        head = f"{report.model} in {report.registry}"
+        if report.changes:
+            yield f"{head}: {', '.join(report.changes)}" + "".join(f"; {note}" for note in report.notes)
         if report.problem:
             yield f"{head}: failed: {report.problem}; the next command tries again"

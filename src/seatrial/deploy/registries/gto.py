@@ -75,7 +75,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
                     raise self._explain(error) from None
                 before = after
                 continue
-            return Mirrored(changes=tuple(f"tag {tag}" for tag in wanted))
+            return Mirrored(changes=tuple(f"new tag {tag}" for tag in wanted))
         raise ReleaseError(f"somebody else makes tags of {name} without pause", hint="try it again")
 
     def _list(self, repository: Repository, name: str) -> dict[str, Tag]:

@@ -166,10 +166,10 @@ class MlflowRegistry(Struct, frozen=True, kw_only=True):
         version = max((each.version for each in found), key=_rank, default="")
         if not version:
             version = _create(self.server, live, {}).version
-            changes = (*changes, f"{name} version {version}")
+            changes = (*changes, f"new version {version}")
         said = {"name": name, "alias": self.alias, "version": version}
         self.server.ask("POST", "registered-models/alias", dict[str, Any], said)
-        return Mirrored(changes=(*changes, f"alias {self.alias} of {name} is version {version}"))
+        return Mirrored(changes=(*changes, f"alias {self.alias} is version {version}"))
 
 
 class GitLabRegistry(Struct, frozen=True, kw_only=True):
@@ -189,7 +189,7 @@ class GitLabRegistry(Struct, frozen=True, kw_only=True):
         if not any(version.tells(digest) for version in versions):
             number = _raise_patch(alias for version in versions for alias in version.aliases)
             _create(self.server, live, {"gitlab.version": number})
-            changes = (*changes, f"{name} version {number}")
+            changes = (*changes, f"new version {number}")
         return Mirrored(changes=changes, notes=("GitLab has no aliases: it can't say which version is live",))
 
 
@@ -254,7 +254,7 @@ def _ensure_model(server: Server, name: str) -> tuple[tuple[str, ...], tuple[Mod
     # That it is there already is what another job did; GitLab says the same of a name that it does not take.
     server.ask_unless((_PRESENT,), "POST", "registered-models/create", _Registered, said)
     found = server.ask("GET", "registered-models/get", _Registered, said)
-    return (f"model {name}",), found.registered_model.latest_versions
+    return ("new model",), found.registered_model.latest_versions
 
 
 def _create(server: Server, live: Announcement, tags: Mapping[str, str]) -> ModelVersion:
