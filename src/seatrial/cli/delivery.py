@@ -115,6 +115,12 @@ address_option = click.option(
     metavar="URL",
     help="The server that answers from there: it must name the digest and answer the golden requests, too.",
 )
+verify_key_option = click.option(
+    "--verify-key",
+    envvar="SEATRIAL_VERIFY_KEY",
+    metavar="FILE",
+    help="Public keys in PEM: whatever is not signed with one of them is refused.",
+)
 facts_option = click.option(
     "--format",
     "shape",
@@ -139,8 +145,15 @@ facts_option = click.option(
 @click.option("--allow-unproved", is_flag=True, help="Deploy a model that brings no golden requests.")
 @click.option("--breaking", is_flag=True, help="Deploy a model that refuses requests which the live one takes.")
 @click.option("--no-return", is_flag=True, help="Deploy even if what is live could not be put back.")
+@click.option(
+    "--sign-key",
+    envvar="SEATRIAL_SIGN_KEY",
+    metavar="FILE",
+    help="Private key in PEM that signs the release; the variable may hold the key itself.",
+)
 @keep_option
 @address_option
+@verify_key_option
 @facts_option
 @fetch_option
 @config_option
@@ -158,8 +171,10 @@ def deploy(
     allow_unproved: bool,
     breaking: bool,
     no_return: bool,
+    sign_key: str | None,
     keep: int | None,
     address: str | None,
+    verify_key: str | None,
     shape: str,
     fetch: bool,
     config_path: Path | None,
@@ -174,11 +189,13 @@ def deploy(
     from seatrial.commands.deploy import describe_plan, state_plan
     from seatrial.commands.environments import Said
     from seatrial.commands.proving import open_prover, require_runtimes
+    from seatrial.commands.signing import open_keys, open_signing_key, sign_plan
     from seatrial.commands.trial import open_trial
     from seatrial.deploy.engine import Terms
 
-    said = Said(place=place, kind=kind, address=address, keep=keep)
+    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key)
     chosen = _choose(directory, environment, said, config_path)
+    signing_key = open_signing_key(sign_key, directory, os.environ)
     target, prover = open_place(chosen, artifact), open_prover(chosen)
     _tell_recovered(recover_open(target, prover))
     planned = plan_delivery(
@@ -193,6 +210,7 @@ def deploy(
         git_dir=named_git_dir(),
         fetching=tell_progress if fetch else None,
     )
+    planned = sign_plan(planned, signing_key, open_keys(chosen.verify_key))
     trial = open_trial(chosen, planned, tell=tell_progress, variables=os.environ)
     if only_plan:
         _show_facts(state_plan(planned), describe_plan(planned), shape)
@@ -214,6 +232,7 @@ def deploy(
 @click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
 @keep_option
 @address_option
+@verify_key_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -228,6 +247,7 @@ def rollback(
     only_plan: bool,
     keep: int | None,
     address: str | None,
+    verify_key: str | None,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -244,7 +264,7 @@ def rollback(
     from seatrial.commands.status import open_models
     from seatrial.deploy.engine import plan_rollback
 
-    said = Said(place=place, kind=kind, address=address, keep=keep)
+    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key)
     chosen = _choose(directory, environment, said, config_path)
     target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
     _tell_recovered(recover_open(target, prover))
@@ -264,6 +284,7 @@ def rollback(
 @to_option
 @target_option
 @click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
+@verify_key_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -274,6 +295,7 @@ def status(
     place: str | None,
     kind: str | None,
     prove: bool,
+    verify_key: str | None,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -285,7 +307,7 @@ def status(
     from seatrial.commands.proving import open_prover
     from seatrial.commands.status import describe_status, examine_model, open_models
 
-    chosen = _choose(directory, environment, Said(place=place, kind=kind), config_path)
+    chosen = _choose(directory, environment, Said(place=place, kind=kind, verify_key=verify_key), config_path)
     targets, prover = open_models(chosen, artifact), open_prover(chosen)
     found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
     facts = {"models": found, "registries": _announce(directory, chosen, targets)}
@@ -298,6 +320,7 @@ def status(
 @environment_option
 @to_option
 @target_option
+@verify_key_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -307,6 +330,7 @@ def releases(
     environment: str | None,
     place: str | None,
     kind: str | None,
+    verify_key: str | None,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -315,13 +339,13 @@ def releases(
     from seatrial.commands.proving import open_prover
     from seatrial.commands.status import describe_releases, list_releases, open_models
 
-    chosen = _choose(directory, environment, Said(place=place, kind=kind), config_path)
+    chosen = _choose(directory, environment, Said(place=place, kind=kind, verify_key=verify_key), config_path)
     found = list_releases(open_models(chosen, artifact)[artifact], open_prover(chosen))
     _show_facts({"name": artifact, "releases": found}, describe_releases(artifact, found), shape)
 
 
 @click.command(epilog=_EXAMPLE_SERVE)
-@click.argument("root", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("root", callback=_check_place)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
 @click.option(
@@ -360,7 +384,7 @@ def releases(
     "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
 )
 def serve(
-    root: Path,
+    root: str,
     host: str,
     port: int,
     max_body: int,
@@ -371,7 +395,7 @@ def serve(
     drift_window: str,
     environment: str,
 ) -> None:
-    """Answer requests with the live releases below ROOT.
+    """Answer requests with the live releases below ROOT: a directory, or an address such as s3://bucket/prefix.
 
     Speaks the Open Inference Protocol v2 and TensorFlow Serving's REST API, follows the next deployment without a
     restart, lets a canary have the share that ROOT/NAME/route.json gives it, and tells Prometheus at /metrics.

@@ -13,6 +13,7 @@ from seatrial.commands.compare import load_config
 from seatrial.commands.deploy import plan_deployment
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
 from seatrial.commands.releasing import trace
+from seatrial.commands.signing import open_keys
 from seatrial.commands.trial import describe_trial
 from seatrial.core.deployment import DeploymentRecord
 from seatrial.core.environment import Environment
@@ -20,6 +21,7 @@ from seatrial.core.metrics import Value, is_finite
 from seatrial.core.revision import Revision
 from seatrial.deploy import open_target
 from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms, apply, blocking, recover
+from seatrial.deploy.signing import guard
 from seatrial.deploy.target import Target
 from seatrial.deploy.trial import Trial
 from seatrial.errors import CompareError
@@ -95,8 +97,8 @@ def plan_delivery(
 
 
 def open_place(environment: Environment, artifact: str) -> Target:
-    """The target of an environment for one model."""
-    return open_target(environment.target, environment.to, artifact)
+    """The target of an environment for one model; with a `verify_key` it takes only what is signed."""
+    return guard(open_target(environment.target, environment.to, artifact), open_keys(environment.verify_key))
 
 
 def carry_out(

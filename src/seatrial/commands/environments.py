@@ -12,6 +12,7 @@ from seatrial.config import DEFAULT_NAME, Config
 from seatrial.config.faults import suggest
 from seatrial.core.environment import Environment
 from seatrial.deploy.places import resolve_place
+from seatrial.deploy.signing import locate_key
 from seatrial.errors import UsageError
 from seatrial.git import Repository
 
@@ -23,6 +24,7 @@ class Said(Struct, frozen=True, kw_only=True):
     kind: str | None = None
     address: str | None = None
     keep: int | None = None
+    verify_key: str | None = None
 
 
 def choose_environment(
@@ -45,6 +47,7 @@ def choose_environment(
         target=declared.target if said.kind is None else said.kind,
         address=declared.address if said.address is None else said.address,
         keep=declared.keep if said.keep is None else said.keep,
+        verify_key=declared.verify_key if said.verify_key is None else locate_key(directory, said.verify_key),
         # What is live somewhere else is not what is live in the environment.
         registries=declared.registries if declared.to in {"", place} and said.kind in {None, declared.target} else (),
     )
@@ -61,7 +64,7 @@ def _find(directory: Path, name: str, config_path: Path | None, git_dir: Path | 
     return msgspec.structs.replace(
         found,
         to=resolve_place(path.parent, found.to) if found.to else "",
-        verify_key=str(path.parent / key) if key else "",
+        verify_key=locate_key(path.parent, key) if key else "",
     )
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from msgspec import Struct
 
+from seatrial.commands.signing import SignedProver, open_keys
 from seatrial.core.deployment import Answer, Check
 from seatrial.core.environment import Environment
 from seatrial.core.release import Release, Signature
@@ -46,7 +47,9 @@ class ModelProver(Struct, frozen=True, kw_only=True):
 
 def open_prover(environment: Environment) -> Prover:
     """What asks the models of an environment: every command that may prove, or recover, opens it here."""
-    return ModelProver(address=environment.address)
+    prover = ModelProver(address=environment.address)
+    keys = open_keys(environment.verify_key)
+    return SignedProver(prover=prover, keys=keys) if keys else prover
 
 
 def _import_golden() -> ModuleType:

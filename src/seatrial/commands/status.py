@@ -13,6 +13,7 @@ from seatrial.core.metrics import Value, is_number
 from seatrial.core.release import Release
 from seatrial.deploy import list_deployed
 from seatrial.deploy.engine import CutOffError, Prover
+from seatrial.deploy.signing import split_guard
 from seatrial.deploy.target import Target
 from seatrial.errors import BlockedError, ReleaseError, UsageError
 
@@ -109,11 +110,12 @@ def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, b
 
 
 def _check(target: Target, version: str, prover: Prover, *, prove: bool) -> tuple[Check, ...]:
+    target, signed = split_guard(target, version)
     differences = target.verify(version)
     if differences:
         return (Check(name="identity", answer=Answer.FAIL, detail="; ".join(differences)),)
     identity = Check(name="identity", answer=Answer.PASS, detail=target.read_release(version).digest)
-    return (identity, *(prover.examine(target.locate(version)).checks if prove else ()))
+    return (identity, *(prover.examine(target.locate(version)).checks if prove else signed))
 
 
 def _is_bad(check: Check) -> bool:

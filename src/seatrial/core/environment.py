@@ -88,7 +88,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     """A place for models, by its name in seatrial.yaml; without a name, the one that a command line tells.
 
     `to` is a directory or an address, `target` the kind of place, `address` the server that answers from there, `keep`
-    how many versions to go back to stay. `settings` are the target's own. `verify_key` is the path of a public key.
+    how many versions to go back to stay. `settings` are the target's own. `verify_key` is the path of a file
+    of public keys, or their text: whatever is not signed with one of them is refused.
     """
 
     name: str = ""

@@ -17,6 +17,8 @@ _TOKENS = frozenset(
         "SEATRIAL_TOKEN",
         "REPO_TOKEN",
         "GITHUB_TOKEN",
+        "SEATRIAL_SIGN_KEY",
+        "SEATRIAL_SIGN_PASSWORD",
         "GH_TOKEN",
         "GITHUB_ENTERPRISE_TOKEN",
         "GH_ENTERPRISE_TOKEN",
