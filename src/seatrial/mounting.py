@@ -39,7 +39,7 @@ class ModelMiddleware:
     ) -> None:
         from starlette.routing import Mount
 
-        opened = open_server(Path(root), settings)
+        opened = open_server(root, settings)
         self.close = opened.close
         self._app = app
         self._mount = Mount(prefix, opened.app)
@@ -79,7 +79,7 @@ class WsgiModelMiddleware:
             from a2wsgi import ASGIMiddleware
         except ImportError as error:
             raise ServeError("a2wsgi is not installed", hint="pip install 'seatrial[serving]'") from error
-        opened = open_server(Path(root), settings)
+        opened = open_server(root, settings)
         self.close = opened.close
         self._app = app
         self._prefix = "/" + prefix.strip("/")

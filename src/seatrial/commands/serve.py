@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from seatrial.core.profile import PROFILE
 from seatrial.core.release import Release
 from seatrial.core.routing import ROUTE, Route
 from seatrial.deploy.local import CURRENT, LOG, LocalTarget, list_models
-from seatrial.errors import ServeError
+from seatrial.deploy.places import is_address
+from seatrial.errors import ReleaseError, ServeError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -61,20 +62,20 @@ _DEFAULTS = ServeSettings()
 
 
 def serve(
-    directory: Path,
+    place: str | Path,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
     settings: ServeSettings = _DEFAULTS,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve the models below a directory until SIGTERM or SIGINT; running requests get ten seconds.
+    """Serve the models at a place until SIGTERM or SIGINT; running requests get ten seconds.
 
-    `directory` is what `seatrial deploy --to` named, or one model in it. Port 0 takes any free port.
+    `place` is what `seatrial deploy --to` named, or the directory of one model in it. Port 0 takes any free port.
     `announce` gets the lines for people: the address, and every model with its digest. Raises ServeError
     where there is no model, one was altered or can't be loaded, or the port is taken.
     """
-    opened = open_server(directory, settings)
+    opened = open_server(place, settings)
     import uvicorn
 
     try:
@@ -97,8 +98,8 @@ def serve(
         opened.close()
 
 
-def open_server(directory: Path, settings: ServeSettings = _DEFAULTS) -> OpenedServer:
-    """Load every model below a directory, and make the application that answers with them.
+def open_server(place: str | Path, settings: ServeSettings = _DEFAULTS) -> OpenedServer:
+    """Load every model at a place, and make the application that answers with them.
 
     Raises ServeError where a library, a model or the place of the log is missing, or a model was altered.
     """
@@ -114,26 +115,40 @@ def open_server(directory: Path, settings: ServeSettings = _DEFAULTS) -> OpenedS
     window = WINDOW if settings.drift_window is None else settings.drift_window
     if not window > 0:
         raise ServeError("--drift-window holds no request", hint="a day or more: 24h, 7d")
-    catalog = _open_catalog(directory)
-    models = LiveModels(catalog, drift_window=window)
-    lines = _load_all(models, directory)
-    log = _open_log(settings)
-    options = ServerOptions(
-        max_body=MAX_BODY if settings.max_body is None else settings.max_body,
-        route_header=settings.route_header or ROUTE_HEADER,
-        log=log,
-        count_deployments=lambda: _count_deployments(directory, catalog.list_names(), settings.environment),
-    )
-    return OpenedServer(app=build_app(models, options), lines=tuple(lines), close=log.close if log else lambda: None)
+    with ExitStack() as opened:
+        directory = _enter(str(place), opened)
+        catalog = _open_catalog(directory)
+        models = LiveModels(catalog, drift_window=window)
+        lines = _load_all(models, place)
+        options = ServerOptions(
+            max_body=MAX_BODY if settings.max_body is None else settings.max_body,
+            route_header=settings.route_header or ROUTE_HEADER,
+            log=_open_log(settings, opened),
+            count_deployments=lambda: _count_deployments(directory, catalog.list_names(), settings.environment),
+        )
+        app = build_app(models, options)
+        return OpenedServer(app=app, lines=tuple(lines), close=opened.pop_all().close)
 
 
-def _open_log(settings: ServeSettings) -> PredictionLog | None:
+def _enter(place: str, opened: ExitStack) -> Path:
+    """The directory that is served: the place itself, or one that follows an address for as long as it is open."""
+    if not is_address(place):
+        return Path(place)
+    from seatrial.commands.mirroring import Mirror
+
+    try:
+        return opened.enter_context(closing(Mirror(place))).root
+    except ReleaseError as error:
+        raise ServeError(error.message, hint=error.hint) from error
+
+
+def _open_log(settings: ServeSettings, opened: ExitStack) -> PredictionLog | None:
     from seatrial.serving.prediction_log import DEFAULT_SIZE, PredictionLog
 
     if settings.log_path is None:
         return None
     size = DEFAULT_SIZE if settings.log_size is None else settings.log_size
-    return PredictionLog(settings.log_path, share=settings.log_share, size=size)
+    return opened.enter_context(closing(PredictionLog(settings.log_path, share=settings.log_share, size=size)))
 
 
 class _LocalStore:
@@ -195,11 +210,11 @@ def _count_deployments(directory: Path, names: tuple[str, ...], environment: str
     return counts
 
 
-def _load_all(models: LiveModels, directory: Path) -> list[str]:
+def _load_all(models: LiveModels, place: str | Path) -> list[str]:
     """Load every model, so that a server that started can answer; one line about each version."""
     found = models.all()
     if not found:
-        raise ServeError(f"{directory} holds no live model", hint=f"run `seatrial deploy ARTIFACT --to {directory}`")
+        raise ServeError(f"{place} holds no live model", hint=f"run `seatrial deploy ARTIFACT --to {place}`")
     lines = []
     for name, model in found.items():
         model.follow()
