@@ -11,6 +11,7 @@ from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import Retry
+from urllib3.exceptions import HTTPError
 
 from seatrial.core.environment import QueryLimit, TrafficLimits
 from seatrial.core.release import Release
@@ -60,7 +61,7 @@ class Prometheus(Struct, frozen=True, kw_only=True):
                 stream=True,
             ) as answer:
                 return _decode(answer)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise _Silence(f"{self.url} can't be asked: {type(error).__name__}") from None
 
 
@@ -82,7 +83,7 @@ def _decode(answer: requests.Response) -> Any:
         raise _Silence("the answer is larger than 1 MiB")
     try:
         told = msgspec.json.decode(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or told.get("status") != "success":
         reason = str(told.get("error", ""))[:300] if isinstance(told, dict) else ""
