@@ -245,13 +245,12 @@ def _call_of_other_versions(limits: Limits) -> tuple[Alert, ...]:
 
 def _call_of_drift(limits: Limits) -> tuple[Alert, ...]:
     def alert(name: str, metric: str, what: str, whose: str) -> Alert:
-        drift, noise, samples = (
-            select(each, limits.models) for each in (metric, "model_input_drift_noise", "model_input_drift_samples")
-        )
+        told = (metric, *(f"model_input_drift_{each}" for each in ("noise", "samples", "coverage")))
+        drift, noise, samples, coverage = (select(each, limits.models) for each in told)
         return Alert(
             name=name,
             expr=f"max by (model, version) (\n  {drift} - {noise} > {limits.drift:.12g}\n"
-            f"    and {samples} >= {limits.min_requests}\n)",
+            f"    and {samples} >= {limits.min_requests}\n    and {coverage} >= 1\n)",
             hold=limits.hold,
             severity=Severity.WARNING,
             summary=f"{what} of {{{{ $labels.model }}}} {{{{ $labels.version }}}} are not those that it was judged on",

@@ -80,10 +80,11 @@ class _Bench(Struct, frozen=True, kw_only=True):
             f"{metric}_count{{{labels}}}": self.count(each),
         }
 
-    def drift(self, metric: str, psi: float, noise: float, samples: float) -> dict[str, str]:
+    def drift(self, metric: str, psi: float, noise: float, samples: float, coverage: float = 1) -> dict[str, str]:
         """What a server tells of a version's drift."""
         labels = f'{{model="{self.model}",version="1"}}'
-        told = {metric: psi, "model_input_drift_noise": noise, "model_input_drift_samples": samples}
+        known = {"noise": noise, "samples": samples, "coverage": coverage}
+        told = {metric: psi, **{f"model_input_drift_{name}": value for name, value in known.items()}}
         return {f"{name}{labels}": self.hold(value) for name, value in told.items()}
 
     def tell(self, digest: str, values: str | None = None, model: str = "") -> dict[str, str]:
@@ -177,7 +178,13 @@ def _try_shift(bench: _Bench) -> tuple[Trial, ...]:
 
 
 def _try_input_drift(bench: _Bench) -> tuple[Trial, ...]:
-    return _try_drift(bench, "model_input_drift_max")
+    metric, limit, enough = "model_input_drift_max", bench.limits.drift, bench.limits.min_requests
+    return (
+        *_try_drift(bench, metric),
+        bench.expect("as far as chance goes", bench.drift(metric, 2 * limit, 1.5 * limit, enough)),
+        bench.expect("too few rows to judge", bench.drift(metric, 2 * limit, limit / 2, enough - 1)),
+        bench.expect("too short a time to judge", bench.drift(metric, 2 * limit, limit / 2, enough, 0.9)),
+    )
 
 
 def _try_prediction_drift(bench: _Bench) -> tuple[Trial, ...]:
@@ -190,8 +197,6 @@ def _try_drift(bench: _Bench, metric: str) -> tuple[Trial, ...]:
     return (
         bench.expect("far from the profile", bench.drift(metric, 2 * limit, limit / 2, enough), version),
         bench.expect("near the profile", bench.drift(metric, limit / 2, limit / 10, enough)),
-        bench.expect("as far as chance goes", bench.drift(metric, 2 * limit, 1.5 * limit, enough)),
-        bench.expect("too few rows to judge", bench.drift(metric, 2 * limit, limit / 2, enough - 1)),
     )
 
 

@@ -31,10 +31,12 @@ _CHANCE = 0.01  # how often any of the columns may be above the noise though not
 class Reading(Struct, frozen=True, kw_only=True):
     """The drift of `samples` rows: PSI by feature, the farthest first, and of the predictions if they are profiled.
 
+    `coverage` grows to 1 in the first half of a window: an hour after midnight is no day.
     `noise` is what all of them stay below, 99 times in a hundred, where nothing changed; there is none of no rows.
     """
 
     samples: int = 0
+    coverage: float = 0.0
     features: tuple[tuple[str, float], ...] = ()
     score: float | None = None
     noise: float | None = None
@@ -66,7 +68,7 @@ class DriftWatch:
         self._stride = len(self._bounds) + 2  # bins, and the last place for what is missing
         self._half, self._clock = window / 2, clock
         self._before, self._now = self._make_counts(), self._make_counts()
-        self._turned = clock()
+        self._started = self._turned = clock()
         self._waiting: list[tuple[Array, Array]] = []
         self._waits = 0
         self._changing = threading.Lock()
@@ -93,8 +95,9 @@ class DriftWatch:
             self._settle()
             counts = self._before + self._now
         samples = int(counts[0].sum())
+        coverage = min(1.0, (self._clock() - self._started) / self._half)
         if not samples:
-            return Reading()
+            return Reading(coverage=coverage)
         drifts = {each.name: _measure(each.told, found) for each, found in zip(self._columns, counts, strict=True)}
         score = drifts.pop(None, None)
         named = [(name, drift) for name, drift in drifts.items() if name is not None]
@@ -102,6 +105,7 @@ class DriftWatch:
         level = 1 - _CHANCE / len(self._columns)
         return Reading(
             samples=samples,
+            coverage=coverage,
             features=tuple(sorted(named, key=lambda each: -each[1])),
             score=score,
             noise=bound_psi(self._rows, samples, self._stride - 1, level=level),

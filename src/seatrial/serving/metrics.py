@@ -168,10 +168,12 @@ class ServerMetrics(Collector):
         each = gauge("model_input_drift", "PSI of an input against the release's profile: the farthest ten.", "feature")
         most = gauge("model_input_drift_max", "PSI of the input that is farthest from the release's profile.")
         samples = gauge("model_input_drift_samples", "Rows that the drift was measured on.")
+        coverage = gauge("model_input_drift_coverage", "Share of half a window that was watched; then it stays 1.")
         noise = gauge("model_input_drift_noise", "PSI that chance alone reaches once in a hundred times.")
         score = gauge("model_prediction_drift", "PSI of the predictions against the release's profile.")
         for labels, reading in self._read_drift():
             samples.add_metric(labels, reading.samples)
+            coverage.add_metric(labels, reading.coverage)
             for feature, drift in reading.features[:_WORST]:
                 each.add_metric((*labels, feature), drift)
             for _, drift in reading.features[:1]:
@@ -180,7 +182,7 @@ class ServerMetrics(Collector):
                 noise.add_metric(labels, reading.noise)
             if reading.score is not None:
                 score.add_metric(labels, reading.score)
-        return each, most, samples, noise, score
+        return each, most, samples, coverage, noise, score
 
     def _read_drift(self) -> Iterable[tuple[Labels, Reading]]:
         for name, model in sorted(self._models.known.items()):

@@ -120,8 +120,13 @@ def test_the_window_slides_by_halves(profile: Profile) -> None:
 
 
 def test_nothing_asked_is_no_drift(profile: Profile) -> None:
-    """No rows, no number."""
-    assert DriftWatch(profile, NAMES).read() == Reading()
+    """No rows, no number; the time passes all the same, to its end."""
+    clock = Clock()
+    watch = DriftWatch(profile, NAMES, window=100, clock=clock)
+    assert watch.read() == Reading()
+    for now, coverage in ((25, 0.5), (50, 1), (1000, 1)):
+        clock.now = 1000.0 + now
+        assert watch.read() == Reading(coverage=coverage)
 
 
 @pytest.mark.parametrize(("rows", "counted"), [(31, 31), (32, 16), (100, 17), (1000, 63), (50_000, 3125)])
@@ -192,7 +197,9 @@ def test_the_server_tells_drift_of_every_version_that_has_callers(profiled: Path
         assert numbers[f"model_input_drift,feature=hour,{of}"] < noise
         assert numbers[f"model_prediction_drift,{of}"] < noise
     assert not any("version=4" in name for name in numbers if "drift" in name)
-    assert not any("version=3" in name for name in numbers if "drift" in name and "samples" not in name)
+    assert not any(
+        "version=3" in name for name in numbers if "drift" in name and "samples" not in name and "coverage" not in name
+    )
 
 
 def tensor_of(rows: list[Any]) -> dict[str, Any]:
