@@ -30,7 +30,10 @@ def cluster() -> Iterator[str]:
     import ray
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    # With one processor, a node lets a worker go as soon as the next one is needed, and each takes seconds to start.
+    kept = {"idle_worker_killing_time_threshold_ms": 600_000, "num_workers_soft_limit": 4}
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": kept}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
     nodes.add_node(num_cpus=1)
     nodes.wait_for_nodes()
     ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")

@@ -85,7 +85,7 @@ class RayParts(Struct, frozen=True, kw_only=True, eq=False):
         number = max(choose_parts(side.size for side in sides), cores)
         blocks = [_number_blocks(ray, side, number) for side in sides]
         together = blocks[0].union(blocks[1]) if before else blocks[0]
-        parts = together.groupby("part").map_groups(_gather_part, batch_format="pyarrow")
+        parts = together.groupby("part", num_partitions=number).map_groups(_gather_part, batch_format="pyarrow")
         with _explain_cluster(ray):
             return cls(base=before, head=after, parts=parts.materialize())
 
