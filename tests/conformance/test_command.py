@@ -120,6 +120,8 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text("stage: [a]\npromote: [a]\nobserve: [./nothing]")
     with pytest.raises(ReleaseError, match="can't be started"):
         open_command(str(tmp_path), "m").observe()
+    with pytest.raises(UsageError, match="the target command takes no settings"):
+        open_target("command", str(tmp_path), "m", {"region": "north"})
     with pytest.raises(UsageError, match="no target 'kubernets'") as caught:
         open_target("kubernets", str(tmp_path), "m")
     assert "command, local" in caught.value.hint

@@ -29,6 +29,7 @@ from seatrial.commands.status import examine_model
 from seatrial.core.deployment import Answer, Check, Outcome
 from seatrial.core.release import MANIFEST, decode_manifest, diff_files
 from seatrial.core.revision import Revision
+from seatrial.core.routing import Route
 from seatrial.core.verdict import Status, Verdict
 from seatrial.deploy import TARGETS
 from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Examination, Terms, apply, plan_rollback
@@ -924,6 +925,40 @@ def test_registries_follow_what_is_live(gated: Project, exported: tuple[Exported
     back = run_cli(gated, "rollback", NAME, "--environment", "production")
     assert f"seatrial: {NAME} in gto (origin): new tag {NAME}#production#3" in back.stderr
     assert gated.git("ls-remote", "origin", f"refs/tags/{NAME}#production#3^{{}}").split()[0] == first
+
+
+def test_environment_is_taken_by_its_name(gated: Project, exported: tuple[Exported, Exported]) -> None:
+    """Its place, checks and canary are those of seatrial.yaml, a share is told, and the log and the JSON name it."""
+    with (gated.root / "seatrial.yaml").open("a") as policy:
+        policy.write(
+            f"environments:\n  live:\n    to: {gated.to}\n    keep: 0\n    checks: {{latency: {{p95_ms: 9000}},"
+            " prometheus: {url: 'http://127.0.0.1:1', max_errors: 1}}\n    canary: {weights: [5], seconds: 0.1}\n"
+        )
+    commit_recall(gated, exported[0], 0.8)
+    planned = run_cli(gated, "deploy", NAME, "-e", "live", "--plan")
+    assert "nothing is live yet, so there are no requests to try it out on" in planned.stdout
+    delivered = run_cli(gated, "deploy", NAME, "-e", "live", "--format", "json")
+    assert delivered.returncode == 0, delivered.stderr
+    told = json.loads(delivered.stdout)
+    assert (told["environment"], told["checks"][0]["name"]) == ("live", "latency")
+    assert gated.target.read_log()[-1].environment == "live"
+
+    commit_recall(gated, exported[1], 0.8)
+    doubtful = run_cli(gated, "deploy", NAME, "-e", "live")
+    assert (doubtful.returncode, gated.target.pointer()) == (5, "1"), doubtful.stderr
+    assert "it is tried out first: with 5 % of the requests, 0.1 s each" in doubtful.stderr
+    assert "version 2 answers 5 % of the requests for 0.1 s" in doubtful.stderr
+    assert "http://127.0.0.1:1 can't be asked" in doubtful.stderr
+
+    gated.target.route(Route(weights={"1": 5.0}))
+    assert "shares    version 1 answers 5 % of the requests" in run_cli(gated, "status", "-e", "live").stdout
+    (gated.target.home / "route.json").write_text("{")
+    looked = run_cli(gated, "status", "-e", "live")
+    assert (looked.returncode, "not a route" in looked.stdout) == (1, True)
+    unknown = run_cli(gated, "releases", NAME, "-e", "life")
+    assert (unknown.returncode, "did you mean `live`?" in unknown.stderr) == (2, True)
+    nowhere = run_cli(gated, "rollback", NAME)
+    assert (nowhere.returncode, "no place is named" in nowhere.stderr) == (2, True)
 
 
 def test_status_sees_an_altered_byte(gated: Project, exported: tuple[Exported, Exported]) -> None:

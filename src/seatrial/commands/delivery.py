@@ -98,7 +98,8 @@ def plan_delivery(
 
 def open_place(environment: Environment, artifact: str) -> Target:
     """The target of an environment for one model; with a `verify_key` it takes only what is signed."""
-    return guard(open_target(environment.target, environment.to, artifact), open_keys(environment.verify_key))
+    target = open_target(environment.target, environment.to, artifact, environment.settings)
+    return guard(target, open_keys(environment.verify_key))
 
 
 def carry_out(

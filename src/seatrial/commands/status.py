@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -11,10 +11,11 @@ from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, l
 from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_number
 from seatrial.core.release import Release
+from seatrial.core.routing import Route
 from seatrial.deploy import list_deployed
 from seatrial.deploy.engine import CutOffError, Prover
 from seatrial.deploy.signing import split_guard
-from seatrial.deploy.target import Target
+from seatrial.deploy.target import Target, find_routing
 from seatrial.errors import BlockedError, ReleaseError, UsageError
 
 _LATEST = 5
@@ -23,7 +24,8 @@ _LATEST = 5
 class ModelStatus(Struct, frozen=True, kw_only=True):
     """One model on a target. `problems` are what has to be mended; `recovered` is what this look finished or undid.
 
-    `busy` says that a deployment is running. `ways_back` are the versions that a rollback would take, in that order.
+    `busy` says that a deployment is running, `route` which versions share the requests with the live one (None: it has
+    all). `ways_back` are the versions that a rollback would take, in that order.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     problems: tuple[str, ...] = ()
     busy: bool = False
+    route: Route | None = None
     recovered: DeploymentRecord | None = None
     ways_back: tuple[str, ...] = ()
     latest: tuple[DeploymentRecord, ...] = ()
@@ -71,12 +74,13 @@ def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> 
     """Look at one model: hash what is live again, and with `prove` ask it its golden requests."""
     recovered, busy, cut_off = _recover(target, prover)
     seen, log = target.observe(), target.read_log()
-    told = ModelStatus(name=name, busy=busy, recovered=recovered, latest=log[-_LATEST:][::-1])
+    route, misrouted = _read_route(target)
+    told = ModelStatus(name=name, busy=busy, route=route, recovered=recovered, latest=log[-_LATEST:][::-1])
     if seen.live is None:
-        return _replace(told, problems=(*cut_off, "nothing is live"))
+        return _replace(told, problems=(*cut_off, *misrouted, "nothing is live"))
     version = seen.live.version
     checks = _check(target, version, prover, prove=prove)
-    problems = [*cut_off]
+    problems = [*cut_off, *misrouted]
     problems += [f"{check.name}: {check.detail or check.answer.value}" for check in checks if _is_bad(check)]
     proved = [entry for entry in log if entry.event is Outcome.LIVE and entry.version == version]
     if not proved and not busy and not cut_off:
@@ -97,6 +101,16 @@ def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> 
         problems=tuple(problems),
         ways_back=tuple(found for found in list_ways_back(log) if found != version and _holds(target, found)),
     )
+
+
+def _read_route(target: Target) -> tuple[Route | None, tuple[str, ...]]:
+    """Which versions share the requests with the live one, and what is wrong with what says so."""
+    routing = find_routing(target)
+    try:
+        route = routing.read_route() if routing else Route()
+    except ReleaseError as error:
+        return None, (error.message,)
+    return (route if route.versions else None), ()
 
 
 def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, bool, tuple[str, ...]]:
@@ -188,10 +202,19 @@ def describe_status(status: ModelStatus) -> tuple[str, ...]:
     lines += [f"  {check.name:<9} {check.answer.value}" + _tail(check.detail) for check in status.checks]
     if status.version:
         lines.append(f"  back to   {', '.join(status.ways_back) or 'no earlier version is there'}")
+    if status.route:
+        lines.append(f"  shares    {', '.join(_list_shares(status.route))}")
     if status.busy:
         lines.append("  running   a deployment is under way")
     lines += [f"  {entry.time[:19]} {entry.kind.value} {entry.version}: {_tell(entry)}" for entry in status.latest]
     return (*lines, *(f"  problem   {problem}" for problem in status.problems))
+
+
+def _list_shares(route: Route) -> Iterator[str]:
+    for version, weight in route.weights.items():
+        yield f"version {version} answers {weight:g} % of the requests"
+    if route.shadow:
+        yield f"version {route.shadow} is asked behind the live one"
 
 
 def _tail(detail: str) -> str:

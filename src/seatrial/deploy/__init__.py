@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from seatrial.deploy import local
 from seatrial.deploy.command import CommandTarget
@@ -62,15 +64,25 @@ def open_command(place: str, name: str) -> Target:
     return CommandTarget(store=LocalTarget(root=Path(place), name=name))
 
 
-TARGETS: dict[str, Callable[[str, str], Target]] = {"command": open_command, "local": open_local}
+TARGETS: dict[str, Callable[..., Target]] = {"command": open_command, "local": open_local}
 
 
-def open_target(kind: str, place: str, name: str) -> Target:
-    """The target of a kind for one model; UsageError, with the kinds there are, where there is none such."""
-    if kind in TARGETS:
-        return TARGETS[kind](place, name)
+def open_target(kind: str, place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
+    """The target of a kind for one model; UsageError, with the kinds there are, where there is none such.
+
+    `settings` of an environment go to a target whose opener takes them by that name; of others they are refused.
+    """
+    opener = TARGETS.get(kind) or _load_opener(kind)
+    if not settings:
+        return opener(place, name)
+    if "settings" not in signature(opener).parameters:
+        raise UsageError(f"the target {kind} takes no settings", hint="take `settings` out of the environment")
+    return opener(place, name, settings=settings)
+
+
+def _load_opener(kind: str) -> Callable[..., Target]:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if kind not in found:
         raise UsageError(f"there is no target {kind!r}", hint=f"there are {', '.join(sorted({*TARGETS, *found}))}")
-    opened: Target = found[kind].load()(place, name)
-    return opened
+    opener: Callable[..., Target] = found[kind].load()
+    return opener
