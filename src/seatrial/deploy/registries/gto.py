@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ _VERSION = re.compile(
     r"v(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)([-+][0-9A-Za-z.+-]+)?(?P<undone>!?)(#(?P<count>\d+))?\Z"
 )
 _STAGE = re.compile(r"(?P<stage>[A-Za-z0-9/_-]+)(?P<undone>!?)(#(?P<count>\d+))?\Z")
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _MOST_SAID = 300
 
 
@@ -55,12 +56,14 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
     def mirror(self, live: Announcement) -> Mirrored:
         """Register the commit's version and assign the stage to it, by as many tags as that takes.
 
-        They are made all at once or not at all. Should somebody else have made one of them meanwhile, it is looked at
-        what they say now, and they are made anew.
+        They are made all at once or not at all, and of a later second than the stage's last one, for GTO goes by their
+        times. Should somebody else have made one of them meanwhile, it is looked at what they say now, and they are
+        made anew.
         """
         name, commit = _check(live), live.record.commit
-        repository = Repository.discover(self.directory)
+        repository, remote = Repository.discover(self.directory), self.settings.push
         repository.ensure_commit(commit)
+        make = partial(repository.push_tags, remote) if remote else repository.create_tags
         before = self._list(repository, name)
         for _ in range(_ATTEMPTS):
             known = _read(before, name, self.settings.stage, commit)
@@ -68,12 +71,14 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
             if not wanted:
                 return Mirrored()
             try:
-                self._make(repository, commit, wanted, before.get(known.last), known.last)
+                after = repository.read_tag_time(known.last, before[known.last], remote=remote) if known.last else 0
+                made = {tag: repository.write_tag(tag, commit, said, after=after) for tag, said in wanted.items()}
+                make(made)
             except GitError as error:
-                after = self._list(repository, name)
-                if after == before:
-                    raise self._explain(error) from None
-                before = after
+                now = self._list(repository, name)
+                if now == before:
+                    raise _explain(error, "the job needs the right to push tags" if remote else "") from None
+                before = now
                 continue
             return Mirrored(changes=tuple(f"new tag {tag}" for tag in wanted))
         raise ReleaseError(f"somebody else makes tags of {name} without pause", hint="try it again")
@@ -82,25 +87,13 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
         try:
             return repository.list_tags(f"{name}@*", f"{name}#*", remote=self.settings.push)
         except GitError as error:
-            raise self._explain(error) from None
+            raise _explain(error) from None
 
-    def _make(
-        self, repository: Repository, commit: str, wanted: Mapping[str, str], last: Tag | None, last_name: str
-    ) -> None:
-        """Make the tags; GTO goes by their times, in seconds, so they are of a later one than the stage's last tag."""
-        remote = self.settings.push
-        after = repository.read_tag_time(last_name, last, remote=remote) if last else 0
-        made = {tag: repository.write_tag(tag, commit, message, after=after) for tag, message in wanted.items()}
-        if remote:
-            repository.push_tags(remote, made)
-        else:
-            repository.create_tags(made)
 
-    def _explain(self, error: GitError) -> ReleaseError:
-        """Git's complaint in one line."""
-        lines = [line.strip() for line in error.message.splitlines() if line.strip() and not line.startswith("hint:")]
-        hint = "the job needs the right to push tags" if self.settings.push else ""
-        return ReleaseError(" ".join(lines)[:_MOST_SAID], hint=hint)
+def _explain(error: GitError, hint: str = "") -> ReleaseError:
+    """What git complained of, in one line."""
+    lines = [line.strip() for line in error.message.splitlines() if line.strip() and not line.startswith("hint:")]
+    return ReleaseError(" ".join(lines)[:_MOST_SAID], hint=hint)
 
 
 def _check(live: Announcement) -> str:
