@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.config import build_schema
+from seatrial.core.profile import build_profile_schema
 from seatrial.render import history
 from seatrial.render.json import schema
 
@@ -18,6 +19,7 @@ def generate() -> Mapping[Path, str]:
     """Every generated file, with the text that it should have."""
     return {
         REFERENCE / "history.schema.json": _spell(history.schema()),
+        REFERENCE / "profile.schema.json": _spell(build_profile_schema()),
         REFERENCE / "report.schema.json": _spell(schema()),
         REFERENCE / "seatrial.schema.json": _spell(build_schema()),
     }
