@@ -31,6 +31,7 @@ from msgspec import Struct
 from seatrial.errors import CompareError, UsageError
 
 _FETCH_SECONDS = 600
+_TAG_SECONDS = 60
 _FIRST_DEEPENING = 50
 _LINK = b"120000"
 _SUBMODULE = b"160000"
@@ -396,7 +397,7 @@ class Repository(Struct, frozen=True):
         """The tags whose names match a pattern (`model@*`), in this clone or at a remote; GitError where it fails."""
         wanted = [f"refs/tags/{pattern}" for pattern in patterns]
         if remote:
-            told = self._run("ls-remote", "--end-of-options", remote, *wanted, seconds=_FETCH_SECONDS)
+            told = self._run("ls-remote", "--end-of-options", remote, *wanted, seconds=_TAG_SECONDS)
         else:
             told = self._run(
                 "for-each-ref", "--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}", *wanted
@@ -413,7 +414,8 @@ class Repository(Struct, frozen=True):
         """When an annotated tag was made, in seconds of Unix; 0 where it does not say. GitError where it is not had."""
         if remote:
             names = (remote, f"refs/tags/{name}")
-            self._run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", *names)
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head")
+            self._run("fetch", *options, "--end-of-options", *names, seconds=_TAG_SECONDS)
         head, _, _ = self._run("cat-file", "tag", tag.oid).partition("\n\n")
         tagger = next((line for line in head.splitlines() if line.startswith("tagger ")), "")
         seconds = tagger.rpartition("> ")[2].partition(" ")[0]
@@ -433,7 +435,7 @@ class Repository(Struct, frozen=True):
     def push_tags(self, remote: str, tags: Mapping[str, str]) -> None:
         """Bring tags, each with its hash, to a remote, all or none; GitError where one is there already."""
         names = [f"{oid}:refs/tags/{name}" for name, oid in tags.items()]
-        self._run("push", "--quiet", "--atomic", "--end-of-options", remote, *names, seconds=_FETCH_SECONDS)
+        self._run("push", "--quiet", "--atomic", "--end-of-options", remote, *names, seconds=_TAG_SECONDS)
 
     def create_tags(self, tags: Mapping[str, str]) -> None:
         """Name tags in this clone, each with its hash, all or none; GitError where one is there already."""

@@ -121,6 +121,12 @@ verify_key_option = click.option(
     metavar="FILE",
     help="Public keys in PEM: whatever is not signed with one of them is refused.",
 )
+allow_pickles_option = click.option(
+    "--allow-pickles",
+    is_flag=True,
+    envvar="SEATRIAL_ALLOW_PICKLES",
+    help="Load the pickles that a release names, which runs whatever their author wrote.",
+)
 facts_option = click.option(
     "--format",
     "shape",
@@ -154,6 +160,7 @@ facts_option = click.option(
 @keep_option
 @address_option
 @verify_key_option
+@allow_pickles_option
 @facts_option
 @fetch_option
 @config_option
@@ -175,6 +182,7 @@ def deploy(
     keep: int | None,
     address: str | None,
     verify_key: str | None,
+    allow_pickles: bool,
     shape: str,
     fetch: bool,
     config_path: Path | None,
@@ -193,7 +201,7 @@ def deploy(
     from seatrial.commands.trial import open_trial
     from seatrial.deploy.engine import Terms
 
-    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key)
+    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
     chosen = _choose(directory, environment, said, config_path)
     signing_key = open_signing_key(sign_key, directory, os.environ)
     target, prover = open_place(chosen, artifact), open_prover(chosen)
@@ -216,6 +224,7 @@ def deploy(
         _show_facts(state_plan(planned), describe_plan(planned), shape)
         return
     require_runtimes()
+    prover = open_prover(chosen, planned.release)
     tell_columns(describe_plan(planned))
     terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
     done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
@@ -233,6 +242,7 @@ def deploy(
 @keep_option
 @address_option
 @verify_key_option
+@allow_pickles_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -248,6 +258,7 @@ def rollback(
     keep: int | None,
     address: str | None,
     verify_key: str | None,
+    allow_pickles: bool,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -264,7 +275,7 @@ def rollback(
     from seatrial.commands.status import open_models
     from seatrial.deploy.engine import plan_rollback
 
-    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key)
+    said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
     chosen = _choose(directory, environment, said, config_path)
     target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
     _tell_recovered(recover_open(target, prover))
@@ -285,6 +296,7 @@ def rollback(
 @target_option
 @click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
 @verify_key_option
+@allow_pickles_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -296,6 +308,7 @@ def status(
     kind: str | None,
     prove: bool,
     verify_key: str | None,
+    allow_pickles: bool,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -307,7 +320,8 @@ def status(
     from seatrial.commands.proving import open_prover
     from seatrial.commands.status import describe_status, examine_model, open_models
 
-    chosen = _choose(directory, environment, Said(place=place, kind=kind, verify_key=verify_key), config_path)
+    said = Said(place=place, kind=kind, verify_key=verify_key, allow_pickles=allow_pickles)
+    chosen = _choose(directory, environment, said, config_path)
     targets, prover = open_models(chosen, artifact), open_prover(chosen)
     found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
     facts = {"models": found, "registries": _announce(directory, chosen, targets)}
@@ -380,6 +394,8 @@ def releases(
 @click.option(
     "--drift-window", default="24h", show_default=True, metavar="TIME", help="Of which drift of inputs is measured."
 )
+@verify_key_option
+@allow_pickles_option
 @click.option(
     "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
 )
@@ -393,6 +409,8 @@ def serve(
     log_share: float,
     log_size: int,
     drift_window: str,
+    verify_key: str | None,
+    allow_pickles: bool,
     environment: str,
 ) -> None:
     """Answer requests with the live releases below ROOT: a directory, or an address such as s3://bucket/prefix.
@@ -412,6 +430,8 @@ def serve(
         log_size=log_size * 2**20,
         drift_window=parse_duration(drift_window).seconds,
         environment=environment,
+        verify_key=verify_key or "",
+        allow_pickles=allow_pickles,
     )
     run_server(root, host=host, port=port, settings=settings, announce=click.echo)
 
@@ -432,7 +452,9 @@ def _announce(directory: Path, environment: Environment, targets: Mapping[str, T
     reports = tuple(
         report
         for name, target in targets.items()
-        for report in announce(environment, target, name, directory=directory, environ=os.environ)
+        for report in announce(
+            environment, target, name, directory=directory, environ=os.environ, git_dir=named_git_dir()
+        )
     )
     for line in describe_reports(reports):
         tell_progress(line)

@@ -7,6 +7,7 @@ environment (`deploy`, `rollback`, `status`) makes up for it, whatever went befo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from seatrial.ci import detect
@@ -17,29 +18,32 @@ from seatrial.deploy.places import is_address
 from seatrial.deploy.registries import Registry, open_registry
 from seatrial.deploy.target import Target
 from seatrial.errors import SeatrialError
+from seatrial.git import Repository
 
 
 def announce(
-    environment: Environment, target: Target, name: str, *, directory: Path, environ: Mapping[str, str]
+    environment: Environment,
+    target: Target,
+    name: str,
+    *,
+    directory: Path,
+    environ: Mapping[str, str],
+    git_dir: Path | None = None,
 ) -> tuple[RegistryReport, ...]:
     """Let every registry of an environment mirror the log of one model's target.
 
-    `directory` is in the repository whose tags are meant, `environ` are the variables of this process. Raises nothing
-    that a registry does: that is the problem of its report.
+    `directory` is in the repository whose tags are meant, unless `git_dir` names another one; `environ` are the
+    variables of this process. Raises nothing that a registry does: that is the problem of its report.
     """
 
     def tell(record: DeploymentRecord) -> Announcement:
-        return Announcement(
-            environment=environment.name,
-            record=record,
-            source=_spell_source(environment, record),
-            run=_find_run(environ, record.commit),
-        )
+        source, run = _spell_source(environment, record), _find_run(environ, record.commit)
+        return Announcement(record=record, source=source, run=run)
 
     def report(settings: RegistrySettings) -> RegistryReport:
         title = str(settings.__struct_config__.tag)
         try:
-            registry = open_registry(settings, directory, environ)
+            registry = open_registry(settings, partial(Repository.discover, directory, git_dir), environ)
             title = registry.title
             mirrored = _mirror(registry, target, tell)
         except (SeatrialError, OSError) as error:

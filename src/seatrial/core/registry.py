@@ -35,7 +35,6 @@ class Announcement(Struct, frozen=True, kw_only=True):
     `source` is the address of the release, `run` that of the CI job that tells it, empty outside of one.
     """
 
-    environment: str
     record: DeploymentRecord
     source: str
     run: str = ""

@@ -7,10 +7,10 @@ is never read back: the log of the target is the truth, and a registry that fail
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from seatrial.core.registry import Announcement, GtoSettings, Mirrored, MlflowSettings, RegistrySettings
+from seatrial.git import Repository
 
 
 class Registry(Protocol):
@@ -24,17 +24,18 @@ class Registry(Protocol):
         """Make it say what is live; nothing is to be done where it does. SeatrialError where it can't be made to."""
 
 
-Opener = Callable[[Any, Path, Mapping[str, str]], Registry]
+Find = Callable[[], Repository]
+Opener = Callable[[Any, Find, Mapping[str, str]], Registry]
 
 
-def open_gto(settings: GtoSettings, directory: Path, environ: Mapping[str, str]) -> Registry:
-    """Tags of the repository that holds the directory."""
+def open_gto(settings: GtoSettings, find_repository: Find, environ: Mapping[str, str]) -> Registry:
+    """Tags of the repository; UsageError where there is none."""
     from seatrial.deploy.registries.gto import GtoRegistry
 
-    return GtoRegistry(settings=settings, directory=directory)
+    return GtoRegistry(settings=settings, repository=find_repository())
 
 
-def open_mlflow(settings: MlflowSettings, directory: Path, environ: Mapping[str, str]) -> Registry:
+def open_mlflow(settings: MlflowSettings, find_repository: Find, environ: Mapping[str, str]) -> Registry:
     """A server that the settings or the environment's variables name."""
     from seatrial.deploy.registries.mlflow import connect
 
@@ -44,6 +45,6 @@ def open_mlflow(settings: MlflowSettings, directory: Path, environ: Mapping[str,
 REGISTRIES: dict[type[RegistrySettings], Opener] = {GtoSettings: open_gto, MlflowSettings: open_mlflow}
 
 
-def open_registry(settings: RegistrySettings, directory: Path, environ: Mapping[str, str]) -> Registry:
+def open_registry(settings: RegistrySettings, find_repository: Find, environ: Mapping[str, str]) -> Registry:
     """The registry that an environment names; UsageError where something to reach it is wanting."""
-    return REGISTRIES[type(settings)](settings, directory, environ)
+    return REGISTRIES[type(settings)](settings, find_repository, environ)

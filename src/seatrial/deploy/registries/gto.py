@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -46,7 +45,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
     """The tags of a repository, or of its remote where the settings name one."""
 
     settings: GtoSettings
-    directory: Path
+    repository: Repository
 
     @property
     def title(self) -> str:
@@ -61,10 +60,10 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
         made anew.
         """
         name, commit = _check(live), live.record.commit
-        repository, remote = Repository.discover(self.directory), self.settings.push
+        repository, remote = self.repository, self.settings.push
         repository.ensure_commit(commit)
         make = partial(repository.push_tags, remote) if remote else repository.create_tags
-        before = self._list(repository, name)
+        before = self._list(name)
         for _ in range(_ATTEMPTS):
             known = _read(before, name, self.settings.stage, commit)
             wanted = _choose(known, name, self.settings.stage, live)
@@ -75,7 +74,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
                 made = {tag: repository.write_tag(tag, commit, said, after=after) for tag, said in wanted.items()}
                 make(made)
             except GitError as error:
-                now = self._list(repository, name)
+                now = self._list(name)
                 if now == before:
                     raise _explain(error, "the job needs the right to push tags" if remote else "") from None
                 before = now
@@ -83,9 +82,9 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
             return Mirrored(changes=tuple(f"new tag {tag}" for tag in wanted))
         raise ReleaseError(f"somebody else makes tags of {name} without pause", hint="try it again")
 
-    def _list(self, repository: Repository, name: str) -> dict[str, Tag]:
+    def _list(self, name: str) -> dict[str, Tag]:
         try:
-            return repository.list_tags(f"{name}@*", f"{name}#*", remote=self.settings.push)
+            return self.repository.list_tags(f"{name}@*", f"{name}#*", remote=self.settings.push)
         except GitError as error:
             raise _explain(error) from None
 
