@@ -177,7 +177,11 @@ def test_good_canary_goes_live_by_a_real_prometheus(busy_shop: tuple[Shop, str])
     shop, prometheus = busy_shop
     servers = 'count(model_info{model="$model",version="$version",digest="$digest"})'
     limits = msgspec.structs.replace(
-        LIMITS, url=prometheus, p95_ms=5000, queries=(QueryLimit(name="servers", query=servers, at_least=1, at_most=1),)
+        LIMITS,
+        url=prometheus,
+        labels={"job": "seatrial"},
+        p95_ms=5000,
+        queries=(QueryLimit(name="servers", query=servers, at_least=1, at_most=1),),
     )
     done = shop.deploy(1.5, Checks(prometheus=limits), CANARY)
     assert done.outcome is Outcome.LIVE, done

@@ -34,6 +34,7 @@ environments:
       prometheus:
         url: http://prometheus:9090/
         token_env: PROMETHEUS_TOKEN
+        labels: {env: live}
         max_errors: 1%
         p95_ms: 200
         queries:
@@ -60,6 +61,7 @@ def test_an_environment_with_everything_is_understood() -> None:
             prometheus=TrafficLimits(
                 url="http://prometheus:9090",
                 token_env="PROMETHEUS_TOKEN",
+                labels={"env": "live"},
                 window=120,
                 max_errors=0.01,
                 p95_ms=200,
@@ -100,6 +102,11 @@ def test_an_environment_with_everything_is_understood() -> None:
             "checks: {prometheus: {p95_ms: 1, token_env: 'a b'}}",
             "4: environments.live.checks.prometheus.token_env: is not of this form",
             "environment variable",
+        ),
+        (
+            "checks: {prometheus: {p95_ms: 1, labels: {'a-b': c}}}",
+            "4: environments.live.checks.prometheus.labels: is not of this form",
+            "",
         ),
         ("canary: {weights: [5]}", "4: environments.live.canary: nothing would judge it", "max_errors"),
         ("canary: {}", "4: environments.live.canary needs `weights`", "percents"),

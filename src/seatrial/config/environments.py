@@ -99,6 +99,7 @@ def _build_traffic(document: Document, path: Path, raw: RawPrometheus, canary: C
     return TrafficLimits(
         url=raw.url.rstrip("/"),
         token_env=raw.token_env,
+        labels=raw.labels,
         timeout=raw.timeout,
         window=raw.window or (canary.seconds if canary else 60.0),
         min_requests=raw.min_requests,

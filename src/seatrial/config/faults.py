@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 Path = tuple[str | int, ...]
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
+_AT = re.compile(r" - at `(?:key`? in `?)?\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>.*)`")
 _MISSING = re.compile(r"missing required field `(?P<name>.*)`")

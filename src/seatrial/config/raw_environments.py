@@ -15,6 +15,7 @@ Requests = Annotated[int, Meta(description="Number of requests.", ge=1)]
 Weight = Annotated[float, Meta(description="Percent of the requests.", gt=0, lt=100)]
 
 
+LabelName = Annotated[str, Meta(description="Name of a label.", pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")]
 _ADDRESS = "^(https?://.+)?$"
 _VARIABLE = "^([A-Za-z_][A-Za-z0-9_]*)?$"
 
@@ -57,6 +58,10 @@ class RawPrometheus(Struct, forbid_unknown_fields=True):
     token_env: Annotated[
         str, Meta(description="Name of the environment variable of a bearer token.", pattern=_VARIABLE)
     ] = ""
+    labels: Annotated[
+        dict[LabelName, str],
+        Meta(description="Labels that tell the servers of this environment from others that are scraped, too."),
+    ] = {}
     timeout: Annotated[Seconds, Meta(description="Seconds after which an unanswered query is given up.")] = 10.0
     window: Annotated[
         Seconds | None, Meta(description="Seconds that are looked back on; those of the canary if absent, else 60.")

@@ -48,11 +48,13 @@ class TrafficLimits(Struct, frozen=True, kw_only=True):
     """What the metrics of a version that answers requests may be, over the last `window` seconds.
 
     They are read from the Prometheus at `url`, or without one from the server's own `/metrics`. `token_env` names the
-    environment variable of a bearer token. `max_errors` is a share of the answers (5xx), `p95_ms` in milliseconds.
+    environment variable of a bearer token. `labels` tell the series of this environment from those of others, whose
+    versions have the same numbers. `max_errors` is a share of the answers (5xx), `p95_ms` in milliseconds.
     """
 
     url: str = ""
     token_env: str = ""
+    labels: Mapping[str, str] = MappingProxyType({})
     timeout: float = 10.0
     window: float = 60.0
     min_requests: int = 50
@@ -90,6 +92,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     `to` is a directory or an address, `target` the kind of place, `address` the server that answers from there, `keep`
     how many versions to go back to stay. `settings` are the target's own. `verify_key` is the path of a file
     of public keys, or their text: whatever is not signed with one of them is refused.
+    `allow_pickles`: those that a release names are loaded to ask the model.
     """
 
     name: str = ""
@@ -99,6 +102,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     keep: int = KEPT
     settings: Mapping[str, Any] = MappingProxyType({})
     verify_key: str = ""
+    allow_pickles: bool = False
     registries: tuple[RegistrySettings, ...] = ()
     checks: Checks = Checks()
     canary: Canary | None = None

@@ -32,26 +32,31 @@ def list_queries(limits: TrafficLimits, release: Release) -> tuple[QueryLimit, .
 
 def limit_requests(limits: TrafficLimits) -> tuple[QueryLimit, ...]:
     """The limits on a version's requests, errors and times, as PromQL over the metrics of `seatrial serve`."""
+    which = ['model="$model"', 'version="$version"', 'role!="shadow"']
+    which += [f"{name}={_quote(value)}" for name, value in limits.labels.items()]
+    answered = _count(",".join(which))
     found = []
     if limits.max_errors is not None:
-        failed, all_of = _count(f'{_VERSION},code=~"5.."'), _count(_VERSION)
-        found.append(QueryLimit(name="errors", query=f"({failed}) / ({all_of} > 0)", at_most=limits.max_errors))
+        failed = _count(",".join((*which, 'code=~"5.."')))
+        found.append(QueryLimit(name="errors", query=f"{failed} / ({answered} > 0)", at_most=limits.max_errors))
     if limits.p95_ms is not None:
-        buckets = f"model_request_seconds_bucket{{{_VERSION},{_ANSWERING}}}[$window]"
+        buckets = f"model_request_seconds_bucket{{{','.join(which)}}}[$window]"
         p95 = f"1000 * histogram_quantile(0.95, sum by (le) (rate({buckets})))"
         found.append(QueryLimit(name="p95 in ms", query=p95, at_most=limits.p95_ms))
     if not found:
         return ()
-    return (QueryLimit(name="requests", query=_count(_VERSION), at_least=limits.min_requests, guards=True), *found)
+    return (QueryLimit(name="requests", query=answered, at_least=limits.min_requests, guards=True), *found)
 
 
-_VERSION = 'model="$model",version="$version"'
-_ANSWERING = 'role!="shadow"'
+def _quote(value: str) -> str:
+    """A string of PromQL, in which nothing is put in."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'.replace("$", "$$")
 
 
-def _count(labels: str) -> str:
+def _count(which: str) -> str:
     """Requests in the window. A counter that appears in it began at 0, which `increase` can't know."""
-    series = f"model_requests_total{{{labels},{_ANSWERING}}}"
+    series = f"model_requests_total{{{which}}}"
     grown = f"sum(increase({series}[$window])) or vector(0)"
     new = f"sum(min_over_time({series}[$window]) unless {series} offset $window) or vector(0)"
     return f"(({grown}) + ({new}))"

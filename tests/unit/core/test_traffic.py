@@ -45,6 +45,7 @@ def test_names_of_the_version_are_put_into_expressions() -> None:
     limits = TrafficLimits(
         url="http://p",
         window=29.5,
+        labels={"env": 'a "$model"'},
         max_errors=0.1,
         p95_ms=5,
         queries=(QueryLimit(name="mine", query='x{v="$version",d="$digest",r=~"a$"}[$window]', at_most=1),),
@@ -52,7 +53,7 @@ def test_names_of_the_version_are_put_into_expressions() -> None:
     release = make_release("7")
     asked = list_queries(limits, release)
     assert [limit.name for limit in asked] == ["requests", "errors", "p95 in ms", "mine"]
-    assert 'model_requests_total{model="m",version="7",role!="shadow"}[30s]' in asked[0].query
+    assert r'model_requests_total{model="m",version="7",role!="shadow",env="a \"$model\""}[30s]' in asked[0].query
     assert asked[3].query == f'x{{v="7",d="{release.digest}",r=~"a$"}}[30s]'
     assert [limit.name for limit in list_queries(TrafficLimits(queries=(LIMIT,)), release)] == ["errors"]
 
