@@ -125,6 +125,7 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
         "evaluations",
         "tables",
         "waivers",
+        "releases",
         "environments",
         "on_broken",
         "stale",

@@ -89,6 +89,7 @@ def plan_delivery(
         verdict=measurement.verdict,
         metrics=_collect_metrics(measurement),
         override=override,
+        pickles=config.pickles,
         lineage=trace(repository, project, config, measurement, artifact=artifact),
         is_older=None if allow_older else lambda commit, live: _is_older(repository, commit, live),
     )

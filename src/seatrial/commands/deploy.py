@@ -46,19 +46,21 @@ def plan_deployment(
     override: str = "",
     is_older: Callable[[str, str], bool | None] | None = None,
     lineage: Lineage | None = None,
+    pickles: tuple[str, ...] = (),
 ) -> DeploymentPlan:
     """Decide what delivering an artifact takes: read and check its bytes, and look at the target.
 
-    `is_older` tells whether the first commit is an ancestor of the second, None where that can't be told. Raises
-    UsageError for an artifact that dvc.yaml does not declare, BlockedError where the verdict forbids the release
-    (unless `override` says why it is made nevertheless), the bytes are not those of dvc.lock, its golden requests are
-    not those that were judged, or what is live is newer.
+    `is_older` tells whether the first commit is an ancestor of the second, None where that can't be told. `pickles` are
+    the files that may be released although loading them runs code. Raises UsageError for an artifact that dvc.yaml does
+    not declare, BlockedError where the verdict forbids the release (unless `override` says why it is made
+    nevertheless), the bytes are not those of dvc.lock, its golden requests are not those that were judged, or what is
+    live is newer.
     """
     path = _find_path(check_name(artifact), tuple(artifacts))
     with blocking():
         overruled = _check_verdict(verdict, commit, override.strip())
         out = _locate(locate, path, commit)
-        sources = pack(path, ((file.path, file.digest, file.location) for file in out.files))
+        sources = pack(path, ((file.path, file.digest, file.location) for file in out.files), pickles)
         files = tuple(source.file for source in sources)
         seen = target.observe()
         action, version, notes = _choose_version(target, seen, digest_files(files))
@@ -73,7 +75,8 @@ def plan_deployment(
             verdict=verdict.status.value,
             override=overruled,
             metrics=record_values(metrics),
-            signature=_describe(sources) if action is Action.STAGE else target.read_release(version).signature,
+            pickles=tuple(file.path for file in files if file.path in pickles),
+            signature=_describe(sources, pickles) if action is Action.STAGE else target.read_release(version).signature,
         )
         if is_older and action is not Action.NOTHING:
             _refuse_older(target, seen, commit, is_older)
@@ -111,6 +114,12 @@ def _remark(release: Release) -> tuple[str, ...]:
     if not release.golden.judged:
         return ("its golden requests carry no key of an evaluation, so they are not held against what was judged",)
     return ()
+
+
+def _warn(release: Release) -> tuple[str, ...]:
+    """What whoever loads a release should know."""
+    named = ", ".join(release.pickles)
+    return (f"loading {named} runs whatever its author wrote; seatrial.yaml names it",) if named else ()
 
 
 def _find_path(name: str, artifacts: tuple[Artifact, ...]) -> str:
@@ -164,11 +173,11 @@ def _choose_version(target: Target, seen: Observation, digest: str) -> tuple[Act
     return Action.STAGE, seen.next_version, tuple(notes)
 
 
-def _describe(sources: tuple[SourceFile, ...]) -> Signature | None:
+def _describe(sources: tuple[SourceFile, ...], pickles: tuple[str, ...]) -> Signature | None:
     """How the model is called, by loading it; None where it can't be loaded, which the engine's checks will tell."""
     with TemporaryDirectory(prefix="seatrial-") as directory:
         lay_out(sources, Path(directory))
-        return describe_model(Path(directory))
+        return describe_model(Path(directory), pickles)
 
 
 def _refuse_older(target: Target, seen: Observation, commit: str, is_older: Callable[[str, str], bool | None]) -> None:
@@ -217,6 +226,7 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
         f"live     {live}",
         f"plan     {step}",
         *([f"golden   {_describe_golden(release.golden)}"] if release.golden else []),
+        *(f"warning  {warning}" for warning in _warn(release)),
         *(f"note     {note}" for note in plan.notes),
     )
 

@@ -25,6 +25,7 @@ class Said(Struct, frozen=True, kw_only=True):
     address: str | None = None
     keep: int | None = None
     verify_key: str | None = None
+    allow_pickles: bool = False
 
 
 def choose_environment(
@@ -47,6 +48,7 @@ def choose_environment(
         target=declared.target if said.kind is None else said.kind,
         address=declared.address if said.address is None else said.address,
         keep=declared.keep if said.keep is None else said.keep,
+        allow_pickles=said.allow_pickles,
         verify_key=declared.verify_key if said.verify_key is None else locate_key(directory, said.verify_key),
         # What is live somewhere else is not what is live in the environment.
         registries=declared.registries if declared.to in {"", place} and said.kind in {None, declared.target} else (),

@@ -10,7 +10,7 @@ from msgspec import Struct
 from seatrial.commands.signing import SignedProver, open_keys
 from seatrial.core.deployment import Answer, Check
 from seatrial.core.environment import Environment
-from seatrial.core.release import Release, Signature
+from seatrial.core.release import MANIFEST, Release, Signature, decode_manifest
 from seatrial.deploy.engine import Examination, Prover
 from seatrial.errors import UsageError
 
@@ -20,16 +20,21 @@ _MISSING = "{} is not installed, and a model is not deployed without asking it"
 class ModelProver(Struct, frozen=True, kw_only=True):
     """Loads models with the runtimes of `seatrial serve`; with an `address`, asks the server there from outside.
 
-    `patience` are the seconds that the server may take to switch.
+    `patience` are the seconds that the server may take to switch. Pickles that a release names are loaded only where
+    they are allowed.
     """
 
     address: str = ""
     patience: float = 30.0
+    allow_pickles: bool = False
 
     def examine(self, directory: Path) -> Examination:
         """Load the model of a directory and ask its golden requests."""
         try:
-            checks, golden = _import_golden().check_model(directory)
+            pickles = read_pickles(directory)
+            if pickles and not self.allow_pickles:
+                return Examination(checks=(_refuse(pickles),))
+            checks, golden = _import_golden().check_model(directory, pickles)
         except Exception as error:  # noqa: BLE001 - whatever a model does wrong, it is the answer of a check
             return Examination(checks=(_explain("ready", error),))
         return Examination(checks=checks, golden=golden)
@@ -45,9 +50,13 @@ class ModelProver(Struct, frozen=True, kw_only=True):
         return Examination(checks=checks, golden=golden)
 
 
-def open_prover(environment: Environment) -> Prover:
-    """What asks the models of an environment: every command that may prove, or recover, opens it here."""
-    prover = ModelProver(address=environment.address)
+def open_prover(environment: Environment, planned: Release | None = None) -> Prover:
+    """What asks the models of an environment: every command that may prove, or recover, opens it here.
+
+    Pickles are loaded where the environment allows it, or the policy names some of the release that is `planned`.
+    """
+    allowed = environment.allow_pickles or (planned is not None and bool(planned.pickles))
+    prover = ModelProver(address=environment.address, allow_pickles=allowed)
     keys = open_keys(environment.verify_key)
     return SignedProver(prover=prover, keys=keys) if keys else prover
 
@@ -70,10 +79,21 @@ def _explain(name: str, error: Exception) -> Check:
     return Check(name=name, answer=Answer.ERROR, detail=said)
 
 
-def describe_model(directory: Path) -> Signature | None:
+def _refuse(pickles: tuple[str, ...]) -> Check:
+    said = f"loading {', '.join(pickles)} runs whatever its author wrote, which --allow-pickles allows"
+    return Check(name="ready", answer=Answer.ERROR, detail=said)
+
+
+def read_pickles(directory: Path) -> tuple[str, ...]:
+    """The files of a release that run code when they are loaded, as its manifest names them."""
+    path = directory / MANIFEST
+    return decode_manifest(path.read_bytes(), str(path)).pickles if path.exists() else ()
+
+
+def describe_model(directory: Path, pickles: tuple[str, ...] = ()) -> Signature | None:
     """How the model of a directory is called; None where it, or what loads it, is not there to be asked."""
     try:
-        described: Signature = _import_golden().describe_model(directory)
+        described: Signature = _import_golden().describe_model(directory, pickles)
     except Exception:  # noqa: BLE001 - whatever a model does wrong, the checks of its deployment tell it
         return None
     return described

@@ -38,7 +38,8 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     `max_body` is in bytes. `route_header` names the header that says who asks, for the shares of a canary.
     Predictions are logged to `log_path`, the part `log_share` of them, into files of `log_size` bytes in all.
     `environment` labels the deployments that `/metrics` counts. Drift is that of the last `drift_window` seconds.
-    None is the default of `seatrial.serving`.
+    With `verify_key` (a file of public keys, or their text) only what is signed with one of them is loaded, and pickles
+    that a release names only with `allow_pickles`. None is the default of `seatrial.serving`.
     """
 
     max_body: int | None = None
@@ -48,6 +49,8 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     log_size: int | None = None
     environment: str = "local"
     drift_window: float | None = None
+    verify_key: str = ""
+    allow_pickles: bool = False
 
 
 class OpenedServer(Struct, frozen=True, kw_only=True):
@@ -117,7 +120,7 @@ def open_server(place: str | Path, settings: ServeSettings = _DEFAULTS) -> Opene
         raise ServeError("--drift-window holds no request", hint="a day or more: 24h, 7d")
     with ExitStack() as opened:
         directory = _enter(str(place), opened)
-        catalog = _open_catalog(directory)
+        catalog = _open_catalog(directory, settings)
         models = LiveModels(catalog, drift_window=window)
         lines = _load_all(models, place)
         options = ServerOptions(
@@ -152,12 +155,13 @@ def _open_log(settings: ServeSettings, opened: ExitStack) -> PredictionLog | Non
 
 
 class _LocalStore:
-    """The releases and the route of one model in a directory."""
+    """The releases and the route of one model in a directory; `admit` raises ReleaseError for one it does not take."""
 
-    def __init__(self, target: LocalTarget) -> None:
+    def __init__(self, target: LocalTarget, admit: Callable[[Release, Path], None]) -> None:
         from seatrial.serving.routefile import RouteFile
 
         self._target = target
+        self._admit = admit
         self._current = str(target.home / CURRENT)
         self._route = RouteFile(target.home / ROUTE)
 
@@ -171,16 +175,37 @@ class _LocalStore:
         return self._route.read()
 
     def open_verified(self, version: str) -> tuple[Release, Path]:
-        return self._target.open_verified(version)
+        release, directory = self._target.open_verified(version)
+        self._admit(release, directory)
+        return release, directory
 
 
-def _open_catalog(directory: Path) -> Catalog:
+def _open_door(settings: ServeSettings) -> Callable[[Release, Path], None]:
+    """What looks at a release before it is loaded: its signature, and whether loading it runs code."""
+    from seatrial.commands.signing import open_keys
+
+    keys = open_keys(settings.verify_key)
+
+    def admit(release: Release, directory: Path) -> None:
+        if keys is not None and not (check := keys.check(directory)).passed:
+            raise ReleaseError(f"{directory} is not taken: {check.detail}", hint="deploy it with --sign-key")
+        if release.pickles and not settings.allow_pickles:
+            raise ReleaseError(
+                f"{directory}: loading {', '.join(release.pickles)} runs whatever its author wrote",
+                hint="--allow-pickles allows it",
+            )
+
+    return admit
+
+
+def _open_catalog(directory: Path, settings: ServeSettings) -> Catalog:
     from seatrial.serving.live import Catalog
 
     root, only = _split(directory)
+    admit = _open_door(settings)
     return Catalog(
         list_names=(lambda: (only,)) if only else (lambda: list_models(root)),
-        open_store=lambda name: _LocalStore(LocalTarget(root=root, name=name)),
+        open_store=lambda name: _LocalStore(LocalTarget(root=root, name=name), admit),
     )
 
 

@@ -50,6 +50,7 @@ def open_trial(
         address=environment.address,
         version=plan.release.version,
         alone=alone,
+        pickles=plan.release.pickles,
         token=token,
         tell=tell,
     )
@@ -83,6 +84,7 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
     address: str
     version: str
     alone: bool
+    pickles: tuple[str, ...]
     token: str
     tell: Callable[[str], None]
 
@@ -103,7 +105,7 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
             return ()
         from seatrial.serving.latency import measure_model
 
-        return (self._say(_answer("latency", lambda: measure_model(directory, limits))),)
+        return (self._say(_answer("latency", lambda: measure_model(directory, limits, self.pickles))),)
 
     def watch(self, phase: Phase, release: Release, directory: Path) -> tuple[Check, ...]:
         """Wait, then judge what the version did with its share, or as a shadow."""

@@ -33,6 +33,7 @@ class Config(Struct, frozen=True, kw_only=True):
     evaluations: tuple[Evaluation, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     tables: tuple[DataTable, ...] = ()
+    pickles: tuple[str, ...] = ()
     environments: tuple[Environment, ...] = ()
 
 
@@ -72,6 +73,7 @@ def parse_config(text: bytes, name: str = DEFAULT_NAME) -> Config:
         evaluations=evaluations,
         repeats=tuple(scalar.repeat for scalar in built if scalar.repeat),
         tables=tables,
+        pickles=raw.releases.pickles,
         environments=_build_environments(document, environments) if environments else (),
     )
 

@@ -248,6 +248,17 @@ class RawWaiver(Struct, forbid_unknown_fields=True):
     until: Annotated[str, Meta(description="The last day on which it holds: 2026-12-31.", pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
+class RawReleases(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be released."""
+
+    pickles: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files of a model that may be released although loading them runs whatever their author wrote."
+        ),
+    ] = ()
+
+
 class RawConfig(Struct, forbid_unknown_fields=True):
     """What a seatrial.yaml may say."""
 
@@ -256,6 +267,7 @@ class RawConfig(Struct, forbid_unknown_fields=True):
     evaluations: Annotated[tuple[RawEvaluation, ...], Meta(description="Where intervals come from.")] = ()
     tables: Annotated[tuple[RawTable, ...], Meta(description="Tables that are compared row by row.")] = ()
     waivers: Annotated[tuple[RawWaiver, ...], Meta(description="Gates that may fail for a while.")] = ()
+    releases: Annotated[RawReleases, Meta(description="What may be released.")] = RawReleases()
     environments: Annotated[dict[str, RawEnvironment], Meta(description="Where models are deployed to, by name.")] = {}
     stale: Annotated[
         Level,

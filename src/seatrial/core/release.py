@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import PurePosixPath
@@ -28,16 +28,19 @@ CARD = "model.json"
 GOLDEN = "golden.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_LATER = frozenset({"pickles"})
 _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 
 
 class ModelFormat(str, Enum):
-    """The formats that are served; loading none of them runs Python code of the model's author."""
+    """The formats of models; only loading a pickle runs code of its author, and nothing here loads safetensors."""
 
     ONNX = "onnx"
     SAVED_MODEL = "saved-model"
     SKOPS = "skops"
     KERAS = "keras"
+    PICKLE = "pickle"
+    SAFETENSORS = "safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,8 @@ class Release:
     the release was overruled, else empty. `metrics` are keyed `FILE:KEY`. `signature` is None where the model could
     not be loaded when the release was made, `golden` where it brings no golden requests. `source` is the repository's
     address without credentials, `command` and `materials` are those of the stages that made the model, `environment`
-    the versions that the release was made with.
+    the versions that the release was made with. `pickles` are the files that run code when they are loaded, and that
+    the policy names nevertheless.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -139,6 +143,7 @@ class Release:
     materials: tuple[Material, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     documents: tuple[ReleaseFile, ...] = ()
+    pickles: tuple[str, ...] = ()
     seal: str = field(default="", compare=False)
 
     @property
@@ -167,13 +172,16 @@ def check_name(name: str) -> str:
     )
 
 
-def check_path(path: str) -> str:
-    """Return a path that stays inside its release and holds no pickle by its name, or raise ReleaseError."""
+def check_path(path: str, pickles: Collection[str] = ()) -> str:
+    """Return a path that stays inside its release and holds no pickle by its name, or raise ReleaseError.
+
+    `pickles` are those that the policy lets through.
+    """
     parts = PurePosixPath(path).parts
     plain = path.isprintable() and "\\" not in path and path == "/".join(parts)
     if not parts or not plain or path.startswith("/") or ".." in parts or path in BESIDE:
         raise ReleaseError(f"{path!r} can't be the path of a file in a release")
-    if PurePosixPath(path).suffix.lower() in _PICKLES:
+    if path not in pickles and PurePosixPath(path).suffix.lower() in _PICKLES:
         raise refuse_pickle(path)
     return path
 
@@ -182,7 +190,8 @@ def refuse_pickle(path: str) -> ReleaseError:
     """The error for a file that runs code when it is loaded."""
     return ReleaseError(
         f"{path}: a pickle is not released, because loading it runs whatever its author wrote",
-        hint="export the model as ONNX (skl2onnx, torch.onnx), with skops.io.dump, or as a TensorFlow SavedModel",
+        hint="export the model as ONNX (skl2onnx, torch.onnx), with skops.io.dump, or as a TensorFlow SavedModel; "
+        "`releases: {pickles: [FILE]}` in seatrial.yaml releases it nevertheless",
     )
 
 
@@ -192,7 +201,7 @@ def detect_format(paths: Iterable[str]) -> ModelFormat:
     found = [sign for sign in _SIGNS if sign in names]
     if len(found) == 1:
         return _SIGNS[found[0]]
-    *first, last = _SIGNS
+    *first, last = (sign for sign, kind in _SIGNS.items() if kind is not ModelFormat.PICKLE)
     told = f"both {' and '.join(found)}" if found else f"neither {', '.join(first)} nor {last}"
     raise ReleaseError(
         f"the artifact holds {told}, so it can't be told how it is served",
@@ -205,6 +214,9 @@ _SIGNS = {
     "saved_model.pb": ModelFormat.SAVED_MODEL,
     "model.skops": ModelFormat.SKOPS,
     "model.keras": ModelFormat.KERAS,
+    "model.safetensors": ModelFormat.SAFETENSORS,
+    "model.pkl": ModelFormat.PICKLE,
+    "model.joblib": ModelFormat.PICKLE,
 }
 
 
@@ -279,9 +291,10 @@ def encode_manifest(release: Release) -> bytes:
 
 
 def seal_release(release: Release) -> str:
-    """The hash over everything that a manifest says."""
-    said = msgspec.json.encode(replace(release, seal=""), order="deterministic")
-    return "sha256:" + hashlib.sha256(said).hexdigest()
+    """The hash over everything that a manifest says; what manifests have come to say later counts where it is said."""
+    said = msgspec.to_builtins(replace(release, seal=""))
+    said = {name: value for name, value in said.items() if value or name not in _LATER}
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 
 
 def decode_manifest(data: bytes, place: str) -> Release:

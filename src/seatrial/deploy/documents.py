@@ -30,6 +30,8 @@ _LIBRARIES = {
     ModelFormat.SAVED_MODEL: "keras",
     ModelFormat.SKOPS: "sklearn",
     ModelFormat.KERAS: "keras",
+    ModelFormat.PICKLE: "sklearn",
+    ModelFormat.SAFETENSORS: "safetensors",
 }
 _WORST_SLICES = 10
 
@@ -151,8 +153,10 @@ def _describe_limits(release: Release) -> str:
             for s in far
         ),
     )
+    pickles = ", ".join(_code(path) for path in release.pickles)
+    loaded = f"\n\nLoading {pickles} runs whatever its author wrote." if pickles else ""
     unproved = "" if release.golden else "\n\nIt brings no golden requests: nothing proves what it answers once served."
-    return (said if far else "No slice was measured, so nothing is known of parts of the data.") + unproved
+    return (said if far else "No slice was measured, so nothing is known of parts of the data.") + unproved + loaded
 
 
 def _distance(score: ScoreRecord, whole: dict[tuple[str, str], Value]) -> float:

@@ -8,7 +8,7 @@ import os
 import pickletools
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -88,21 +88,23 @@ def _walk(root: Path, directory: Path) -> Iterator[ReleaseFile]:
                 raise ReleaseError(f"{path}: neither a file nor a directory, so it can't be part of a release")
 
 
-def pack(path: str, files: Iterable[tuple[str, str, Path | None]]) -> tuple[SourceFile, ...]:
+def pack(
+    path: str, files: Iterable[tuple[str, str, Path | None]], pickles: Collection[str] = ()
+) -> tuple[SourceFile, ...]:
     """Check the files of an output of DVC (path, MD5, place in the cache) and describe them for a release.
 
-    Raises ReleaseError for bytes that are absent or not what their MD5 says, and for pickles.
+    Raises ReleaseError for bytes that are absent or not what their MD5 says, and for all pickles but those `pickles`.
     """
     listed = sorted((name or Path(path).name, md5, str(location or "")) for name, md5, location in files)
     if not listed:
         raise ReleaseError(f"{path}: the output holds no file")
     if len({name for name, _, _ in listed}) < len(listed):
         raise ReleaseError(f"{path}: a file is listed twice")
-    return tuple(_pack_file(path, name, md5, location) for name, md5, location in listed)
+    return tuple(_pack_file(path, name, md5, location, pickles) for name, md5, location in listed)
 
 
-def _pack_file(out: str, name: str, md5: str, place: str) -> SourceFile:
-    check_path(name)
+def _pack_file(out: str, name: str, md5: str, place: str, pickles: Collection[str]) -> SourceFile:
+    check_path(name, pickles)
     location = Path(place)
     if not location.is_file():
         raise ReleaseError(f"{out}: {name} (md5 {md5}) is not in DVC's cache", hint=f"run `dvc pull {out}` first")
@@ -113,7 +115,7 @@ def _pack_file(out: str, name: str, md5: str, place: str) -> SourceFile:
             f"{out}: {name} in DVC's cache has md5 {content.md5}, but dvc.lock promises {md5}",
             hint=f"remove {location} and run `dvc pull {out}`",
         )
-    if is_pickle(location):
+    if name not in pickles and is_pickle(location):
         raise refuse_pickle(f"{out}: {name}")
     return SourceFile(file=ReleaseFile(path=name, size=content.size, sha256=content.sha256), md5=md5, location=location)
 

@@ -9,6 +9,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from seatrial.errors import ReleaseError, ServeError
 from seatrial.serving.card import read_card
 from seatrial.serving.drift import read_profile
 from seatrial.serving.runtimes import NUMPY_TYPES, LoadedModel, load_model
+from seatrial.serving.weights import describe_weights
 
 SMALLEST_ERROR = 1e-6
 """Absolute differences up to this one are the noise of 32-bit floats and of six written digits."""
@@ -71,9 +73,9 @@ def prove_golden(directory: Path) -> GoldenProof | None:
     return None if golden is None else _compare(_ask(model, golden, directory), golden, str(directory))
 
 
-def describe_model(directory: Path) -> Signature:
+def describe_model(directory: Path, pickles: Collection[str] = ()) -> Signature:
     """Load a model directory and say how it is called; ReleaseError where it can't be loaded."""
-    model = _load(directory)
+    model = _load(directory, pickles)
     return Signature(
         inputs=tuple(TensorSpec(name=t.name, datatype=t.datatype, shape=t.shape) for t in model.runtime.inputs),
         outputs=tuple(TensorSpec(name=t.name, datatype=t.datatype, shape=t.shape) for t in model.runtime.outputs),
@@ -81,10 +83,18 @@ def describe_model(directory: Path) -> Signature:
     )
 
 
-def check_model(directory: Path) -> tuple[tuple[Check, ...], GoldenProof | None]:
-    """Load a model directory and ask it: the checks `ready` and `golden`, and the proof where that passed."""
+def check_model(directory: Path, pickles: Collection[str] = ()) -> tuple[tuple[Check, ...], GoldenProof | None]:
+    """Load a model directory and ask it: the checks `ready` and `golden`, and the proof where that passed.
+
+    Of weights that nothing here loads, `ready` says that they are whole, and `golden` is inconclusive.
+    """
     try:
-        model = _load(directory)
+        if told := describe_weights(directory):
+            unasked = Check(
+                name="golden", answer=Answer.INCONCLUSIVE, detail="nothing here runs a model of safetensors"
+            )
+            return (Check(name="ready", answer=Answer.PASS, detail=told), unasked), None
+        model = _load(directory, pickles)
     except ReleaseError as error:
         return (Check(name="ready", answer=Answer.FAIL, detail=error.message),), None
     ready = Check(name="ready", answer=Answer.PASS)
@@ -185,9 +195,9 @@ def _send(url: str, body: dict[str, Any] | None = None) -> tuple[dict[str, Any],
         raise ReleaseError(f"{url} does not answer with JSON") from error
 
 
-def _load(directory: Path) -> LoadedModel:
+def _load(directory: Path, pickles: Collection[str] = ()) -> LoadedModel:
     try:
-        model = load_model(directory)
+        model = load_model(directory, pickles)
         read_profile(directory, model)  # refused here, rather than by the server that takes the release
     except ServeError as error:
         raise ReleaseError(f"the model can't be served: {error.message}", hint=error.hint) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,12 +27,12 @@ _TIMEOUT = 30.0
 _FEWEST = {"p50_ms": 2, "p95_ms": 20, "p99_ms": 100}
 
 
-def measure_model(directory: Path, limits: LatencyLimits) -> Check:
+def measure_model(directory: Path, limits: LatencyLimits, pickles: Collection[str] = ()) -> Check:
     """Ask the model of a directory in this process."""
     golden = read_golden(directory)
     if golden is None:
         return _NOTHING
-    model = load_model(directory)
+    model = load_model(directory, pickles)
     datatype = next(tensor.datatype for tensor in model.runtime.inputs if tensor.name == model.card.input)
     rows = [np.array([row.features], dtype=NUMPY_TYPES[datatype]) for row in golden.rows]
     return _judge(_time(model.predict, rows, limits.requests), limits, "in this process")

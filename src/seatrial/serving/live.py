@@ -177,7 +177,7 @@ class LiveModel:
         self._loading = version
         try:
             release, directory = self._store.open_verified(version)
-            model = load_model(directory)
+            model = load_model(directory, release.pickles)
             profile = read_profile(directory, model)
             model.warm_up()
             drift = DriftWatch(profile, model.card.inputs, window=self._drift_window) if profile else None

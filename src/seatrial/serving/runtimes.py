@@ -1,8 +1,8 @@
-"""Runtimes: a model directory in, a function from tensors to tensors out. None of them unpickles."""
+"""Runtimes: a model directory in, a function from tensors to tensors out. None unpickles what it is not told to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,12 +84,22 @@ class LoadedModel:
         return self.card.pick(answer)
 
 
-def load_model(directory: Path) -> LoadedModel:
-    """Load the model of a directory; ServeError where it can't be, or is not what its card says."""
+def load_model(directory: Path, pickles: Collection[str] = ()) -> LoadedModel:
+    """Load the model of a directory; ServeError where it can't be, or is not what its card says.
+
+    `pickles` are the files of it that may be loaded although that runs code of their author.
+    """
     card = read_card(directory)
     path = directory / card.path
     if not path.exists():
         raise ServeError(f"{path} is missing, but model.json names it")
+    if card.format not in LOADERS:
+        raise ServeError(f"{path}: nothing here runs a model of {card.format.value}")
+    if card.format is ModelFormat.PICKLE and card.path not in pickles:
+        raise ServeError(
+            f"{path}: a pickle is not loaded, because that runs whatever its author wrote",
+            hint="`releases: {pickles: [FILE]}` in seatrial.yaml releases it nevertheless",
+        )
     model = LoadedModel(card=card, runtime=LOADERS[card.format](path, card))
     for wanted, tensors in ((card.input, model.runtime.inputs), (card.output, model.runtime.outputs)):
         if wanted not in (names := [tensor.name for tensor in tensors]):
@@ -237,11 +247,18 @@ def _load_keras(path: Path, card: ModelCard) -> Runtime:
     return load_keras(path, card)
 
 
+def _load_pickle(path: Path, card: ModelCard) -> Runtime:
+    from seatrial.serving.pickle_runtime import load_pickle
+
+    return load_pickle(path, card)
+
+
 LOADERS: dict[ModelFormat, Callable[[Path, ModelCard], Runtime]] = {
     ModelFormat.ONNX: _load_onnx,
     ModelFormat.SAVED_MODEL: _load_saved_model,
     ModelFormat.SKOPS: _load_skops,
     ModelFormat.KERAS: _load_keras,
+    ModelFormat.PICKLE: _load_pickle,
 }
 
 NUMPY_TYPES: dict[str, type[np.generic]] = {

@@ -79,6 +79,11 @@ def load_skops(path: Path, card: ModelCard) -> Runtime:
         estimator = skops.io.load(path, trusted=trusted)
     except Exception as error:  # what a file of somebody else's makes a loader raise is not known beforehand
         raise ServeError(f"{path}: skops can't load it: {error}") from error
+    return wrap_estimator(path, estimator, card)
+
+
+def wrap_estimator(path: Path, estimator: Any, card: ModelCard) -> Runtime:
+    """An estimator of scikit-learn as a runtime; ServeError where it can't answer, or not as its card says."""
     if not hasattr(estimator, "predict"):
         raise ServeError(f"{path}: {type(estimator).__name__} has no method predict, so it can't be served")
     width = _check_features(path, estimator, card)

@@ -69,7 +69,7 @@ def test_card_that_does_not_fit_the_model_is_told(doubling: Path, tmp_path: Path
     for version, changes, said in (
         ("1", {"output": "probability"}, "names the tensor 'probability'; the model has sum"),
         ("2", {"path": "../model.onnx"}, "leads out of the model directory"),
-        ("3", {"format": "pickle"}, "Invalid enum value"),
+        ("3", {"format": "pickle"}, "a pickle is not loaded"),
     ):
         (tmp_path / "model.json").write_text(json.dumps(card | changes))
         store.current = version
