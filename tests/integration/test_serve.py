@@ -105,12 +105,18 @@ def test_log_that_cannot_be_written_keeps_the_server_from_starting(tmp_path: Pat
 
 
 def test_limits_and_labels_are_those_of_the_command_line(tmp_path: Path) -> None:
-    """A body that is too large is refused by its announced length; deployments carry the environment's name."""
+    """A body that is too large is refused by its announced length; deployments carry their environment's name, or the server's."""
     write_releases(tmp_path)
-    (tmp_path / "m/deployments.jsonl").write_text('{"event": "live"}\n{"event": "live"}\ntorn')
+    (tmp_path / "m/deployments.jsonl").write_text(
+        '{"event": "live"}\n{"event": "live"}\n{"event": "promoting"}\n{"event": "refused", "environment": "eu"}\ntorn'
+    )
     with serving(tmp_path, "--max-body", "1", "--environment", "production") as client:
         assert client.post("/v2/models/m/infer", content=b" " * (2**20 + 1)).status_code == 413
-        assert 'model_deploy_total{env="production",outcome="live"} 2.0' in client.get("/metrics").text
+        told = [line for line in client.get("/metrics").text.splitlines() if line.startswith("model_deploy_total")]
+    assert told == [
+        'model_deploy_total{env="eu",outcome="refused"} 1.0',
+        'model_deploy_total{env="production",outcome="live"} 2.0',
+    ]
 
 
 def test_twenty_switches_and_canaries_under_load_lose_no_request(tmp_path: Path) -> None:

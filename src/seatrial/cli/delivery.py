@@ -41,7 +41,7 @@ Examples:
 Exit codes: 0 live (or already live), 1 failed, and what was live before is live and proved,
             2 usage or configuration, 3 failed, and what was live before is not proved,
             4 blocked before anything changed (verdict, older commit, lock, altered bytes),
-            5 inconclusive (no golden requests), and nothing changed, 70 a defect of seatrial."""
+            5 inconclusive (no golden requests, too few requests), and undone, 70 a defect of seatrial."""
 _EXAMPLE_ROLLBACK = """\b
 Examples:
   seatrial rollback flights-delay --to /srv/models          the version that was live before

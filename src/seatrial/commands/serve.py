@@ -220,19 +220,23 @@ class _LogLine(Struct, frozen=True):
     """What is counted of a line in the log of deployments."""
 
     event: str
+    environment: str = ""
 
 
 def _count_deployments(directory: Path, names: tuple[str, ...], environment: str) -> Mapping[tuple[str, str], int]:
-    """How often each outcome stands in the logs of these models; "promoting" is none."""
+    """How often each outcome stands in the logs of these models, by the environment of its line or this one.
+
+    "promoting" is no outcome.
+    """
     root, _ = _split(directory)
     counts: Counter[tuple[str, str]] = Counter()
     for name in names:
         with suppress(FileNotFoundError):
             for line in (root / name / LOG).read_bytes().splitlines():
                 with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    counts[environment, msgspec.json.decode(line, type=_LogLine).event] += 1
-    counts.pop((environment, "promoting"), None)
-    return counts
+                    told = msgspec.json.decode(line, type=_LogLine)
+                    counts[told.environment or environment, told.event] += told.event != "promoting"
+    return +counts
 
 
 def _load_all(models: LiveModels, place: str | Path) -> list[str]:
