@@ -45,7 +45,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 class DriftWatch:
     """Counts what one version is asked; safe to call from several threads at once.
 
-    `columns` are the places of the profile's features in the model's input, `window` is in seconds of `clock`.
+    `inputs` name the columns of the model's input, `window` is in seconds of `clock`.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class DriftWatch:
 
     def add(self, features: Array, scores: Array | None) -> None:
         """Count rows of the model's input, (rows, inputs), and their predictions, (rows,), if they are numbers."""
-        if features.ndim != 2 or features.shape[1] != self._width:
+        if features.shape[1:] != (self._width,) or not len(features):
             return
         if scores is None or scores.shape != features.shape[:1]:
             scores = np.full(len(features), np.nan)
         step = max(1, min(len(features) // _MANY, _MANY))
         taken = features, scores
         if step > 1:  # copied, so that the rest is let go
-            taken = features[::step].astype(np.float32), scores[::step].astype(np.float32)
+            taken = _narrow(features[::step]), _narrow(scores[::step])
         with self._changing:
             self._waiting.append(taken)
             self._waits += len(taken[0])
@@ -127,7 +127,7 @@ class DriftWatch:
 
     def _count(self, features: Array, scores: Array) -> NDArray[np.int64]:
         """The counts (columns, stride) of rows (rows, inputs) and their predictions (rows,)."""
-        values = np.column_stack((features, scores)).T[self._places].astype(np.float32)
+        values = _narrow(np.column_stack((features, scores)).T[self._places])
         bins = np.zeros(values.shape, dtype=np.uint8)
         for bounds in self._bounds:
             bins[: len(bounds)] += values[: len(bounds)] > bounds
@@ -155,9 +155,14 @@ def _arrange_bounds(edges: list[tuple[float, ...]]) -> list[NDArray[np.float32]]
     return [_round_down(each) for each in bounds]
 
 
-def _round_down(edges: NDArray[np.float64]) -> NDArray[np.float32]:
+def _narrow(values: Array) -> NDArray[np.float32]:
+    """As 32-bit floats; what is too large for one is infinite."""
     with np.errstate(over="ignore"):
-        rounded = edges.astype(np.float32)
+        return values.astype(np.float32)
+
+
+def _round_down(edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    rounded = _narrow(edges)
     return np.where(rounded > edges, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
@@ -171,8 +176,10 @@ def read_profile(directory: Path, model: LoadedModel) -> Profile | None:
     except OSError as error:
         raise ServeError(f"{path}: {error}") from error
     check_names(profile, model.card.inputs, str(path))
-    if any(tensor.name == model.card.input and tensor.datatype == "BYTES" for tensor in model.inputs):
-        raise ServeError(f"{path} counts numbers, and the model takes texts", hint="leave the profile out")
+    tensor = next(tensor for tensor in model.inputs if tensor.name == model.card.input)
+    if tensor.datatype == "BYTES" or len(tensor.shape) != 2:
+        told = f"{tensor.datatype} {[*tensor.shape]}"
+        raise ServeError(f"{path} counts columns of numbers, and the model takes {told}", hint="leave the profile out")
     return profile
 
 

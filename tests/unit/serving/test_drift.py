@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seatrial.errors import ServeError
 from seatrial.profiling import build_profile, write_profile
 from seatrial.serving.drift import DriftWatch, Reading, read_profile
 from seatrial.serving.golden import check_model
-from seatrial.serving.runtimes import load_model
+from seatrial.serving.runtimes import OnnxRuntime, Tensor, load_model
 from seatrial.stats.drift import Drift, bound_psi, compare_numbers, limit_psi
 from tests.unit.serving.stores import FakeStore, connect, settle, write_model
 
@@ -117,6 +118,18 @@ def test_the_window_slides_by_halves(profile: Profile) -> None:
         watch.add(draw(rows, now), None) if rows else None
         told.append((now, watch.read().samples))
     assert told == [(0, 10), (49, 30), (60, 55), (99, 55), (110, 0), (115, 30), (400, 0), (401, 5)]
+
+
+def test_numbers_of_any_size_are_counted(profile: Profile) -> None:
+    """What no 32-bit float holds is beyond the outermost edge; a request of no rows, or of others, is none."""
+    watch = DriftWatch(profile, NAMES)
+    for rows in (20, 200):
+        watch.add(np.full((rows, 4), [1e300, 1, -1e300, 0]), np.full(rows, 1e300))
+    watch.add(np.empty((0, 4)), np.empty(0))
+    watch.add(np.zeros((5, 3)), np.zeros(5))
+    reading = watch.read()
+    assert reading.samples == 20 + 17
+    assert min(drift for name, drift in reading.features if name != "holes") > 1
 
 
 def test_nothing_asked_is_no_drift(profile: Profile) -> None:
@@ -245,6 +258,20 @@ def test_a_profile_that_does_not_fit_the_model_is_refused(tmp_path: Path) -> Non
     (ready,), proof = check_model(place)
     assert (ready.answer, proof) == (Answer.FAIL, None)
     assert "'weight' is none of the inputs" in ready.detail
+
+
+def test_a_profile_of_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    """A model that takes pictures or texts has no columns to count."""
+    place = write_model(tmp_path)
+    write_profile(place, names=["hour"], features=[[1.0], [2.0]])
+    model = load_model(place)
+    for tensor in (
+        Tensor(name="features", datatype="BYTES", shape=(-1, 2)),
+        Tensor(name="features", datatype="FP32", shape=(-1, 9, 2)),
+    ):
+        other = replace(model, runtime=OnnxRuntime(session=None, inputs=(tensor,), outputs=()))
+        with pytest.raises(ServeError, match="the model takes"):
+            read_profile(place, other)
 
 
 def test_a_part_of_the_inputs_may_be_profiled(tmp_path: Path) -> None:
