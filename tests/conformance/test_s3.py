@@ -1,4 +1,4 @@
-"""The target in a bucket, on a real object store, under the conformance suite; and what only a bucket has to survive."""
+"""The target in a bucket, on a real object store: the conformance suite, and what only a bucket has to survive."""
 
 from __future__ import annotations
 
@@ -143,18 +143,18 @@ def test_deployer_that_lost_its_lock_changes_nothing(tmp_path: Path) -> None:
     bucket = Bucket(target.location)
     command = [sys.executable, "-c", STALE, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stale:
-        assert stale.stdin is not None
-        assert stale.stdout is not None
-        assert stale.stdout.readline() == "held\n"
-        before = bucket.get("current.json")
-        assert before is not None
-        stale.send_signal(signal.SIGSTOP)
-        with target.lock(30):
-            assert (
-                bucket.put("current.json", before.body, replacing=before.tag) is None
-            )  # what was under way is in vain
-            stale.send_signal(signal.SIGCONT)
-            said, _ = stale.communicate("go on\n")
+        try:
+            assert stale.stdout is not None
+            assert stale.stdout.readline() == "held\n"
+            before = bucket.get("current.json")
+            assert before is not None
+            stale.send_signal(signal.SIGSTOP)
+            with target.lock(30):
+                assert bucket.put("current.json", before.body, replacing=before.tag) is None  # in vain by now
+                stale.send_signal(signal.SIGCONT)
+                said, _ = stale.communicate("go on\n")
+        finally:
+            stale.kill()
     assert said.splitlines() == ["promote True", "retire True", "stage True", "journal True"]
     assert (target.pointer(), target.verify("1")) == ("2", ())
     assert [stored.version for stored in target.observe().versions] == ["1", "2"]
@@ -310,7 +310,7 @@ def test_what_lies_there_and_is_not_ours_is_one_error(tmp_path: Path) -> None:
 
 
 def test_mirror_follows_and_stays_when_the_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever serves its directory gets what is live in the bucket, and goes on with that while nobody answers there."""
+    """Whoever serves its directory gets what is live in the bucket, and goes on with that while the store is away."""
     target = deploy(tmp_path, "1")
     mirror = Mirror(name_address(tmp_path), seconds=0.05)
     try:
