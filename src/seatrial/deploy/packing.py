@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import pickletools
 import shutil
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -133,34 +138,66 @@ def copy_verified(source: SourceFile, destination: Path) -> None:
 
 _IMPORTING = frozenset({"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
 _ENOUGH = 4
+_HEAD = 1 << 16
+_NUMPY_HEADER = 1 << 14
+_PICKLE = b"\x80\x04N."
 _MOST = 10_000
 
 
 def is_pickle(location: Path) -> bool:
-    """Whether a file's content is a pickle, or an archive that holds one; nothing is loaded to find out.
+    """Whether a file's content is a pickle, or holds one; nothing is loaded to find out.
+
+    Looked into are zip archives (torch, npz), what joblib compresses, and NumPy's arrays of objects.
 
     Protocols 2 to 5 begin with a header; because model weights may begin with the same two bytes, the next
     instructions must make sense as well. Older protocols have none: a file that can be read as instructions
     up to the end, one of which imports something, is a pickle.
     """
-    if any(name.endswith((".pkl", ".pickle")) for name in _list_archive(location)):
-        return True
     with location.open("rb") as stream:
-        header = stream.read(2)
+        if _holds_pickle(stream):
+            return True
         stream.seek(0)
-        names, complete = _read_instructions(stream)
+        head = stream.read(_CHUNK)
+    return any(_holds_pickle(io.BytesIO(inner)) for inner in (*_decompress(head), *_open_archive(location)))
+
+
+def _holds_pickle(stream: BinaryIO) -> bool:
+    header = stream.read(_NUMPY_HEADER)
+    if header.startswith(b"\x93NUMPY"):
+        return b"|O" in header.partition(b"}")[0]
+    stream.seek(0)
+    names, complete = _read_instructions(stream)
     if header[:1] == b"\x80" and header[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return complete or len(names) >= _ENOUGH
     return complete and not _IMPORTING.isdisjoint(names)
 
 
-def _list_archive(location: Path) -> list[str]:
-    """The names in a zip archive; none for anything else, such as weights that end like one."""
+def _decompress(head: bytes) -> Iterator[bytes]:
+    """The beginning of what is compressed as joblib may compress; nothing for anything else."""
+    for opener in (gzip.open, bz2.open, lzma.open):
+        with suppress(OSError, EOFError, ValueError, zlib.error, lzma.LZMAError), opener(io.BytesIO(head)) as inner:
+            yield inner.read(_HEAD)
+    with suppress(zlib.error):
+        yield zlib.decompressobj().decompress(head, _HEAD)
+
+
+def _open_archive(location: Path) -> Iterator[bytes]:
+    """The beginning of every file in a zip archive, and a pickle for one that is called so."""
     try:
         with zipfile.ZipFile(location) as archive:
-            return archive.namelist()
+            for entry in archive.infolist():
+                yield _PICKLE if entry.filename.endswith((".pkl", ".pickle")) else _read_entry(archive, entry)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError):
-        return []
+        return
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The beginning of a file in an archive; nothing of one that can't be read, which no loader can read, either."""
+    try:
+        with archive.open(entry) as inner:
+            return inner.read(_HEAD)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return b""
 
 
 def _read_instructions(stream: BinaryIO) -> tuple[list[str], bool]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
 import pickle
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -102,6 +109,57 @@ def test_archive_that_holds_a_pickle_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
         archive.writestr("archive/data.pkl", b"")
     assert is_pickle(tmp_path / "model.pt")
+
+
+def _zip(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("weights/0", data)
+    return out.getvalue()
+
+
+def _save_objects(data: bytes) -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.array([data, None], dtype=object), allow_pickle=True)
+    return out.getvalue()
+
+
+def _save_fields(data: bytes) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, table=np.array([(1.0, data)], dtype=[("a", "<f8"), ("b", "O")]))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [_zip, gzip.compress, bz2.compress, lzma.compress, zlib.compress, _save_objects, _save_fields],
+    ids=lambda disguise: disguise.__name__,
+)
+@pytest.mark.parametrize("protocol", [0, 4])
+def test_disguised_pickle_is_seen(tmp_path: Path, disguise: Callable[[bytes], bytes], protocol: int) -> None:
+    """In an archive under another name, compressed as joblib does it, or as an array of objects."""
+    (tmp_path / "weights.bin").write_bytes(disguise(pickle.dumps(Evil(), protocol=protocol)))
+    assert is_pickle(tmp_path / "weights.bin")
+
+
+@pytest.mark.parametrize("disguise", [bytes, _zip, gzip.compress, bz2.compress, lzma.compress, zlib.compress])
+def test_compressed_numbers_are_let_through(tmp_path: Path, disguise: Callable[[bytes], bytes]) -> None:
+    """What is packed in the same ways, and holds an array, is none."""
+    out = io.BytesIO()
+    np.save(out, np.arange(1000.0))
+    (tmp_path / "weights.bin").write_bytes(disguise(out.getvalue()))
+    assert not is_pickle(tmp_path / "weights.bin")
+
+
+def test_only_the_pickle_that_is_named_is_let_through(tmp_path: Path) -> None:
+    """By its path in the output; one beside it is refused, whatever it is called."""
+    listed = keep(tmp_path, {"model.pkl": pickle.dumps(Evil())})
+    assert [source.file.path for source in pack("models/x", listed, ("model.pkl",))] == ["model.pkl"]
+    for path in ("other.pkl", "sub/model.pkl", "model.bin"):
+        with pytest.raises(ReleaseError, match="a pickle is not released") as caught:
+            pack("models/x", listed + keep(tmp_path, {path: pickle.dumps({"a": Evil()})}), ("model.pkl",))
+        assert "seatrial.yaml" in caught.value.hint
 
 
 def test_weights_that_end_like_an_archive_are_let_through(tmp_path: Path) -> None:
