@@ -175,11 +175,15 @@ class GitLab:
     def __init__(self, token: str) -> None:
         self.authorization = f"Bearer {token}"
         self.models: dict[str, list[dict[str, Any]]] = {}
+        self.experiments: set[str] = set()
+        self.moved_to = ""
         self.seen: list[str] = []
 
     def answer(self, method: str, path: str, said: dict[str, Any], authorization: str) -> tuple[int, object]:
         """Status and body."""
         self.seen.append(f"{method} {path}")
+        if self.moved_to:
+            return 302, {}
         if authorization != self.authorization:
             return 401, {"message": "401 Unauthorized"}
         name = said.get("name", "")
@@ -188,7 +192,7 @@ class GitLab:
                 return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}
             return 200, {"registered_model": {"name": name, "latest_versions": self.models[name]}}
         if (method, path) == ("POST", "registered-models/create"):
-            if name in self.models or name.startswith("-"):
+            if name in self.models or name in self.experiments:
                 return 400, {"error_code": "RESOURCE_ALREADY_EXISTS"}
             self.models[name] = []
             return 201, {"registered_model": {"name": name, "latest_versions": []}}
@@ -228,6 +232,8 @@ def listening(gitlab: GitLab) -> Iterator[str]:
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            if gitlab.moved_to:
+                self.send_header("Location", gitlab.moved_to)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -261,6 +267,26 @@ def test_gitlab_gets_semantic_versions_and_no_alias(target: LocalTarget) -> None
         assert mirror(target, "", environ=environ).changes == ()
     assert [each["aliases"] for each in gitlab.models[name]] == [["0.0.1"], ["0.0.2"]]
     assert not [asked for asked in gitlab.seen if "alias" in asked or "search" in asked]
+
+
+def test_name_that_gitlab_keeps_for_an_experiment_is_told(target: LocalTarget) -> None:
+    """GitLab says of it that the model exists, and then does not have it."""
+    deploy(target, "1")
+    gitlab = GitLab("glpat-1")
+    gitlab.experiments.add(target.name)
+    with listening(gitlab) as address:
+        report = mirror(target, address, environ={"MLFLOW_TRACKING_TOKEN": "glpat-1"})
+    assert report.problem == f"it takes no model named '{target.name}' (is there an experiment of this name?)"
+
+
+def test_redirect_is_not_followed(target: LocalTarget) -> None:
+    """It would take the token to wherever it points."""
+    deploy(target, "1")
+    moved, elsewhere = GitLab("glpat-1"), GitLab("glpat-1")
+    with listening(moved) as address, listening(elsewhere) as moved.moved_to:
+        report = mirror(target, address, environ={"MLFLOW_TRACKING_TOKEN": "glpat-1"})
+    assert report.problem == "registered-models/get is answered with 302: Found"
+    assert (len(moved.seen), elsewhere.seen) == (1, [])
 
 
 def test_wrong_token_is_told_and_not_repeated(target: LocalTarget) -> None:

@@ -210,8 +210,14 @@ def connect(settings: MlflowSettings, environ: Mapping[str, str]) -> MlflowRegis
     session = requests.Session()
     session.headers["User-Agent"] = f"seatrial/{__version__}"
     session.auth = _read_auth(environ, settings.token_env)
-    retry = Retry(total=_RETRIES, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
-    retry.raise_on_status = False
+    retry = Retry(
+        total=_RETRIES,
+        backoff_factor=0.5,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,  # a version that is made twice is found by its digest, and the later one is taken
+        raise_on_status=False,
+        respect_retry_after_header=False,  # it may name hours
+    )
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     server = Server(session, uri)
@@ -253,7 +259,9 @@ def _ensure_model(server: Server, name: str) -> tuple[tuple[str, ...], tuple[Mod
         return (), found.registered_model.latest_versions
     # That it is there already is what another job did; GitLab says the same of a name that it does not take.
     server.ask_unless((_PRESENT,), "POST", "registered-models/create", _Registered, said)
-    found = server.ask("GET", "registered-models/get", _Registered, said)
+    found = server.ask_unless((_ABSENT,), "GET", "registered-models/get", _Registered, said)
+    if found is None:
+        raise ReleaseError(f"it takes no model named {name!r}", hint="is there an experiment of this name?")
     return ("new model",), found.registered_model.latest_versions
 
 
