@@ -6,24 +6,21 @@ python -m demo [--out DIR] [--stay]
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from demo.delivery import ARTIFACT, ask, deploy, serve, swap_model
 from demo.pull_request import BRANCH, NUMBER, REPOSITORY, Project, Push, describe_job, judge
 from demo.terminal import environment, reproduce, run, say, step
 from tests.fakes.github import GitHubStandIn
 from tests.fakes.records import TOKEN, Change
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = 7
-ARTIFACT = "flights-delay"
+STEPS = 9
 
 
 def main() -> None:
@@ -56,10 +53,24 @@ def main() -> None:
         with step(6, STEPS, "merge: `seatrial deploy` delivers the model that was judged"):
             commit = project.merge()
             say(f"      main is now {commit[:7]}")
-            _show(run("seatrial", "deploy", ARTIFACT, "--to", str(out / "models"), cwd=project.directory))
-        with _served(out / "models") as address:
-            with step(7, STEPS, "serve: the model answers"):
-                _ask(address, out / "models" / ARTIFACT / "current")
+            deploy(project, out / "models")
+        with serve(out / "models") as address:
+            live = out / "models" / ARTIFACT / "current"
+            with step(7, STEPS, "serve: the model answers as it was evaluated"):
+                ask(address, live)
+            with step(8, STEPS, "a bad release: somebody commits another model.onnx, whose digests are all in order"):
+                swap_model(project)
+                deploy(project, out / "models", expected=1)
+                ask(address, live)
+            with step(9, STEPS, "the TensorFlow model as champion: forbidden, then taken to a trial with a reason"):
+                project.git("reset", "--quiet", "--hard", commit)
+                project.change_parameter("champion", "auto", "network")
+                _reproduce(project, out, "network")
+                project.commit("Let the network be the champion")
+                deploy(project, out / "models", expected=4)
+                deploy(project, out / "trial", "--override", "a trial of the network, which no traveller sees")
+                with serve(out / "trial") as trial:
+                    ask(trial, out / "trial" / ARTIFACT / "current")
             _finish(out, forge, address, stay=arguments.stay)
 
 
@@ -89,7 +100,7 @@ def _clone(out: Path) -> Project:
 def _reproduce(project: Project, out: Path, name: str) -> None:
     log = out / f"dvc-repro-{name}.log"
     ran = reproduce(project.directory, log)
-    say(f"      {ran} stages ran; the others did not depend on what changed")
+    say(f"      stages that ran: {ran}; the others did not depend on what changed")
 
 
 def _judge(
@@ -100,8 +111,7 @@ def _judge(
     job = describe_job(push, run_number=run_number, web=forge.web_url, api=forge.api_url, work=out)
     code, printed = judge(project, job, TOKEN)
     (out / f"seatrial-ci-{run_number}.log").write_text(printed, encoding="utf-8")
-    # The report's first part: the verdict, the numbers that decided, the gates.
-    _show(printed.partition("\nOther metrics")[0] if code == expected else printed)
+    _show(_cut_after_gates(printed) if code == expected else printed)
     (check,) = forge.checks(push.head)
     comments = forge.comments(NUMBER)
     say(f"      exit code {code} · check: {check.conclusion} · {len(comments)} comment on the pull request")
@@ -111,46 +121,15 @@ def _judge(
         (out / f"pull-request-{run_number}.html").write_bytes(page.read())
 
 
+def _cut_after_gates(report: str) -> str:
+    """The report's first part: the verdict, the numbers that decided, the gates; the rest is in the files."""
+    before, line, after = report.partition("────\n")
+    return before + line + after.partition("\n\n")[0]
+
+
 def _show(text: str) -> None:
     for line in text.rstrip().splitlines():
         say(f"      {line}")
-
-
-@contextmanager
-def _served(root: Path) -> Iterator[str]:
-    """The model server as a process of its own; its address."""
-    process = subprocess.Popen(
-        ("seatrial", "serve", str(root), "--port", "0"),
-        stdout=subprocess.PIPE,
-        env=environment(),
-        text=True,
-        encoding="utf-8",
-    )
-    try:
-        assert process.stdout is not None
-        line = next((line for line in process.stdout if line.startswith("serving on ")), None)
-        if line is None:
-            sys.exit("the model server did not start")
-        yield line.removeprefix("serving on ").strip()
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _ask(address: str, model: Path) -> None:
-    """Send one flight of the evaluation, and show the answer beside what was evaluated."""
-    card = json.loads((model / "model.json").read_text(encoding="utf-8"))
-    row = json.loads((model / "golden.json").read_text(encoding="utf-8"))["rows"][0]
-    tensor = {"name": card["input"], "shape": [1, len(row["features"])], "datatype": "FP32", "data": row["features"]}
-    body = {"inputs": [tensor], "outputs": [{"name": card["output"]}]}
-    url = f"{address}/v2/models/{ARTIFACT}/infer"
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        probabilities = json.load(answer)["outputs"][0]["data"]
-        digest = answer.headers["X-Model-Digest"]
-    say(f"      POST {url}")
-    say(f"      flight {row['flight_id']}: late with probability {probabilities[card.get('output_column', 0)]:.6f}")
-    say(f"      evaluated: {row['probability']:.6f} · served: {digest}")
 
 
 def _finish(out: Path, forge: GitHubStandIn, address: str, *, stay: bool) -> None:
@@ -160,6 +139,8 @@ def _finish(out: Path, forge: GitHubStandIn, address: str, *, stay: bool) -> Non
     say(f"  the pull request, accepted     {shown}/pull-request-2.html")
     say(f"  the reports                    {shown}/report-1/report.html  {shown}/report-2/report.html")
     say(f"  the deployed model             {shown}/models/{ARTIFACT}/current")
+    say(f"  every deployment, the bad too  {shown}/models/{ARTIFACT}/deployments.jsonl")
+    say(f"  the network on trial           {shown}/trial/{ARTIFACT}/current")
     say(f"  the project and its history    {shown}/project")
     say(f"  the comment's address          {forge.page_url(NUMBER)}{'' if stay else '  (gone now; --stay keeps it)'}")
     if stay:
