@@ -292,9 +292,9 @@ def encode_manifest(release: Release) -> bytes:
 
 def seal_release(release: Release) -> str:
     """The hash over everything that a manifest says; what manifests have come to say later counts where it is said."""
-    said = msgspec.to_builtins(replace(release, seal=""))
-    said = {name: value for name, value in said.items() if value or name not in _LATER}
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
+    facts = msgspec.to_builtins(replace(release, seal=""), order="deterministic")
+    said = {name: value for name, value in facts.items() if value or name not in _LATER}
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def decode_manifest(data: bytes, place: str) -> Release:

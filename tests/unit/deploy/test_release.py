@@ -20,6 +20,7 @@ from seatrial.core.release import (
     digest_files,
     encode_manifest,
     record_values,
+    seal_release,
 )
 from seatrial.errors import ReleaseError
 
@@ -69,6 +70,15 @@ def test_different_files_have_different_digests(left: list[ReleaseFile], right: 
 def test_digest_is_pinned() -> None:
     """The digest of known files never changes between versions: targets compare it for years."""
     assert digest_files(FILES) == "sha256:386f3688eddea2eec57e25ea1e0cac7072b20f6dc5b2590b0f77f800a037c3bb"
+
+
+def test_seal_is_pinned() -> None:
+    """What manifests have come to say later leaves those that don't say it sealed as they are."""
+    assert seal_release(RELEASE) == "sha256:224be81c77ef24c38f16e54ed4154f8f7a9c8cd8f305f3a3c5bdf095cc700c0e"
+    written = encode_manifest(RELEASE)
+    assert b'"pickles": [],' in written
+    assert decode_manifest(written.replace(b'"pickles": [],', b""), "release.json") == RELEASE
+    assert seal_release(replace(RELEASE, pickles=("model.pkl",))) != seal_release(RELEASE)
 
 
 def test_manifest_survives_a_round_trip() -> None:
