@@ -393,29 +393,30 @@ class Repository(Struct, frozen=True):
 
     # -- tags
 
-    def list_tags(self, *patterns: str, remote: str = "") -> dict[str, Tag]:
-        """The tags whose names match a pattern (`model@*`), in this clone or at a remote; GitError where it fails."""
-        wanted = [f"refs/tags/{pattern}" for pattern in patterns]
+    def list_tags(self, *beginnings: str, remote: str = "") -> dict[str, Tag]:
+        """The tags whose names begin so (`model@`), in this clone or at a remote; GitError where that fails."""
         if remote:
+            wanted = [f"refs/tags/{beginning}*" for beginning in beginnings]
             told = self._run("ls-remote", "--end-of-options", remote, *wanted, seconds=_TAG_SECONDS)
         else:
-            told = self._run(
-                "for-each-ref", "--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}", *wanted
-            )
+            shape = "%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}"
+            told = self._run("for-each-ref", f"--format={shape}", "refs/tags")
         found: dict[str, Tag] = {}
         for line in told.splitlines():
             oid, _, ref = line.partition("\t")
             name = ref.removeprefix("refs/tags/").removesuffix("^{}")
-            if oid:  # a tag's own object comes first, then what it leads to, where that is another one
+            if oid and name.startswith(
+                beginnings
+            ):  # a tag's own object comes first, then what it leads to, where that is another one
                 found[name] = Tag(oid=found[name].oid if name in found else oid, commit=oid)
         return found
 
     def read_tag_time(self, name: str, tag: Tag, *, remote: str = "") -> int:
         """When an annotated tag was made, in seconds of Unix; 0 where it does not say. GitError where it is not had."""
         if remote:
-            names = (remote, f"refs/tags/{name}")
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head")
-            self._run("fetch", *options, "--end-of-options", *names, seconds=_TAG_SECONDS)
+            depth = ("--depth=1",) if self.is_shallow() else ()
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head", *depth, "--end-of-options")
+            self._run("fetch", *options, remote, f"refs/tags/{name}", seconds=_TAG_SECONDS)
         head, _, _ = self._run("cat-file", "tag", tag.oid).partition("\n\n")
         tagger = next((line for line in head.splitlines() if line.startswith("tagger ")), "")
         seconds = tagger.rpartition("> ")[2].partition(" ")[0]

@@ -202,6 +202,15 @@ def test_tags_of_this_clone_alone(project: GitProject, origin: GitProject, targe
     assert mirror(project, target, here).changes == (f"new tag {NAME}#production#4",)
 
 
+@pytest.mark.parametrize("push", ["", "origin"])
+def test_stage_may_hold_a_slash(project: GitProject, target: LocalTarget, push: str) -> None:
+    """As names of environments do, such as those of reviews; it is found again where it was made."""
+    here = GtoSettings(push=push, stage="review/42")
+    target.record(record("1", commits(project)[0]))
+    assert mirror(project, target, here).changes == (f"new tag {NAME}@v0.0.1", f"new tag {NAME}#review/42#1")
+    assert mirror(project, target, here).changes == ()
+
+
 @pytest.mark.parametrize("name", ["flights.delay", "flights-", "a=b", "--all", "a#b", "a b", "$(id)", "a\nb", "é"])
 def test_name_that_gto_does_not_know_makes_no_tag(project: GitProject, target: LocalTarget, name: str) -> None:
     """A name is held to GTO's grammar before git hears of it."""

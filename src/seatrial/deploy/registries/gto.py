@@ -84,7 +84,7 @@ class GtoRegistry(Struct, frozen=True, kw_only=True):
 
     def _list(self, name: str) -> dict[str, Tag]:
         try:
-            return self.repository.list_tags(f"{name}@*", f"{name}#*", remote=self.settings.push)
+            return self.repository.list_tags(f"{name}@", f"{name}#", remote=self.settings.push)
         except GitError as error:
             raise _explain(error) from None
 
