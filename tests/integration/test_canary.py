@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -36,6 +37,7 @@ from seatrial.core.routing import Route
 from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, apply
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import SourceFile, pack
+from seatrial.deploy.target import Target
 from seatrial.errors import UsageError
 from tests.integration.ports import find_port
 from tests.integration.test_monitor import QUICK, query, scraping, wait_for
@@ -185,6 +187,7 @@ def test_good_canary_goes_live_by_a_real_prometheus(busy_shop: tuple[Shop, str])
     )
     done = shop.deploy(1.5, Checks(prometheus=limits), CANARY)
     assert done.outcome is Outcome.LIVE, done
+    assert [check.name for check in done.checks[:4]] == ["served", "prometheus"] * 2
     judged = [check for check in done.checks if check.name == "prometheus"]
     assert [check.answer for check in judged] == [Answer.PASS] * 2
     assert [check.detail.split(":")[0] for check in judged] == ["20 %", "50 %"]
@@ -244,6 +247,41 @@ def test_server_itself_tells_where_there_is_no_prometheus(busy_shop: tuple[Shop,
     expect_whole(shop, good.release.version)
 
 
+@pytest.mark.slow
+def test_server_that_cannot_load_a_version_fails_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share is no share where nobody answers with it: told before the seconds of a canary begin."""
+    before = shop.target.pointer()
+    assert before is not None
+    monkeypatch.setattr("seatrial.commands.trial._LOADING", 1.0)
+    plan = shop.plan(1.8)
+    environment = Environment(name="test", address=shop.address, checks=Checks(prometheus=LIMITS), canary=CANARY)
+    trial = open_trial(environment, plan, tell=shop.told.append, variables={})
+    failed = apply(plan, target=cast("Target", Elsewhere(shop.target)), prover=open_prover(environment), trial=trial)
+    assert (failed.outcome, failed.outcome.exit_code) == (Outcome.REVERTED, 1), failed
+    assert "served: " in failed.reason
+    assert "is not served" in failed.reason
+    expect_whole(shop, before)
+
+
+class Elsewhere:
+    """A target whose shares no server sees."""
+
+    def __init__(self, target: LocalTarget) -> None:
+        self._target = target
+        self._route = Route()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def route(self, route: Route) -> None:
+        """Keep it here."""
+        self._route = route
+
+    def read_route(self) -> Route:
+        """What was kept."""
+        return self._route
+
+
 @pytest.fixture(scope="module")
 def quiet_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A server that nobody asks."""
@@ -264,9 +302,6 @@ def test_shadow_is_held_against_the_live_version(quiet_shop: Shop) -> None:
     assert "answers differ, golden ones too (at most 0.01 of them)" in failed.reason
     expect_whole(shop, "1")
     assert shop.deploy(2.0 + 1e-6, Checks(shadow=limits)).outcome is Outcome.LIVE
-    gone = shop.deploy(2.1, Checks(shadow=limits), address=f"http://127.0.0.1:{find_port()}")
-    assert gone.outcome.exit_code in (3, 5), gone
-    assert gone.outcome is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_log_that_cannot_be_written_keeps_the_server_from_starting(tmp_path: Pat
 
 
 def test_limits_and_labels_are_those_of_the_command_line(tmp_path: Path) -> None:
-    """A body that is too large is refused by its announced length; deployments carry their environment's name, or the server's."""
+    """A body that is too large is refused by its announced length; deployments are counted by their environment."""
     write_releases(tmp_path)
     (tmp_path / "m/deployments.jsonl").write_text(
         '{"event": "live"}\n{"event": "live"}\n{"event": "promoting"}\n{"event": "refused", "environment": "eu"}\ntorn'

@@ -19,6 +19,7 @@ from seatrial.errors import SeatrialError, UsageError
 
 _TELL_EVERY = 30.0
 _POLL = 0.5
+_LOADING = 30.0
 
 
 def open_trial(
@@ -108,15 +109,25 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
         return (self._say(_answer("latency", lambda: measure_model(directory, limits, self.pickles))),)
 
     def watch(self, phase: Phase, release: Release, directory: Path) -> tuple[Check, ...]:
-        """Wait, then judge what the version did with its share, or as a shadow."""
+        """Wait, then judge what the version did with its share, or as a shadow, from when a server has loaded it."""
+        loaded = self._wait_for_server(release) if self.address else ()
+        if not all(check.passed for check in loaded):
+            return loaded
         if phase.route.shadow:
             self.tell(f"version {self.version} is asked behind the live one")
-            return (self._say(_answer("shadow", lambda: self._compare_shadow(release, directory))),)
+            return (*loaded, self._say(_answer("shadow", lambda: self._compare_shadow(release, directory))))
         assert self.canary is not None
         seconds, limits = self.canary.seconds, self.checks.prometheus
         assert limits is not None
         self.tell(f"version {self.version} answers {phase.title} of the requests for {seconds:g} s")
-        return (self._say(_answer("prometheus", lambda: self._judge(phase.title, release, limits, seconds))),)
+        return (*loaded, self._say(_answer("prometheus", lambda: self._judge(phase.title, release, limits, seconds))))
+
+    def _wait_for_server(self, release: Release) -> tuple[Check, ...]:
+        """Whether the server that answers has loaded this version, with the digest that is meant."""
+        from seatrial.serving.golden import wait_for_digest
+
+        place = f"{self.address.rstrip('/')}/v2/models/{release.name}/versions/{release.version}"
+        return (_answer("served", lambda: wait_for_digest(place, release.digest, _LOADING)),)
 
     def look_back(self, release: Release, directory: Path) -> tuple[Check, ...]:
         """The time of golden requests at the server; and where there was no canary, what the metrics say."""

@@ -127,10 +127,7 @@ def check_served(
     `golden`; a server that can't be reached is an error, and one that goes on with another digest a failure.
     """
     base = f"{address.rstrip('/')}/v2/models/{release.name}"
-    end, served = time.monotonic() + patience, _check_digest(base, release.digest)
-    while not served.passed and time.monotonic() < end:
-        time.sleep(0.2)
-        served = _check_digest(base, release.digest)
+    served = wait_for_digest(base, release.digest, patience)
     if not served.passed:
         return (served,), None
     try:
@@ -146,6 +143,15 @@ def check_served(
     except (ReleaseError, ServeError) as error:
         return (served, Check(name="golden", answer=Answer.FAIL, detail=error.message)), None
     return (served, _spell_proof(proof)), proof
+
+
+def wait_for_digest(base: str, wanted: str, patience: float) -> Check:
+    """The check `served`: within so many seconds, what is at an address answers with the digest that is wanted."""
+    end, served = time.monotonic() + patience, _check_digest(base, wanted)
+    while not served.passed and time.monotonic() < end:
+        time.sleep(0.2)
+        served = _check_digest(base, wanted)
+    return served
 
 
 def _check_digest(base: str, wanted: str) -> Check:
