@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from seatrial.errors import ServeError
 from seatrial.serving.card import ModelCard
-from seatrial.serving.runtimes import Array, Runtime, Tensor, explain_missing
+from seatrial.serving.runtimes import Array, Runtime, Tensor, explain_missing, hush_tensorflow
 
 _SAFE = (3, 11, 3)  # from there on safe mode can't be led around by what is known
 _TYPES = {"bool": "BOOL", "uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32", "float64": "FP64"}
@@ -37,6 +37,7 @@ class KerasRuntime(Struct, frozen=True, kw_only=True):
 
 def load_keras(path: Path, card: ModelCard) -> Runtime:
     """Load a model; ServeError where it is of another format, would run code, or has no fixed inputs."""
+    hush_tensorflow()
     try:
         import keras
     except ImportError as error:

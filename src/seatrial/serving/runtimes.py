@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -202,7 +203,13 @@ class TensorFlowRuntime:
         return tuple(answer[name].numpy() for name in outputs)
 
 
+def hush_tensorflow() -> None:
+    """Keep TensorFlow's C++ part from writing its notes between our lines, unless the user has said how much it may."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
 def _load_saved_model(path: Path, _: ModelCard) -> Runtime:
+    hush_tensorflow()
     try:
         import tensorflow as tf
     except ImportError as error:
