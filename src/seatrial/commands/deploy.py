@@ -22,6 +22,7 @@ from seatrial.core.release import (
     detect_format,
     digest_files,
     record_values,
+    warn_of_pickles,
 )
 from seatrial.core.verdict import Outcome as GateOutcome
 from seatrial.core.verdict import Status, Verdict
@@ -114,12 +115,6 @@ def _remark(release: Release) -> tuple[str, ...]:
     if not release.golden.judged:
         return ("its golden requests carry no key of an evaluation, so they are not held against what was judged",)
     return ()
-
-
-def _warn(release: Release) -> tuple[str, ...]:
-    """What whoever loads a release should know."""
-    named = ", ".join(release.pickles)
-    return (f"loading {named} runs whatever its author wrote; seatrial.yaml names it",) if named else ()
 
 
 def _find_path(name: str, artifacts: tuple[Artifact, ...]) -> str:
@@ -226,7 +221,7 @@ def describe_plan(plan: DeploymentPlan) -> tuple[str, ...]:
         f"live     {live}",
         f"plan     {step}",
         *([f"golden   {_describe_golden(release.golden)}"] if release.golden else []),
-        *(f"warning  {warning}" for warning in _warn(release)),
+        *([f"warning  {warning}; seatrial.yaml names it"] if (warning := warn_of_pickles(release.pickles)) else []),
         *(f"note     {note}" for note in plan.notes),
     )
 

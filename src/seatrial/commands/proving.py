@@ -10,7 +10,7 @@ from msgspec import Struct
 from seatrial.commands.signing import SignedProver, open_keys
 from seatrial.core.deployment import Answer, Check
 from seatrial.core.environment import Environment
-from seatrial.core.release import MANIFEST, Release, Signature, decode_manifest
+from seatrial.core.release import MANIFEST, Release, Signature, decode_manifest, warn_of_pickles
 from seatrial.deploy.engine import Examination, Prover
 from seatrial.errors import UsageError
 
@@ -80,8 +80,7 @@ def _explain(name: str, error: Exception) -> Check:
 
 
 def _refuse(pickles: tuple[str, ...]) -> Check:
-    said = f"loading {', '.join(pickles)} runs whatever its author wrote, which --allow-pickles allows"
-    return Check(name="ready", answer=Answer.ERROR, detail=said)
+    return Check(name="ready", answer=Answer.ERROR, detail=f"{warn_of_pickles(pickles)}, which --allow-pickles allows")
 
 
 def read_pickles(directory: Path) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.commands.delivery import carry_out
 from seatrial.core.environment import Environment
+from seatrial.core.release import warn_of_pickles
 from seatrial.deploy.engine import Deployment, DeploymentPlan, Prover, Terms
 from seatrial.deploy.target import Target
 
@@ -17,6 +18,7 @@ def describe_rollback(plan: DeploymentPlan) -> tuple[str, ...]:
         f"live     {f'version {live.version}' if live else 'nothing'}",
         f"back to  version {release.version}, {release.digest}",
         f"from     commit {release.commit[:7]}, verdict {release.verdict}",
+        *([f"warning  {warning}"] if (warning := warn_of_pickles(release.pickles)) else []),
     )
 
 

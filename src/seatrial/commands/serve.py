@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from seatrial.core.profile import PROFILE
-from seatrial.core.release import Release
+from seatrial.core.release import Release, warn_of_pickles
 from seatrial.core.routing import ROUTE, Route
 from seatrial.deploy.local import CURRENT, LOG, LocalTarget, list_models
 from seatrial.deploy.places import is_address
@@ -191,8 +191,7 @@ def _open_door(settings: ServeSettings) -> Callable[[Release, Path], None]:
             raise ReleaseError(f"{directory} is not taken: {check.detail}", hint="deploy it with --sign-key")
         if release.pickles and not settings.allow_pickles:
             raise ReleaseError(
-                f"{directory}: loading {', '.join(release.pickles)} runs whatever its author wrote",
-                hint="--allow-pickles allows it",
+                f"{directory}: {warn_of_pickles(release.pickles)}, which --allow-pickles allows",
             )
 
     return admit

@@ -10,7 +10,7 @@ from seatrial.commands.delivery import open_place, recover_open
 from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
 from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_number
-from seatrial.core.release import Release
+from seatrial.core.release import Release, warn_of_pickles
 from seatrial.core.routing import Route
 from seatrial.deploy import list_deployed
 from seatrial.deploy.engine import CutOffError, Prover
@@ -34,6 +34,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     commit: str = ""
     verdict: str = ""
     since: str = ""
+    pickles: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     problems: tuple[str, ...] = ()
     busy: bool = False
@@ -97,6 +98,7 @@ def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> 
         commit=proved[-1].commit if proved else known[0],
         verdict=proved[-1].verdict if proved else known[1],
         since=proved[-1].time if proved else "",
+        pickles=known[2],
         checks=checks,
         problems=tuple(problems),
         ways_back=tuple(found for found in list_ways_back(log) if found != version and _holds(target, found)),
@@ -136,12 +138,12 @@ def _is_bad(check: Check) -> bool:
     return check.answer in (Answer.FAIL, Answer.ERROR)
 
 
-def _read(target: Target, version: str) -> tuple[str, str]:
+def _read(target: Target, version: str) -> tuple[str, str, tuple[str, ...]]:
     try:
         release = target.read_release(version)
     except ReleaseError:
-        return "", ""
-    return release.commit, release.verdict
+        return "", "", ()
+    return release.commit, release.verdict, release.pickles
 
 
 def _holds(target: Target, version: str) -> bool:
@@ -200,6 +202,8 @@ def describe_status(status: ModelStatus) -> tuple[str, ...]:
     if status.commit:
         lines.append(f"  from      commit {status.commit[:7]}, verdict {status.verdict}")
     lines += [f"  {check.name:<9} {check.answer.value}" + _tail(check.detail) for check in status.checks]
+    if warning := warn_of_pickles(status.pickles):
+        lines.append(f"  warning   {warning}")
     if status.version:
         lines.append(f"  back to   {', '.join(status.ways_back) or 'no earlier version is there'}")
     if status.route:

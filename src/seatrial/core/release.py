@@ -195,6 +195,12 @@ def refuse_pickle(path: str) -> ReleaseError:
     )
 
 
+def warn_of_pickles(pickles: Iterable[str]) -> str:
+    """What whoever loads a release should know; empty where it names no pickle."""
+    named = ", ".join(pickles)
+    return f"loading {named} runs whatever its author wrote" if named else ""
+
+
 def detect_format(paths: Iterable[str]) -> ModelFormat:
     """The format that a release's paths tell, or ReleaseError where they tell none or two."""
     names = {PurePosixPath(path).name for path in paths}
