@@ -8,6 +8,7 @@ manifest, and renamed. One that was altered since is made anew.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -61,16 +62,19 @@ class Copies(Struct, frozen=True, kw_only=True):
                 (draft / name).write_bytes(content)
             if differences := diff_release(release, list_files(draft)):
                 raise ReleaseError(f"{release.name} {release.version}: {'; '.join(differences)}", hint="deploy again")
-            self._put(draft, place)
+            self._put(release, draft, place)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def _put(self, draft: Path, place: Path) -> None:
-        """Rename a draft to its place; what is there was altered, or was made at the same time and is as good."""
+    def _put(self, release: Release, draft: Path, place: Path) -> None:
+        """Rename a draft to its place, unless somebody else has made the same copy meanwhile; an altered one goes."""
+        if _rename(draft, place) or _is_whole(release, place):
+            return
+        altered = self.root / f"{_DRAFT}{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):
-            place.rename(self.root / f"{_DRAFT}{secrets.token_hex(8)}")
-        with suppress(FileExistsError):
-            draft.rename(place)
+            place.rename(altered)
+        shutil.rmtree(altered, ignore_errors=True)
+        _rename(draft, place)
 
     def _forget(self) -> None:
         """Take away the copies that were not asked for in a long time, and drafts that somebody left behind."""
@@ -86,8 +90,22 @@ def _name(beside: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def _rename(draft: Path, place: Path) -> bool:
+    """Whether a directory could be renamed, which it can't where another one is there."""
+    try:
+        draft.rename(place)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
+
+
 def _is_whole(release: Release, place: Path) -> bool:
-    return place.is_dir() and not diff_release(release, list_files(place))
+    try:
+        return place.is_dir() and not diff_release(release, list_files(place))
+    except FileNotFoundError:  # somebody else takes it away
+        return False
 
 
 def _get_time(path: Path) -> float:

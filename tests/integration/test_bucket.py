@@ -1,0 +1,92 @@
+"""A model on its way into a bucket, and served from there, by the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conformance.bucket import BUCKET, connect, run_server
+from tests.integration.test_deploy import DVC_YAML, NAME, Project, ask, commit_recall, export_model, run_cli
+
+TO = f"s3://{BUCKET}/production"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A DVC project whose recall is judged, and a store that everybody finds by the environment."""
+    root, store = tmp_path / "project", tmp_path / "store"
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc/config").write_text("")
+    (root / ".dvc/.gitignore").write_text("/cache\n")
+    (root / "dvc.yaml").write_text(DVC_YAML + "metrics: [metrics.json]\n")
+    (root / "seatrial.yaml").write_text('version: 1\nmetrics:\n  "metrics.json:recall": {max_decrease: 0.01}\n')
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(root)], check=True)
+    store.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with run_server(store) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        connect().call_s3("create_bucket", Bucket=BUCKET)
+        yield Project(root=root, to=tmp_path / "unused")
+
+
+@contextmanager
+def serving(place: str) -> Iterator[httpx.Client]:
+    """`seatrial serve` as a process of its own."""
+    command = [sys.executable, "-c", "from seatrial.cli import main; main()", "serve", place, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = next(found[0] for line in server.stdout if (found := re.findall(r"http://\S+", line)))
+            with httpx.Client(base_url=address, timeout=60) as client:
+                yield client
+        finally:
+            server.terminate()
+
+
+@pytest.mark.slow
+def test_bucket_takes_a_model_to_where_it_is_served(project: Project, tmp_path: Path) -> None:
+    """Deployed to a bucket, served from it, followed to the next version and back; each as by a directory."""
+    models = export_model(tmp_path / "first", seed=1), export_model(tmp_path / "second", seed=2)
+    commit_recall(project, models[0], 0.8)
+    delivered = run_cli(project, "deploy", NAME, "--to", TO)
+    assert delivered.returncode == 0, delivered.stderr
+    assert "is live; 8 golden requests answered" in delivered.stdout
+    with serving(TO) as client:
+        assert ask(client, models[0].rows).json()["model_version"] == "1"
+        commit_recall(project, models[1], 0.8)
+        address = ("--address", str(client.base_url))
+        delivered = run_cli(project, "deploy", NAME, "--to", TO, *address)
+        assert delivered.returncode == 0, delivered.stderr
+        assert ask(client, models[1].rows).json()["model_version"] == "2"
+        back = run_cli(project, "rollback", NAME, "--to", TO, *address, "--reason", "incident 42")
+        assert back.returncode == 0, back.stderr
+        assert ask(client, models[0].rows).json()["model_version"] == "1"
+    (told,) = json.loads(run_cli(project, "status", "--to", TO, "--prove", "--format", "json").stdout)["models"]
+    assert (told["version"], told["problems"]) == ("1", [])
+    assert [check["answer"] for check in told["checks"]] == ["pass", "pass", "pass"]
+    listed = json.loads(run_cli(project, "releases", NAME, "--to", TO, "--format", "json").stdout)["releases"]
+    assert [(each["version"], each["state"]) for each in listed] == [("2", "known-good"), ("1", "live")]
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_an_address_is_one_error(project: Project) -> None:
+    """A command names the address, says what to do, and ends with the exit code that a directory would get."""
+    for command, said in (
+        (("serve", TO), "holds no live model"),
+        (("serve", "s3://missing"), "is there a bucket 'missing'"),
+        (("status", "--to", TO), "nothing was ever deployed to"),
+        (("status", "--to", "gs://models"), "nothing here can write to gs://"),
+        (("releases", NAME, "--to", TO, "--target", "command"), "starts scripts in a directory"),
+    ):
+        done = run_cli(project, *command)
+        assert (done.returncode, done.stderr.count("error:")) == (2, 1), done.stderr
+        assert said in done.stderr
