@@ -405,9 +405,7 @@ class Repository(Struct, frozen=True):
         for line in told.splitlines():
             oid, _, ref = line.partition("\t")
             name = ref.removeprefix("refs/tags/").removesuffix("^{}")
-            if oid and name.startswith(
-                beginnings
-            ):  # a tag's own object comes first, then what it leads to, where that is another one
+            if oid and name.startswith(beginnings):  # its own object comes first, then what it leads to
                 found[name] = Tag(oid=found[name].oid if name in found else oid, commit=oid)
         return found
 

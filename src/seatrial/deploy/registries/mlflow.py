@@ -8,7 +8,7 @@ written `seatrial:///srv/models/flights-delay/versions/3`.
 GitLab's registry (`…/api/v4/projects/ID/ml/mlflow`) has semantic versions and no aliases of one's own: a version is
 registered there as 0.0.N, and which one is live in an environment it can't say.
 
-MLflow's own client would bring a hundred megabytes for five requests.
+MLflow's own client would bring some sixty megabytes for five requests.
 """
 
 from __future__ import annotations
