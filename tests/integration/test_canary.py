@@ -366,3 +366,6 @@ def test_trial_that_cannot_be_had_is_a_usage_error(tmp_path: Path) -> None:
     assert trial.list_phases() == ()
     assert "nothing is live yet" in describe_trial(shared, first)[0]
     assert describe_trial(shared, second) == ("it is tried out first: with 20 % and 50 % of the requests, 4 s each",)
+    live = Environment(name="live", checks=Checks(shadow=ShadowLimits(max_mismatch=0), prometheus=LIMITS))
+    told = ("it is tried out first: as a shadow", "its metrics are judged when it has been live for 4 s")
+    assert describe_trial(live, second) == told

@@ -936,7 +936,7 @@ def test_environment_is_taken_by_its_name(gated: Project, exported: tuple[Export
         )
     commit_recall(gated, exported[0], 0.8)
     planned = run_cli(gated, "deploy", NAME, "-e", "live", "--plan")
-    assert "nothing is live yet, so there are no requests to try it out on" in planned.stdout
+    assert "nothing is live yet, so there are no requests to judge it by" in planned.stdout
     delivered = run_cli(gated, "deploy", NAME, "-e", "live", "--format", "json")
     assert delivered.returncode == 0, delivered.stderr
     told = json.loads(delivered.stdout)

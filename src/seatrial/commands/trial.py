@@ -65,9 +65,12 @@ def describe_trial(environment: Environment, plan: DeploymentPlan) -> tuple[str,
     weights = " and ".join(f"{weight:g} %" for weight in canary.weights) if canary else ""
     shared = ["as a shadow"] if checks.shadow else []
     shared += [f"with {weights} of the requests, {canary.seconds:g} s each"] if canary else []
-    if shared and plan.previous is None:
-        return ("nothing is live yet, so there are no requests to try it out on",)
-    return (f"it is tried out first: {', then '.join(shared)}",) if shared else ()
+    notes = [f"it is tried out first: {', then '.join(shared)}"] if shared else []
+    if checks.prometheus and not canary:
+        notes.append(f"its metrics are judged when it has been live for {checks.prometheus.window:g} s")
+    if notes and plan.previous is None:
+        return ("nothing is live yet, so there are no requests to judge it by",)
+    return tuple(notes)
 
 
 def _require_requests() -> None:
