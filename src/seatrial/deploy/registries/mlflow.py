@@ -41,7 +41,7 @@ _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 _INVALID = "INVALID_PARAMETER_VALUE"
 _PRESENT = "RESOURCE_ALREADY_EXISTS"
 T = TypeVar("T")
-_Said = Mapping[str, object]
+_Said = Mapping[str, Any]
 
 
 class KeyValue(Struct, frozen=True, kw_only=True):
@@ -103,14 +103,15 @@ class Server:
         """The answer to one request, as a value of a kind."""
         import requests
 
-        where = {"params" if method == "GET" else "json": said}
+        asking = method == "GET"
         try:
             answer = self._session.request(
                 method,
                 f"{self.uri}/api/2.0/mlflow/{path}",
+                params=said if asking else None,
+                json=None if asking else said,
                 timeout=_TIMES,
                 allow_redirects=False,  # it would take the token along
-                **where,  # type: ignore[arg-type]
             )
         except requests.RequestException as error:
             raise ReleaseError(f"the server does not answer: {type(error).__name__}", hint="is it running?") from None
