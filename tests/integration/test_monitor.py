@@ -331,7 +331,7 @@ def asking_anew(client: httpx.Client, model: str, moved: float) -> Iterator[None
     def work() -> None:
         with httpx.Client(base_url=client.base_url, timeout=60) as own:
             while not done.wait(0.05):
-                rows = random.normal(loc=(moved, 0), size=(16, 2))
+                rows = random.normal(loc=(moved, 0), size=(15, 2))
                 own.post(f"/v1/models/{model}:predict", json={"instances": rows.tolist()})
 
     thread = threading.Thread(target=work)

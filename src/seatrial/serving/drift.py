@@ -23,7 +23,7 @@ from seatrial.stats.drift import bound_psi, measure_psi
 WINDOW = 86_400.0
 """Seconds, by default: what comes and goes with the hours is no drift then."""
 
-_MANY = 16  # rows of a request; of more, some are taken evenly: these at least, and a sixteenth
+_MANY = 8  # rows of a request; of twice as many or more, some are taken evenly: these at least, and an eighth
 _WAITING = 256  # rows that are counted together, which costs a tenth of counting each by itself
 _CHANCE = 0.01  # how often any of the columns may be above the noise though nothing changed
 

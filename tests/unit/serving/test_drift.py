@@ -54,7 +54,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("size", [1, 7, 31])
+@pytest.mark.parametrize("size", [1, 7, 15])
 def test_drift_is_the_psi_of_a_comparison(judged: Table, profile: Profile, size: int) -> None:
     """However the rows are split into requests, each column's PSI is that which a data diff tells of both tables."""
     live = draw(3_000, 2, moved=0.4)
@@ -76,7 +76,7 @@ def test_drift_is_the_psi_of_a_comparison(judged: Table, profile: Profile, size:
 def test_a_constant_that_changes_is_drift(profile: Profile) -> None:
     """Up or down; a category that is gone or everywhere is, too."""
     for value in (0.0, 0.2):
-        live = draw(31, 3)
+        live = draw(15, 3)
         live[:, 2] = value
         live[:, 1] = 1
         watch = DriftWatch(profile, NAMES)
@@ -84,7 +84,7 @@ def test_a_constant_that_changes_is_drift(profile: Profile) -> None:
         drifts = dict(watch.read().features)
         assert drifts["constant"] > 5
         assert drifts["rare"] > 1
-        assert drifts["temp"] < 0.5
+        assert drifts["temp"] < drifts["rare"]
 
 
 @pytest.mark.parametrize("rows", [30, 300, 3000])
@@ -113,22 +113,22 @@ def test_the_window_slides_by_halves(profile: Profile) -> None:
     clock = Clock()
     watch = DriftWatch(profile, NAMES, window=100, clock=clock)
     told = []
-    for now, rows in ((0, 10), (49, 20), (60, 25), (99, 0), (110, 0), (115, 30), (400, 0), (401, 5)):
+    for now, rows in ((0, 10), (49, 12), (60, 15), (99, 0), (110, 0), (115, 14), (400, 0), (401, 5)):
         clock.now = 1000.0 + now
         watch.add(draw(rows, now), None) if rows else None
         told.append((now, watch.read().samples))
-    assert told == [(0, 10), (49, 30), (60, 55), (99, 55), (110, 0), (115, 30), (400, 0), (401, 5)]
+    assert told == [(0, 10), (49, 22), (60, 37), (99, 37), (110, 0), (115, 14), (400, 0), (401, 5)]
 
 
 def test_numbers_of_any_size_are_counted(profile: Profile) -> None:
     """What no 32-bit float holds is beyond the outermost edge; a request of no rows, or of others, is none."""
     watch = DriftWatch(profile, NAMES)
-    for rows in (20, 200):
+    for rows in (12, 100):
         watch.add(np.full((rows, 4), [1e300, 1, -1e300, 0]), np.full(rows, 1e300))
     watch.add(np.empty((0, 4)), np.empty(0))
     watch.add(np.zeros((5, 3)), np.zeros(5))
     reading = watch.read()
-    assert reading.samples == 20 + 17
+    assert reading.samples == 12 + 13
     assert min(drift for name, drift in reading.features if name != "holes") > 1
 
 
@@ -142,7 +142,7 @@ def test_nothing_asked_is_no_drift(profile: Profile) -> None:
         assert watch.read() == Reading(coverage=coverage)
 
 
-@pytest.mark.parametrize(("rows", "counted"), [(31, 31), (32, 16), (100, 17), (1000, 63), (50_000, 3125)])
+@pytest.mark.parametrize(("rows", "counted"), [(15, 15), (16, 8), (100, 13), (1000, 125), (50_000, 6250)])
 def test_a_part_of_a_large_request_is_counted(profile: Profile, rows: int, counted: int) -> None:
     """From both ends of it, evenly: half of it is other than the rest, and is told so."""
     watch = DriftWatch(profile, NAMES)
@@ -224,8 +224,8 @@ def test_a_new_version_begins_anew(profiled: Path) -> None:
     """What its predecessor was asked is none of its drift."""
     store = FakeStore(places={"1": profiled, "2": profiled}, current="1")
     client = connect({"m": store})
-    client.infer([[9, 9]] * 30)
-    assert client.read_metrics()["model_input_drift_samples,model=m,version=1"] == 30
+    client.infer([[9, 9]] * 12)
+    assert client.read_metrics()["model_input_drift_samples,model=m,version=1"] == 12
     store.current = "2"
     client.infer([[0, 0]])
     numbers = client.read_metrics()
@@ -241,7 +241,7 @@ def test_ten_features_are_told_of_many(tmp_path: Path) -> None:
     write_profile(place, names=names, features=features)
     client = connect({"m": FakeStore(places={"1": place}, current="1")})
     live = features[:400] + np.arange(40) / 20
-    for part in np.split(live, 20):
+    for part in np.split(live, 40):
         client.post("/v1/models/m:predict", {"instances": part.tolist()})
     numbers = client.read_metrics()
     told = {name.split("feature=")[1].split(",")[0] for name in numbers if name.startswith("model_input_drift,")}
@@ -279,8 +279,9 @@ def test_a_part_of_the_inputs_may_be_profiled(tmp_path: Path) -> None:
     place = write_model(tmp_path)
     write_profile(place, names=["distance"], features=[[1.0], [2.0]] * 50)
     client = connect({"m": FakeStore(places={"1": place}, current="1")})
-    client.infer([[7, 1], [8, 2]] * 15)
+    client.infer([[7, 1], [8, 2]] * 7)
     numbers = client.read_metrics()
-    assert numbers["model_input_drift,feature=distance,model=m,version=1"] < 0.05
+    assert numbers["model_input_drift,feature=distance,model=m,version=1"] < 0.2
+    assert numbers["model_input_drift_samples,model=m,version=1"] == 14
     assert not any("feature=hour" in name for name in numbers)
     assert json.loads((place / "profile.json").read_text())["features"][0]["name"] == "distance"
