@@ -93,7 +93,7 @@ to_option = click.option(
     envvar="SEATRIAL_TO",
     callback=_check_place,
     metavar="PLACE",
-    help="Directory that holds the releases.",
+    help="What holds the releases: a directory, or an address such as s3://bucket/prefix.",
 )
 target_option = click.option(
     "--target",
