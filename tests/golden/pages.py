@@ -1,39 +1,51 @@
-"""Golden pages without the style and the script that all of them share: those are kept once, in `page/`.
+"""What all golden files share: how one is held to its text or written anew, and the style and the script of pages.
 
-In a golden file `{{report.css}}` stands for a whole file of `page/`, and `{{sha256 report.css}}` for its digest in the
-page's policy; `+` joins several. What is compared is the whole page, to the last byte.
+In a golden file `{{report.css}}` stands for a whole asset of the package, and `{{sha256 report.css}}` for its digest in
+the page's policy; `+` joins several. The assets themselves are pinned by their digests, in `assets.sha256`: a change of
+style shows in one line, not in every page.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from pathlib import Path
 
+from seatrial import __version__
 from seatrial.render.html import read_asset
 
-PARTS = Path(__file__).parent / "page"
+PINNED = Path(__file__).parent / "assets.sha256"
 NAMES = ("report.css", "report.js", "site.css")
 # Those that stand in one element, the longest first.
 _BLOCKS = (("report.css", "site.css"), ("report.css",), ("report.js",))
 _MARK = re.compile(r"\{\{(sha256 )?([\w.+]+)\}\}")
 
 
-def update_parts() -> None:
-    """Write the shared files anew, as they are in the package."""
-    PARTS.mkdir(exist_ok=True)
-    for name in NAMES:
-        (PARTS / name).write_text(read_asset(name), encoding="utf-8", newline="")
+def settle(golden: Path, text: str) -> None:
+    """Hold a text to its golden file, to the last character; UPDATE_GOLDEN asks for the file to be written anew."""
+    stable = text.replace(f'"seatrial_version": "{__version__}"', '"seatrial_version": "0.0.0"')
+    if os.environ.get("UPDATE_GOLDEN"):
+        assert "PYTEST_XDIST_WORKER" not in os.environ, "golden files are written by one process, without -n"
+        golden.parent.mkdir(exist_ok=True)
+        PINNED.write_text(list_assets(), encoding="utf-8", newline="")
+        golden.write_text(_collapse(stable), encoding="utf-8", newline="")
+    assert _expand(golden.read_bytes().decode()) == stable
 
 
-def expand(golden: str) -> str:
+def list_assets() -> str:
+    """The assets with their digests, as `sha256sum` writes them."""
+    return "".join(f"{hashlib.sha256(_read(name).encode()).hexdigest()}  {name}\n" for name in NAMES)
+
+
+def _expand(golden: str) -> str:
     """A golden file as the page that it stands for."""
     return _MARK.sub(lambda mark: _digest(mark[2]) if mark[1] else _read(mark[2]), golden)
 
 
-def collapse(page: str) -> str:
-    """A page as its golden file; its `expand` is the page again."""
+def _collapse(page: str) -> str:
+    """A page as its golden file, which stands for the page again."""
     for block in _BLOCKS:
         name = "+".join(block)
         page = page.replace(_read(name), f"{{{{{name}}}}}").replace(_digest(name), f"{{{{sha256 {name}}}}}")
@@ -41,7 +53,7 @@ def collapse(page: str) -> str:
 
 
 def _read(name: str) -> str:
-    return "\n".join((PARTS / part).read_bytes().decode() for part in name.split("+"))
+    return "\n".join(read_asset(part) for part in name.split("+"))
 
 
 def _digest(name: str) -> str:
