@@ -124,4 +124,4 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         open_target("command", str(tmp_path), "m", {"region": "north"})
     with pytest.raises(UsageError, match="no target 'kubernets'") as caught:
         open_target("kubernets", str(tmp_path), "m")
-    assert "command, local" in caught.value.hint
+    assert "local" in caught.value.hint

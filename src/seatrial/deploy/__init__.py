@@ -64,7 +64,16 @@ def open_command(place: str, name: str) -> Target:
     return CommandTarget(store=LocalTarget(root=Path(place), name=name))
 
 
-TARGETS: dict[str, Callable[..., Target]] = {"command": open_command, "local": open_local}
+def open_kserve(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
+    """The target `kserve`: an InferenceService, whose versions are in a store that the cluster reads from."""
+    from seatrial.deploy.kserve import KServeSwitch
+    from seatrial.deploy.switching import SwitchingTarget
+
+    store = open_store(place, name)
+    return SwitchingTarget(store=store, switch=KServeSwitch(store=store, place=place, given=settings))
+
+
+TARGETS: dict[str, Callable[..., Target]] = {"command": open_command, "local": open_local, "kserve": open_kserve}
 
 
 def open_target(kind: str, place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
