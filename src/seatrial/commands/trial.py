@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -109,44 +110,40 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
             return ()
         from seatrial.serving.latency import measure_model
 
-        return (self._say(_answer("latency", lambda: measure_model(directory, limits, self.pickles))),)
+        return (self._ask("latency", partial(measure_model, directory, limits, self.pickles)),)
 
     def watch(self, phase: Phase, release: Release, directory: Path) -> tuple[Check, ...]:
         """Wait, then judge what the version did with its share, or as a shadow, from when a server has loaded it."""
         loaded = self._wait_for_server(release) if self.address else ()
         if not all(check.passed for check in loaded):
             return loaded
-        if phase.route.shadow:
+        limits = self.checks.prometheus
+        if self.canary is None or limits is None or phase.route.shadow:
             self.tell(f"version {self.version} is asked behind the live one")
-            return (*loaded, self._say(_answer("shadow", lambda: self._compare_shadow(release, directory))))
-        assert self.canary is not None
-        seconds, limits = self.canary.seconds, self.checks.prometheus
-        assert limits is not None
+            return (*loaded, self._ask("shadow", partial(self._compare_shadow, release, directory)))
+        seconds = self.canary.seconds
         self.tell(f"version {self.version} answers {phase.title} of the requests for {seconds:g} s")
-        return (*loaded, self._say(_answer("prometheus", lambda: self._judge(phase.title, release, limits, seconds))))
+        return (*loaded, self._ask("prometheus", partial(self._judge, phase.title, release, limits, seconds)))
 
     def _wait_for_server(self, release: Release) -> tuple[Check, ...]:
         """Whether the server that answers has loaded this version, with the digest that is meant."""
         from seatrial.serving.golden import wait_for_digest
 
         place = f"{self.address.rstrip('/')}/v2/models/{release.name}/versions/{release.version}"
-        return (_answer("served", lambda: wait_for_digest(place, release.digest, _LOADING)),)
+        return (_answer("served", partial(wait_for_digest, place, release.digest, _LOADING)),)
 
     def look_back(self, release: Release, directory: Path) -> tuple[Check, ...]:
         """The time of golden requests at the server; and where there was no canary, what the metrics say."""
         checks: list[Check] = []
-        latency, traffic = self.checks.latency, self.checks.prometheus
+        latency, limits = self.checks.latency, self.checks.prometheus
         if latency and self.address:
             from seatrial.serving.latency import measure_served
 
-            limits = latency
-            served = _answer("latency", lambda: measure_served(self.address, release.name, directory, limits))
-            checks.append(self._say(served))
-        if traffic and not self.canary and not self.alone:
-            limit = traffic
-            self.tell(f"version {self.version} answers all requests, and is judged in {limit.window:g} s")
-            judged = _answer("prometheus", lambda: self._judge("live", release, limit, limit.window))
-            checks.append(self._say(judged))
+            ask = partial(measure_served, self.address, release.name, directory, latency)
+            checks.append(self._ask("latency", ask))
+        if limits and not self.canary and not self.alone:
+            self.tell(f"version {self.version} answers all requests, and is judged in {limits.window:g} s")
+            checks.append(self._ask("prometheus", partial(self._judge, "live", release, limits, limits.window)))
         return tuple(checks)
 
     def _judge(self, title: str, release: Release, limits: TrafficLimits, seconds: float) -> Check:
@@ -182,14 +179,12 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
                 end, replayed = time.monotonic() + limits.seconds, True
             time.sleep(_POLL)
             found = read_traffic(self.address, release.name, release.version).since(before)
-        share = found.mismatched / found.compared if found.compared else 0.0
         told = f"{found.mismatched:g} of {found.compared:g} answers differ" + (", golden ones too" if replayed else "")
         if found.compared < limits.min_requests:
-            answer, told = Answer.INCONCLUSIVE, f"{told}; {limits.min_requests} are needed"
-        else:
-            answer = Answer.PASS if share <= limits.max_mismatch else Answer.FAIL
-        told += f" (at most {limits.max_mismatch:.4g} of them)" if answer is Answer.FAIL else ""
-        return Check(name="shadow", answer=answer, detail=told)
+            return Check(name="shadow", answer=Answer.INCONCLUSIVE, detail=f"{told}; {limits.min_requests} are needed")
+        if found.mismatched <= limits.max_mismatch * found.compared:
+            return Check(name="shadow", answer=Answer.PASS, detail=told)
+        return Check(name="shadow", answer=Answer.FAIL, detail=f"{told} (at most {limits.max_mismatch:.4g} of them)")
 
     def _wait(self, seconds: float) -> None:
         """Sleep, and say now and then how long it still is."""
@@ -199,7 +194,9 @@ class EnvironmentTrial(Struct, frozen=True, kw_only=True):
             if (left := end - time.monotonic()) > 1:
                 self.tell(f"{left:.0f} s more")
 
-    def _say(self, check: Check) -> Check:
+    def _ask(self, name: str, ask: Callable[[], Check]) -> Check:
+        """The answer of a check, which is told."""
+        check = _answer(name, ask)
         self.tell(f"{check.name}: {check.answer.value}: {check.detail}")
         return check
 
@@ -208,7 +205,6 @@ def _answer(name: str, ask: Callable[[], Check]) -> Check:
     """The answer of a check; that it can't be asked is inconclusive, for it says nothing of the version."""
     try:
         return ask()
-    except SeatrialError as error:
-        return Check(name=name, answer=Answer.INCONCLUSIVE, detail=error.message)
     except Exception as error:  # noqa: BLE001 - whatever a server answers may not end the deployment half-way
-        return Check(name=name, answer=Answer.INCONCLUSIVE, detail=f"{type(error).__name__}: {error}")
+        said = error.message if isinstance(error, SeatrialError) else f"{type(error).__name__}: {error}"
+        return Check(name=name, answer=Answer.INCONCLUSIVE, detail=said)

@@ -368,7 +368,10 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         """Take the share from the version again that this deployment gave it; whether it was one of the requests."""
         if not self.intent.routed:
             return False
-        shared = any(self._routing.read_route().weights.values())
+        try:
+            shared = any(self._routing.read_route().weights.values())
+        except ReleaseError:  # it can't be told, so it may have been
+            shared = True
         self._routing.route(Route())
         return shared
 
@@ -470,16 +473,22 @@ class _Undertaking(Struct, frozen=True, kw_only=True):
         """
         with suppress(ReleaseError):  # a full disk must not keep us: what is to be undone is seen without it
             self._note(Step.REVERT)
-        shared = self._end_sharing()
+        try:
+            shared = self._end_sharing()
+        finally:  # a share that stays must not keep the pointer where it is
+            moved = self._move_back()
+        if self.intent.staged:
+            self.target.retire(self.intent.version)
+        return shared, moved
+
+    def _move_back(self) -> bool:
         live = self.target.observe().live
         moved = live is not None and live.version == self.intent.version
         if moved and self.intent.previous:
             self.target.promote(self.intent.previous)
         elif moved:
             self.target.withdraw()
-        if self.intent.staged:
-            self.target.retire(self.intent.version)
-        return shared, moved
+        return moved
 
     def _explain_unrestored(self, *, moved: bool) -> str:
         """Why what is live now is not proved to be what was live before; empty where it is.

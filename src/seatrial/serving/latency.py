@@ -17,7 +17,6 @@ import numpy as np
 from seatrial.core.deployment import Answer, Check
 from seatrial.core.environment import LatencyLimits
 from seatrial.errors import ReleaseError
-from seatrial.serving.card import read_card
 from seatrial.serving.golden import read_golden
 from seatrial.serving.runtimes import NUMPY_TYPES, load_model
 
@@ -40,24 +39,26 @@ def measure_model(directory: Path, limits: LatencyLimits, pickles: Collection[st
 
 def measure_served(address: str, name: str, directory: Path, limits: LatencyLimits) -> Check:
     """Ask a server for the live version of a model, over one connection."""
+    times = replay(address, name, directory, limits.requests)
+    return _judge(times, limits, f"at {address}") if times else _NOTHING
+
+
+def replay(address: str, name: str, directory: Path, count: int) -> list[float]:
+    """Send golden requests to a server, one after the other; milliseconds of each, none where there are none to send.
+
+    ReleaseError where the server does not take them.
+    """
     golden = read_golden(directory)
     if golden is None:
-        return _NOTHING
-    card = read_card(directory)
+        return []
     with _connect(address) as send:
-        described = json.loads(send("GET", f"/v2/models/{name}", None))
-        datatype = next(each["datatype"] for each in described["inputs"] if each["name"] == card.input)
+        # What is live may call its tensor by another name than the model of the directory.
+        (tensor,) = json.loads(send("GET", f"/v2/models/{name}", None))["inputs"]
         bodies = []
         for row in golden.rows:
-            tensor = {"name": card.input, "shape": [1, len(row.features)], "datatype": datatype, "data": row.features}
-            bodies.append(json.dumps({"inputs": [tensor], "outputs": [{"name": card.output}]}).encode())
-        times = _time(lambda body: send("POST", f"/v2/models/{name}/infer", body), bodies, limits.requests)
-    return _judge(times, limits, f"at {address}")
-
-
-def replay(address: str, name: str, directory: Path, count: int) -> None:
-    """Send golden requests to a server as traffic, one after the other; ReleaseError where it does not take them."""
-    measure_served(address, name, directory, LatencyLimits(requests=count))
+            sent = {"name": tensor["name"], "datatype": tensor["datatype"], "shape": [1, len(row.features)]}
+            bodies.append(json.dumps({"inputs": [{**sent, "data": row.features}]}).encode())
+        return _time(lambda body: send("POST", f"/v2/models/{name}/infer", body), bodies, count)
 
 
 _NOTHING = Check(name="latency", answer=Answer.INCONCLUSIVE, detail="there are no golden requests to ask")
