@@ -75,7 +75,7 @@ class LocalTarget:
 
         BlockedError where another process holds it for `patience` seconds (the target's own, unless given).
         """
-        with _explaining(self.home):
+        with explaining(self.home):
             self._versions.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.home / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -143,7 +143,7 @@ class LocalTarget:
     def read_release(self, version: str) -> Release:
         """The manifest of a version, which must be of this model and number."""
         path = self.locate(version) / MANIFEST
-        with _explaining(path):
+        with explaining(path):
             release = decode_manifest(path.read_bytes(), str(path))
         if (release.name, release.version) != (self.name, version):
             raise ReleaseError(f"{path}: the manifest is of {release.name} {release.version}", hint="deploy again")
@@ -154,7 +154,7 @@ class LocalTarget:
         directory = self.locate(version)
         try:
             release = self.read_release(version)
-            with _explaining(directory):
+            with explaining(directory):
                 found = list_files(directory)
         except ReleaseError as error:
             return (error.message,)
@@ -181,7 +181,7 @@ class LocalTarget:
                 return place
             raise ReleaseError(f"{place} exists already, and versions are never changed", hint="deploy again")
         draft = self._versions / f"{_TEMPORARY}{secrets.token_hex(8)}"
-        with _explaining(place):
+        with explaining(place):
             self._check_room(release)
             try:
                 self._write(draft, release, sources)
@@ -189,7 +189,7 @@ class LocalTarget:
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-            _sync(self._versions)
+            sync(self._versions)
         return place
 
     def _write(self, draft: Path, release: Release, sources: tuple[SourceFile, ...]) -> None:
@@ -200,9 +200,9 @@ class LocalTarget:
             copy_verified(source, destination)
         if differences := diff_release(release, list_files(draft)):
             raise ReleaseError(f"{draft}: the disk does not hold what was written: {'; '.join(differences)}")
-        _write_durably(draft / MANIFEST, encode_manifest(release))
+        write_durably(draft / MANIFEST, encode_manifest(release))
         for directory, _, _ in os.walk(draft):
-            _sync(Path(directory))
+            sync(Path(directory))
 
     def _check_room(self, release: Release) -> None:
         needed = int(sum(file.size for file in release.contents) * _HEADROOM)
@@ -216,16 +216,16 @@ class LocalTarget:
         """Replace the link `current`: one rename, which readers see as a whole or not at all."""
         self.read_release(version)
         link = self.home / f".{CURRENT}-{secrets.token_hex(8)}"
-        with _explaining(self.home / CURRENT):
+        with explaining(self.home / CURRENT):
             link.symlink_to(Path("versions") / version)
             link.replace(self.home / CURRENT)
-            _sync(self.home)
+            sync(self.home)
 
     def withdraw(self) -> None:
         """Take the link `current` away: nothing is live."""
-        with _explaining(self.home / CURRENT):
+        with explaining(self.home / CURRENT):
             (self.home / CURRENT).unlink(missing_ok=True)
-            _sync(self.home)
+            sync(self.home)
 
     def retire(self, version: str) -> None:
         """Take away a version that is not live, in a way that never shows a half of it."""
@@ -239,7 +239,7 @@ class LocalTarget:
         place = self.locate(version)
         if not place.exists():
             return
-        with _explaining(place):
+        with explaining(place):
             gone = self._versions / f"{_TEMPORARY}{secrets.token_hex(8)}"
             place.rename(gone)
             shutil.rmtree(gone)
@@ -247,19 +247,19 @@ class LocalTarget:
     def route(self, route: Route) -> None:
         """Replace `route.json` by a rename, or take it away where no version has a share."""
         path = self.home / ROUTE
-        with _explaining(path):
+        with explaining(path):
             if route.versions:
                 draft = self.home / f".{ROUTE}-{secrets.token_hex(8)}"
-                _write_durably(draft, encode_route(route))
+                write_durably(draft, encode_route(route))
                 draft.replace(path)
             else:
                 path.unlink(missing_ok=True)
-            _sync(self.home)
+            sync(self.home)
 
     def read_route(self) -> Route:
         """What `route.json` says."""
         path = self.home / ROUTE
-        with _explaining(path):
+        with explaining(path):
             return decode_route(path.read_bytes(), str(path)) if path.exists() else Route()
 
     def write_journal(self, entry: JournalEntry) -> None:
@@ -272,9 +272,9 @@ class LocalTarget:
 
     def close_journal(self) -> None:
         """Remove the journal: its deployment has ended, and the log says how."""
-        with _explaining(self.home / JOURNAL):
+        with explaining(self.home / JOURNAL):
             (self.home / JOURNAL).unlink(missing_ok=True)
-            _sync(self.home)
+            sync(self.home)
 
     def record(self, entry: DeploymentRecord) -> None:
         """Append a line to the log; a line that a crash cut off is closed first."""
@@ -309,7 +309,7 @@ def _try_lock(descriptor: int) -> bool:
 
 def _append(path: Path, entry: DeploymentRecord | JournalEntry) -> None:
     """Add a line durably; the file's own entry in its directory too, when it is new."""
-    with _explaining(path):
+    with explaining(path):
         new = not path.exists()
         torn = not new and path.read_bytes()[-1:] not in (b"", b"\n")
         with path.open("ab") as lines:
@@ -317,11 +317,11 @@ def _append(path: Path, entry: DeploymentRecord | JournalEntry) -> None:
             lines.flush()
             os.fsync(lines.fileno())
         if new:
-            _sync(path.parent)
+            sync(path.parent)
 
 
 def _read_lines(path: Path, kind: type[_Line]) -> tuple[_Line, ...]:
-    with _explaining(path):
+    with explaining(path):
         if not path.exists():
             return ()
         entries = (_decode_line(line, kind) for line in path.read_bytes().splitlines())
@@ -339,7 +339,8 @@ def _is_version(name: str) -> bool:
     return name.isascii() and name.isdecimal() and not name.startswith("0")
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a new file that nobody changes, and have it on the disk."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -347,7 +348,7 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
     """Make a directory's entries durable: a rename alone may be lost with the power."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -357,7 +358,7 @@ def _sync(directory: Path) -> None:
 
 
 @contextmanager
-def _explaining(path: Path) -> Iterator[None]:
+def explaining(path: Path) -> Iterator[None]:
     """Turn what the system refuses into an error for people."""
     try:
         yield
