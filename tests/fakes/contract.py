@@ -122,6 +122,10 @@ def github_contract() -> Contract:
         operation["responses"].setdefault("4XX", unsaid)
     # "nullable" alone does not let null into an enumeration, and a check run has no conclusion until it ends.
     document["components"]["schemas"]["check-run"]["properties"]["conclusion"]["enum"].append(None)
+    # An address that is not told is the empty text, which is the default, and no URI.
+    for schema in document["components"]["schemas"]["deployment-status"]["properties"].values():
+        if schema.get("default") == "":
+            schema.pop("format", None)
     return Contract(document, host="https://api.github.com", prefix="/api/v3")
 
 

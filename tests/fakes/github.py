@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from tests.fakes import graphql, page
 from tests.fakes.commandline import serve
+from tests.fakes.github_deployments import DeploymentRoutes
 from tests.fakes.github_runs import RunRoutes
 from tests.fakes.records import TOKEN, Change, Check, Identity, Records, Remark, load, save
 from tests.fakes.server import Answer, Judge, RefusedError, Request, Route, Server, as_html, as_json
@@ -26,11 +27,16 @@ ACTIONS = Identity(token=TOKEN, login="github-actions[bot]", kind="installation"
 COMMENT_LIMIT = 65_536
 CONCLUSIONS = {"action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"}
 DOCUMENTATION = "https://docs.github.com/rest"
-PERMISSIONS = {"comments": "issues=write; pull_requests=write", "checks": "checks=write", "statuses": "statuses=write"}
+PERMISSIONS = {
+    "comments": "issues=write; pull_requests=write",
+    "checks": "checks=write",
+    "statuses": "statuses=write",
+    "deployments": "deployments=write",
+}
 
 
-class GitHubStandIn(RunRoutes, Server):
-    """One repository with its pull requests, comments, check runs and statuses."""
+class GitHubStandIn(RunRoutes, DeploymentRoutes, Server):
+    """One repository with its pull requests, comments, check runs, statuses and deployments."""
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class GitHubStandIn(RunRoutes, Server):
         repo = rf"/api/v3/repos/{name}"
         return (
             *self.run_routes(repo),
+            *self.deployment_routes(repo),
             ("GET", rf"/{name}/pull/(\d+)", self.show_change),
             ("GET", rf"/{name}/blob/(.+)", self.show_file),
             ("POST", r"/api/graphql", self.answer_graphql),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 TOKEN = "token-of-the-stand-in"
-EVERYTHING = frozenset({"comments", "checks", "statuses", "contents"})
+EVERYTHING = frozenset({"comments", "checks", "statuses", "contents", "deployments"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,24 @@ class Check:
 
 
 @dataclass(slots=True, kw_only=True)
+class Deployed:
+    """A deployment, with its statuses as they were sent, oldest first."""
+
+    id: int
+    sha: str
+    environment: str
+    author: str
+    created: str
+    sent: dict[str, Any]
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def states(self) -> list[str]:
+        """The states that it went through."""
+        return [status["state"] for status in self.statuses]
+
+
+@dataclass(slots=True, kw_only=True)
 class Records:
     """The whole memory of a stand-in.
 
@@ -101,6 +119,7 @@ class Records:
     checks: dict[int, Check] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     tips: dict[str, str] = field(default_factory=dict)
+    deployments: dict[int, Deployed] = field(default_factory=dict)
     ticks: int = 0
 
     def next_id(self) -> int:
@@ -141,5 +160,6 @@ def load(path: Path) -> Records:
         checks={int(k): Check(**v) for k, v in raw["checks"].items()},
         files=raw.get("files", {}),
         tips=raw.get("tips", {}),
+        deployments={int(k): Deployed(**v) for k, v in raw.get("deployments", {}).items()},
         ticks=raw["ticks"],
     )

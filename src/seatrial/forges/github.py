@@ -211,6 +211,26 @@ class GitHub:
             self._update_check("annotate a check run", int(run["id"]), {"output": {**shown, "annotations": batch}})
         return str(run["html_url"])
 
+    def call(
+        self,
+        what: str,
+        permission: str,
+        method: str,
+        path: str,
+        sent: Mapping[str, Any] | None = None,
+        *,
+        creates: bool = False,
+        kind: type[dict[str, Any] | list[Any]] = dict,
+    ) -> Any:
+        """Ask another part of the repository's API, in the same way; the answer has to be of this `kind`."""
+        with self._asking(self._deed(what, permission, creates=creates)):
+            _, answer = self._github.requester.requestJsonAndCheck(
+                method, f"/repos/{self._access.project}/{path}", input=dict(sent) if sent else None
+            )
+            if not isinstance(answer, kind):
+                raise TypeError(f"not a {kind.__name__}")
+            return answer
+
     def _create_check(
         self, what: str, name: str, head: str, details_url: str | None, fields: Mapping[str, Any]
     ) -> Mapping[str, Any]:
