@@ -86,6 +86,7 @@ class PublicKeys(Struct, frozen=True, kw_only=True):
         """The fingerprint of the key that signed this very directory; ReleaseError where none did."""
         from model_signing import verifying
 
+        directory = directory.resolve()  # a version may be a link to a copy; within it the library takes no links
         signature = directory / SIGNATURE
         if signature.is_symlink() or not signature.is_file():
             raise ReleaseError(f"{SIGNATURE}: missing, so it is not signed")

@@ -252,6 +252,13 @@ def test_order_of_the_files_does_not_matter(target: Target, plain: LocalTarget, 
     assert KEYS.check(copy).passed
 
 
+def test_copy_behind_a_link_is_the_same_release(target: Target, plain: LocalTarget, tmp_path: Path) -> None:
+    """As a server follows a bucket: the version is a link to where its copy is."""
+    deploy(target, tmp_path, "1")
+    (tmp_path / "link").symlink_to(plain.locate("1"))
+    assert KEYS.check(tmp_path / "link").passed
+
+
 def test_same_bytes_are_staged_anew_where_the_version_there_is_not_signed(
     target: Target, plain: LocalTarget, tmp_path: Path
 ) -> None:
