@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,11 +19,13 @@ from seatrial.cli.messages import (
     spell_columns,
     tell_columns,
     tell_progress,
+    tell_runner,
 )
 from seatrial.cli.options import config_option, fetch_option, named_git_dir
 from seatrial.errors import ExitCode
 
 if TYPE_CHECKING:
+    from seatrial.commands.announcing import Announcer
     from seatrial.commands.environments import Said
     from seatrial.core.deployment import DeploymentRecord
     from seatrial.core.environment import Environment
@@ -127,6 +130,13 @@ allow_pickles_option = click.option(
     envvar="SEATRIAL_ALLOW_PICKLES",
     help="Load the pickles that a release names, which runs whatever their author wrote.",
 )
+record_option = click.option(
+    "--record/--no-record",
+    envvar="SEATRIAL_RECORD",
+    default=True,
+    show_default=True,
+    help="In a CI job: record the deployment with the forge, if it keeps such a record and the token may write it.",
+)
 facts_option = click.option(
     "--format",
     "shape",
@@ -138,19 +148,45 @@ facts_option = click.option(
 
 
 @click.command(epilog=_EXAMPLE_DEPLOY)
-@click.argument("artifact")
+@click.argument("artifact", envvar="SEATRIAL_ARTIFACT")
 @environment_option
 @to_option
 @target_option
-@click.option("--base", metavar="REV", help="What the commit is judged against.  [default: its first parent]")
+@click.option(
+    "--base",
+    envvar="SEATRIAL_BASE",
+    metavar="REV",
+    help="What the commit is judged against.  [default: its first parent]",
+)
 @click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
 @click.option(
-    "--override", default="", metavar="REASON", help="Deliver in spite of the verdict; the reason is recorded."
+    "--override",
+    envvar="SEATRIAL_OVERRIDE",
+    default="",
+    metavar="REASON",
+    help="Deliver in spite of the verdict; the reason is recorded.",
 )
-@click.option("--allow-older", is_flag=True, help="Deploy a commit that is older than the one that is live.")
-@click.option("--allow-unproved", is_flag=True, help="Deploy a model that brings no golden requests.")
-@click.option("--breaking", is_flag=True, help="Deploy a model that refuses requests which the live one takes.")
-@click.option("--no-return", is_flag=True, help="Deploy even if what is live could not be put back.")
+@click.option(
+    "--allow-older",
+    is_flag=True,
+    envvar="SEATRIAL_ALLOW_OLDER",
+    help="Deploy a commit that is older than the one that is live.",
+)
+@click.option(
+    "--allow-unproved",
+    is_flag=True,
+    envvar="SEATRIAL_ALLOW_UNPROVED",
+    help="Deploy a model that brings no golden requests.",
+)
+@click.option(
+    "--breaking",
+    is_flag=True,
+    envvar="SEATRIAL_BREAKING",
+    help="Deploy a model that refuses requests which the live one takes.",
+)
+@click.option(
+    "--no-return", is_flag=True, envvar="SEATRIAL_NO_RETURN", help="Deploy even if what is live could not be put back."
+)
 @click.option(
     "--sign-key",
     envvar="SEATRIAL_SIGN_KEY",
@@ -161,6 +197,7 @@ facts_option = click.option(
 @address_option
 @verify_key_option
 @allow_pickles_option
+@record_option
 @facts_option
 @fetch_option
 @config_option
@@ -183,6 +220,7 @@ def deploy(
     address: str | None,
     verify_key: str | None,
     allow_pickles: bool,
+    record: bool,
     shape: str,
     fetch: bool,
     config_path: Path | None,
@@ -202,47 +240,51 @@ def deploy(
     from seatrial.deploy.engine import Terms
 
     said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
-    chosen = _choose(directory, environment, said, config_path)
-    signing_key = open_signing_key(sign_key, directory, os.environ)
-    target, prover = open_place(chosen, artifact), open_prover(chosen)
-    _tell_recovered(recover_open(target, prover))
-    planned = plan_delivery(
-        directory,
-        artifact=artifact,
-        target=target,
-        environment=chosen,
-        base=base,
-        config_path=config_path,
-        override=override,
-        allow_older=allow_older,
-        git_dir=named_git_dir(),
-        fetching=tell_progress if fetch else None,
-    )
-    planned = sign_plan(planned, signing_key, open_keys(chosen.verify_key))
-    trial = open_trial(chosen, planned, tell=tell_progress, variables=os.environ)
-    if only_plan:
-        _show_facts(state_plan(planned), describe_plan(planned), shape)
-        return
-    require_runtimes()
-    prover = open_prover(chosen, planned.release)
-    tell_columns(describe_plan(planned))
-    terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
-    done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
-    _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
+    with _announcing(directory, artifact, record=record and not only_plan) as told:
+        chosen = _choose(directory, environment, said, config_path)
+        signing_key = open_signing_key(sign_key, directory, os.environ)
+        target, prover = open_place(chosen, artifact), open_prover(chosen)
+        _tell_recovered(recover_open(target, prover))
+        planned = plan_delivery(
+            directory,
+            artifact=artifact,
+            target=target,
+            environment=chosen,
+            base=base,
+            config_path=config_path,
+            override=override,
+            allow_older=allow_older,
+            git_dir=named_git_dir(),
+            fetching=tell_progress if fetch else None,
+        )
+        planned = sign_plan(planned, signing_key, open_keys(chosen.verify_key))
+        trial = open_trial(chosen, planned, tell=tell_progress, variables=os.environ)
+        if only_plan:
+            _show_facts(state_plan(planned), describe_plan(planned), shape)
+            return
+        told.begin(chosen, planned)
+        require_runtimes()
+        prover = open_prover(chosen, planned.release)
+        tell_columns(describe_plan(planned))
+        terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
+        done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
+        told.end(done)
+        _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
 
 
 @click.command(epilog=_EXAMPLE_ROLLBACK)
-@click.argument("artifact")
-@click.argument("version", required=False)
+@click.argument("artifact", envvar="SEATRIAL_ARTIFACT")
+@click.argument("version", required=False, envvar="SEATRIAL_TO_VERSION")
 @environment_option
 @to_option
 @target_option
-@click.option("--reason", default="", metavar="TEXT", help="Why; the log keeps it.")
+@click.option("--reason", envvar="SEATRIAL_REASON", default="", metavar="TEXT", help="Why; the log keeps it.")
 @click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
 @keep_option
 @address_option
 @verify_key_option
 @allow_pickles_option
+@record_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -259,6 +301,7 @@ def rollback(
     address: str | None,
     verify_key: str | None,
     allow_pickles: bool,
+    record: bool,
     shape: str,
     config_path: Path | None,
 ) -> None:
@@ -276,17 +319,20 @@ def rollback(
     from seatrial.deploy.engine import plan_rollback
 
     said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
-    chosen = _choose(directory, environment, said, config_path)
-    target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
-    _tell_recovered(recover_open(target, prover))
-    planned = plan_rollback(target, version, reason=reason, environment=chosen.name)
-    if only_plan:
-        _show_facts(state_plan(planned), describe_rollback(planned), shape)
-        return
-    require_runtimes()
-    tell_columns(describe_rollback(planned))
-    done = roll_back(chosen, target, planned, prover)
-    _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
+    with _announcing(directory, artifact, record=record and not only_plan) as told:
+        chosen = _choose(directory, environment, said, config_path)
+        target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
+        _tell_recovered(recover_open(target, prover))
+        planned = plan_rollback(target, version, reason=reason, environment=chosen.name)
+        if only_plan:
+            _show_facts(state_plan(planned), describe_rollback(planned), shape)
+            return
+        told.begin(chosen, planned)
+        require_runtimes()
+        tell_columns(describe_rollback(planned))
+        done = roll_back(chosen, target, planned, prover)
+        told.end(done)
+        _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
 
 
 @click.command(epilog=_EXAMPLE_STATUS)
@@ -441,6 +487,21 @@ def _choose(directory: Path, name: str | None, said: Said, config_path: Path | N
     from seatrial.commands.environments import choose_environment
 
     return choose_environment(directory, name, said, config_path=config_path, git_dir=named_git_dir())
+
+
+def _announcing(directory: Path, artifact: str, *, record: bool) -> AbstractContextManager[Announcer]:
+    """Let the CI job that this runs in, if it does, tell how it ends."""
+    from seatrial.commands.announcing import announcing
+
+    return announcing(
+        directory,
+        os.environ,
+        artifact=artifact,
+        record=record,
+        tell=tell_progress,
+        command=tell_runner,
+        git_dir=named_git_dir(),
+    )
 
 
 def _announce(directory: Path, environment: Environment, targets: Mapping[str, Target]) -> tuple[RegistryReport, ...]:

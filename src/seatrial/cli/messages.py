@@ -103,6 +103,13 @@ def _conceal_tokens(text: str) -> str:
     return text
 
 
+def tell_runner(command: str) -> None:
+    """A command of ours to a runner of GitHub Actions, on standard error; nothing where there is none."""
+    if runs_in_actions():
+        with contextlib.suppress(OSError):
+            click.echo(_conceal_tokens(command), err=True)
+
+
 def disarm_lines(text: str) -> str:
     """Text for a log of GitHub Actions in which no line is a command to its runner (`::add-mask::`, `##[group]`).
 

@@ -32,6 +32,11 @@ def render(report: Report, options: RenderOptions) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_error(title: str, message: str) -> str:
+    """One error that belongs to no line of a file, as a command without its line end."""
+    return _write(Level.FAILURE, {"title": title}, message)
+
+
 def _write_annotation(annotation: Annotation) -> str:
     place = {"file": annotation.path, "line": str(annotation.line), "title": annotation.title}
     return _write(annotation.level, place, annotation.message)
