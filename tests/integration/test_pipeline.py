@@ -15,9 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seatrial.deploy.local import LocalTarget
 from seatrial.serving.drift import read_profile
+from seatrial.serving.golden import check_served
 from seatrial.serving.runtimes import load_model
 from tests.integration.conftest import Reproduce, SetParams, git
+from tests.integration.test_serve import serving
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +161,44 @@ def test_the_network_can_be_the_champion(pipeline: Path, reproduce: Reproduce, s
     locked = (pipeline / "dvc.lock").read_bytes()
     assert stages_run(reproduce(pipeline, "--force", "--single-item", "export")) == ["export"]
     assert (pipeline / "dvc.lock").read_bytes() == locked
+
+
+def test_both_engines_are_delivered_and_served(pipeline: Path, reproduce: Reproduce, set_params: SetParams) -> None:
+    """The best model (scikit-learn's, as ONNX), then the network: what was judged is served, and answers like it."""
+    (pipeline / "seatrial.yaml").write_text(POLICY, encoding="utf-8")
+    git(pipeline, "add", "--all")
+    git(pipeline, "commit", "--quiet", "--message=Judge the champion")
+    deliver_and_serve(pipeline, "onnx", "1")
+    set_params(pipeline, {"export.champion": "network"})
+    reproduce(pipeline, "--single-item", "export")
+    git(pipeline, "commit", "--quiet", "--all", "--message=Serve the network")
+    deliver_and_serve(pipeline, "saved-model", "2")
+
+
+POLICY = """\
+version: 1
+evaluations:
+  - {predictions: reports/champion/predictions.parquet, key: flight_id, label: late, score: probability}
+"""
+
+
+def deliver_and_serve(pipeline: Path, engine: str, version: str) -> None:
+    """Deploy the champion by the command line, serve it by another process, and ask that its golden requests."""
+    live = pipeline.parent / "live"
+    given = ["deploy", "flights-delay", "--to", str(live), "--breaking", "--format", "json"]
+    command = [sys.executable, "-c", "from seatrial.cli import main; main()", *given]
+    done = subprocess.run(command, cwd=pipeline, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"flights-delay ({engine}, " in done.stderr
+    assert "32 requests, 32 of them with scores that were judged" in done.stderr
+    assert json.loads(done.stdout)["golden"]["rows"] == 32
+    target = LocalTarget(root=live, name="flights-delay")
+    with serving(live) as client:
+        address, release = str(client.base_url), target.read_release(version)
+        checks, proof = check_served(address, release, target.locate(version))
+    assert [check.passed for check in checks] == [True, True], checks
+    assert proof is not None
+    assert proof.rows == 32
 
 
 def test_a_threshold_is_judged_without_training(pipeline: Path, reproduce: Reproduce, set_params: SetParams) -> None:
