@@ -35,10 +35,12 @@ def open_trial(
     if checks == Checks() and canary is None:
         return None
     where, alone = f"environment {environment.name}", plan.previous is None
-    if checks.shadow and not environment.address and not alone:
+    # TensorFlow's model server speaks another protocol, and tells other metrics.
+    address = "" if environment.target == "tensorflow-serving" else environment.address
+    if checks.shadow and not address and not alone:
         raise UsageError(f"{where}: checks.shadow needs a server to ask", hint="add `address:`, or --address URL")
     limits = checks.prometheus
-    if limits and not limits.url and not environment.address and not alone:
+    if limits and not limits.url and not address and not alone:
         hint = "add `url:` of a Prometheus, or `address:` of the server, whose own /metrics is read then"
         raise UsageError(f"{where}: checks.prometheus has nothing to read", hint=hint)
     token = variables.get(limits.token_env, "") if limits and limits.token_env else ""
@@ -49,7 +51,7 @@ def open_trial(
     return EnvironmentTrial(
         checks=checks,
         canary=canary,
-        address=environment.address,
+        address=address,
         version=plan.release.version,
         alone=alone,
         pickles=plan.release.pickles,
