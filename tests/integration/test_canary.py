@@ -363,7 +363,7 @@ def test_trial_that_cannot_be_had_is_a_usage_error(tmp_path: Path) -> None:
     foreign = Environment(
         name="live", target="tensorflow-serving", address="http://a", checks=Checks(prometheus=LIMITS)
     )
-    with pytest.raises(UsageError, match="checks.prometheus has nothing to read"):
+    with pytest.raises(UsageError, match=r"checks\.prometheus has nothing to read"):
         open_trial(foreign, second, tell=print, variables={})
     shared = Environment(name="live", checks=Checks(prometheus=LIMITS), canary=CANARY)
     trial = open_trial(shared, first, tell=print, variables={})
