@@ -76,6 +76,7 @@ $(VENV)/.all: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.all
 	@echo "setting up the tools of the tests (about 1 minute)"
 	@$(BIN)/python -m pip install -q --group dev
+	@$(BIN)/python -m pip install -q --no-deps 'tensorflow-serving-api>=2.18' # asks for tensorflow; tensorflow-cpu is here
 	@touch $@
 
 tests/e2e/node_modules/.ready: $(VENV)/.dev tests/e2e/package-lock.json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,10 +22,11 @@ class ModelProver(Struct, frozen=True, kw_only=True):
     """Loads models with the runtimes of `seatrial serve`; with an `address`, asks the server there from outside.
 
     `patience` are the seconds that the server may take to switch. Pickles that a release names are loaded only where
-    they are allowed.
+    they are allowed. A `model_server` is TensorFlow's, which is asked over its own REST API.
     """
 
     address: str = ""
+    model_server: bool = False
     patience: float = 30.0
     allow_pickles: bool = False
 
@@ -44,7 +46,8 @@ class ModelProver(Struct, frozen=True, kw_only=True):
         if not self.address:
             return self.examine(directory)
         try:
-            checks, golden = _import_golden().check_served(self.address, release, directory, patience=self.patience)
+            check = _import_model_server() if self.model_server else _import_golden().check_served
+            checks, golden = check(self.address, release, directory, patience=self.patience)
         except Exception as error:  # noqa: BLE001 - nor may what a server answers end the deployment half-way
             return Examination(checks=(_explain("served", error),))
         return Examination(checks=checks, golden=golden)
@@ -56,7 +59,9 @@ def open_prover(environment: Environment, planned: Release | None = None) -> Pro
     Pickles are loaded where the environment allows it, or the policy names some of the release that is `planned`.
     """
     allowed = environment.allow_pickles or (planned is not None and bool(planned.pickles))
-    prover = ModelProver(address=environment.address, allow_pickles=allowed)
+    prover = ModelProver(
+        address=environment.address, model_server=environment.target == "tensorflow-serving", allow_pickles=allowed
+    )
     keys = open_keys(environment.verify_key)
     return SignedProver(prover=prover, keys=keys) if keys else prover
 
@@ -67,6 +72,12 @@ def _import_golden() -> ModuleType:
     except ImportError as error:
         raise UsageError(_MISSING.format(error.name), hint="pip install 'seatrial[serving]'") from error
     return golden
+
+
+def _import_model_server() -> Any:
+    from seatrial.serving.model_server import check_model_server
+
+    return check_model_server
 
 
 def require_runtimes() -> None:

@@ -73,7 +73,29 @@ def open_kserve(place: str, name: str, settings: Mapping[str, Any] | None = None
     return SwitchingTarget(store=store, switch=KServeSwitch(store=store, place=place, given=settings))
 
 
-TARGETS: dict[str, Callable[..., Target]] = {"command": open_command, "local": open_local, "kserve": open_kserve}
+def open_kubernetes(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
+    """The target `kubernetes`: a Deployment for each version, and a Service that selects the live one."""
+    from seatrial.deploy.kubernetes import DeploymentSwitch
+    from seatrial.deploy.switching import SwitchingTarget
+
+    store = open_store(place, name)
+    return SwitchingTarget(store=store, switch=DeploymentSwitch(store=store, place=place, given=settings))
+
+
+def open_tensorflow_serving(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
+    """The target `tensorflow-serving`: a directory that TensorFlow's model server reads."""
+    from seatrial.deploy import tensorflow_serving
+
+    return tensorflow_serving.open_tensorflow_serving(place, name, settings)
+
+
+TARGETS: dict[str, Callable[..., Target]] = {
+    "command": open_command,
+    "kserve": open_kserve,
+    "kubernetes": open_kubernetes,
+    "local": open_local,
+    "tensorflow-serving": open_tensorflow_serving,
+}
 
 
 def open_target(kind: str, place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:

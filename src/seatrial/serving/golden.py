@@ -70,7 +70,7 @@ def prove_golden(directory: Path) -> GoldenProof | None:
     """
     golden = read_golden(directory)
     model = _load(directory)
-    return None if golden is None else _compare(_ask(model, golden, directory), golden, str(directory))
+    return None if golden is None else compare_answers(_ask(model, golden, directory), golden, str(directory))
 
 
 def describe_model(directory: Path, pickles: Collection[str] = ()) -> Signature:
@@ -101,19 +101,20 @@ def check_model(directory: Path, pickles: Collection[str] = ()) -> tuple[tuple[C
     try:
         golden = read_golden(directory)
         if golden is None:
-            return (ready, _NO_GOLDEN), None
-        proof = _compare(_ask(model, golden, directory), golden, "the model")
+            return (ready, NO_GOLDEN), None
+        proof = compare_answers(_ask(model, golden, directory), golden, "the model")
     except ReleaseError as error:
         return (ready, Check(name="golden", answer=Answer.FAIL, detail=error.message)), None
-    return (ready, _spell_proof(proof)), proof
+    return (ready, spell_proof(proof)), proof
 
 
-def _spell_proof(proof: GoldenProof) -> Check:
+def spell_proof(proof: GoldenProof) -> Check:
+    """The check `golden` of a model that answered as it was evaluated."""
     detail = f"{proof.rows} golden requests answered (largest error {proof.largest_error:.1e})"
     return Check(name="golden", answer=Answer.PASS, detail=detail)
 
 
-_NO_GOLDEN = Check(
+NO_GOLDEN = Check(
     name="golden", answer=Answer.INCONCLUSIVE, detail=f"the model brings no {GOLDEN}, so nothing proves its answers"
 )
 
@@ -133,16 +134,16 @@ def check_served(
     try:
         golden = read_golden(directory)
         if golden is None:
-            return (served, _NO_GOLDEN), None
+            return (served, NO_GOLDEN), None
         answered, digest = _ask_served(base, golden, directory)
         if digest != release.digest:
             return (Check(name="served", answer=Answer.FAIL, detail=f"{digest or 'no digest'} answered"),), None
-        proof = _compare(answered, golden, base)
+        proof = compare_answers(answered, golden, base)
     except OSError as error:
         return (served, Check(name="golden", answer=Answer.ERROR, detail=f"{base}: {error}")), None
     except (ReleaseError, ServeError) as error:
         return (served, Check(name="golden", answer=Answer.FAIL, detail=error.message)), None
-    return (served, _spell_proof(proof)), proof
+    return (served, spell_proof(proof)), proof
 
 
 def wait_for_digest(base: str, wanted: str, patience: float) -> Check:
@@ -156,7 +157,7 @@ def wait_for_digest(base: str, wanted: str, patience: float) -> Check:
 
 def _check_digest(base: str, wanted: str) -> Check:
     try:
-        _, digest = _send(base)
+        _, digest = send_json(base)
     except OSError as error:
         return Check(name="served", answer=Answer.ERROR, detail=f"{base}: {error}")
     except ReleaseError as error:
@@ -168,7 +169,7 @@ def _check_digest(base: str, wanted: str) -> Check:
 def _ask_served(base: str, golden: GoldenSet, directory: Path) -> tuple[npt.NDArray[np.float64], str]:
     """The predictions that a server gives, and the digest that it says gave them."""
     card = read_card(directory)
-    described, _ = _send(base)
+    described, _ = send_json(base)
     tensors = {each["name"]: each["datatype"] for each in described["inputs"]}
     rows = [row.features for row in golden.rows]
     tensor = {
@@ -177,7 +178,7 @@ def _ask_served(base: str, golden: GoldenSet, directory: Path) -> tuple[npt.NDAr
         "datatype": tensors.get(card.input, "FP32"),
         "data": [value for row in rows for value in row],
     }
-    answer, digest = _send(f"{base}/infer", {"inputs": [tensor], "outputs": [{"name": card.output}]})
+    answer, digest = send_json(f"{base}/infer", {"inputs": [tensor], "outputs": [{"name": card.output}]})
     try:
         output = next(each for each in answer["outputs"] if each["name"] == card.output)
         values = np.array(output["data"], dtype=np.float64).reshape(output["shape"])
@@ -186,7 +187,7 @@ def _ask_served(base: str, golden: GoldenSet, directory: Path) -> tuple[npt.NDAr
     return (values if values.ndim == 1 else values[:, card.output_column]), digest
 
 
-def _send(url: str, body: dict[str, Any] | None = None) -> tuple[dict[str, Any], str]:
+def send_json(url: str, body: dict[str, Any] | None = None) -> tuple[dict[str, Any], str]:
     """The JSON and the digest that a server answers; ReleaseError for a refusal, OSError where nobody answers."""
     if not url.startswith(("http://", "https://")):
         raise ReleaseError(f"{url} is no address of a server", hint="it begins with http:// or https://")
@@ -210,7 +211,8 @@ def _load(directory: Path, pickles: Collection[str] = ()) -> LoadedModel:
     return model
 
 
-def _compare(answered: npt.NDArray[np.float64], golden: GoldenSet, place: str) -> GoldenProof:
+def compare_answers(answered: npt.NDArray[np.float64], golden: GoldenSet, place: str) -> GoldenProof:
+    """Hold answers to golden requests, shape (rows,), against what was evaluated; ReleaseError where they differ."""
     expected = np.array([row.probability for row in golden.rows])
     if answered.shape != expected.shape:
         raise ReleaseError(f"{place}: {expected.size} golden requests, answers of shape {answered.shape}")
