@@ -16,6 +16,7 @@ from seatrial.core.release import SIGNATURE
 from seatrial.errors import SeatrialError, ServeError
 from tests.integration.test_deploy import NAME, Project, export_model
 from tests.integration.test_deploy import project as project  # noqa: PLC0414 - a fixture
+from tests.unit.serving.stores import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,6 @@ def test_only_what_is_signed_is_delivered_gone_back_to_and_served(project: Proje
     assert signed.code == 0, signed.text
     assert call("status", **trusting).code == 0
     opened = open_server(project.to, ServeSettings(verify_key=str(public)))
-    opened.close()
 
     secret = private.splitlines()[1]
     assert not any(secret in result.text for result in (unsigned, foreign, signed))
@@ -83,6 +83,12 @@ def test_only_what_is_signed_is_delivered_gone_back_to_and_served(project: Proje
     assert call("status").code == 0
     looked = call("status", **trusting)
     assert (looked.code, f"{SIGNATURE}: missing" in looked.text) == (1, True)
+    server = Client(opened.app)
+    assert (server.get("/v2/health/ready").status_code, server.get(f"/v2/models/{NAME}").json()["versions"]) == (
+        503,
+        ["1"],
+    )
+    opened.close()
     with pytest.raises(ServeError, match="so it is not signed"):
         open_server(project.to, ServeSettings(verify_key=str(public)))
     back = call("rollback", NAME, **trusting)

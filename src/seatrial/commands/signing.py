@@ -14,8 +14,6 @@ from seatrial.deploy.engine import Action, DeploymentPlan, Examination, Prover
 from seatrial.deploy.signing import PublicKeys, SigningKey, locate_key, read_public_keys, read_signing_key
 from seatrial.errors import BlockedError
 
-PASSWORD = "SEATRIAL_SIGN_PASSWORD"  # noqa: S105 - the name of a variable
-
 
 class SignedProver(Struct, frozen=True, kw_only=True):
     """Asks whether a release is signed, and asks the model only if it is."""
@@ -49,7 +47,11 @@ def open_keys(verify_key: str) -> PublicKeys | None:
 
 def open_signing_key(sign_key: str | None, directory: Path, variables: Mapping[str, str]) -> SigningKey | None:
     """The private key that an option names or holds; None where there is none."""
-    return read_signing_key(locate_key(directory, sign_key), variables.get(PASSWORD) or None) if sign_key else None
+    return (
+        read_signing_key(locate_key(directory, sign_key), variables.get("SEATRIAL_SIGN_PASSWORD") or None)
+        if sign_key
+        else None
+    )
 
 
 def sign_plan(plan: DeploymentPlan, key: SigningKey | None, keys: PublicKeys | None) -> DeploymentPlan:

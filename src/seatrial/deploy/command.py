@@ -10,7 +10,7 @@
 
 Versions, journal, log and lock are kept below ROOT; what is live is what `observe` says, and nothing else. A command is
 started without a shell, in ROOT, with SEATRIAL_MODEL, SEATRIAL_VERSION, SEATRIAL_DIGEST and SEATRIAL_DIRECTORY in its
-environment. It fails by its exit code, and it may be called twice for the same version.
+environment, and without the key that signs. It fails by its exit code, and it may be called twice for the same version.
 
 A command inherits the lock. Should seatrial be killed while one runs, the next deployment waits until that command has
 ended and then looks what became of it; a process that a command leaves behind for good would hold the lock for good.
@@ -34,6 +34,7 @@ from seatrial.core.deployment import DeploymentRecord, JournalEntry, Observation
 from seatrial.core.release import Release
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.packing import SourceFile
+from seatrial.deploy.signing import SECRETS
 from seatrial.errors import ReleaseError, UsageError
 
 SETTINGS = "command.yaml"
@@ -188,7 +189,7 @@ class CommandTarget:
         """What a command prints; ReleaseError, with the end of what it complained of, where it fails."""
         release = self.store.read_release(version) if version else None
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in SECRETS},
             "SEATRIAL_MODEL": self.store.name,
             "SEATRIAL_VERSION": version,
             "SEATRIAL_DIGEST": release.digest if release else "",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from model_signing.hashing import Config
 
+SECRETS = ("SEATRIAL_SIGN_KEY", "SEATRIAL_SIGN_PASSWORD")
+"""Variables that no other program gets."""
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _MAKE_ONE = "`openssl ecparam -name prime256v1 -genkey -noout -out release.key` makes one"
 _BLOCK = re.compile(rb"-----BEGIN [^-]+-----.+?-----END [^-]+-----", re.DOTALL)

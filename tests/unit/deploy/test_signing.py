@@ -24,6 +24,7 @@ from seatrial.commands.signing import SignedProver, open_signing_key, sign_plan
 from seatrial.commands.status import examine_model
 from seatrial.core.deployment import Answer, Intent, JournalEntry, Kind, Outcome, Step
 from seatrial.core.release import MANIFEST, SIGNATURE, decode_manifest, encode_manifest
+from seatrial.deploy.command import CommandTarget
 from seatrial.deploy.conformance import NAME, NumberProver, plan_number
 from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Terms, apply, plan_rollback, recover
 from seatrial.deploy.local import LOG, LocalTarget
@@ -368,6 +369,22 @@ def test_no_key_is_left_on_the_disk(plain: LocalTarget, tmp_path: Path, monkeypa
     (tmp_path / "temporary").mkdir()
     plan(plain, tmp_path, "1")
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_scripts_of_the_user_do_not_get_the_key(
+    plain: LocalTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be anybody's; what signs is no affair of theirs."""
+    monkeypatch.setenv("SEATRIAL_SIGN_KEY", "secret key")
+    monkeypatch.setenv("SEATRIAL_SIGN_PASSWORD", "secret word")
+    plain.root.mkdir()
+    (plain.root / "command.yaml").write_text('{stage: [sh, -c, "env > told"], promote: ["true"], observe: ["true"]}')
+    planned = plan_number(plain, tmp_path / "files", "1")
+    with plain.lock():
+        CommandTarget(store=plain).stage(planned.release, planned.sources)
+    told = (plain.root / "told").read_text()
+    assert "SEATRIAL_VERSION=1" in told
+    assert "secret" not in told
 
 
 def test_key_of_an_environment_is_seen_from_its_file(tmp_path: Path) -> None:
