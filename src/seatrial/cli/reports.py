@@ -51,12 +51,32 @@ class _CommentChoice(click.Choice[str]):
         return super().convert({"true": "update", "false": "off"}.get(value, value), param, ctx)
 
 
+_key_option = click.option(
+    "--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key."
+)
+_comment_option = click.option(
+    "--comment",
+    envvar="SEATRIAL_COMMENT",
+    type=_CommentChoice(_COMMENT_MODES),
+    default="update",
+    show_default=True,
+    help=_COMMENT_HELP,
+)
+_require_delivery_option = click.option(
+    "--require-delivery/--no-require-delivery",
+    envvar="SEATRIAL_REQUIRE_DELIVERY",
+    default=False,
+    show_default=True,
+    help="Exit with 4 if the verdict passed but a report did not reach its place.",
+)
+
+
 @click.command(epilog=_EXAMPLE_CI)
 @config_option
 @click.option(
     "--base", envvar="SEATRIAL_BASE", metavar="REV", help="The baseline.  [default: what fits the measured tree]"
 )
-@click.option("--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key.")
+@_key_option
 @click.option(
     "--reproduce",
     envvar="SEATRIAL_REPRODUCE",
@@ -67,14 +87,7 @@ class _CommentChoice(click.Choice[str]):
 )
 @fetch_option
 @engine_option
-@click.option(
-    "--comment",
-    envvar="SEATRIAL_COMMENT",
-    type=_CommentChoice(_COMMENT_MODES),
-    default="update",
-    show_default=True,
-    help=_COMMENT_HELP,
-)
+@_comment_option
 @click.option("--no-comment", is_flag=True, hidden=True, help="The same as --comment off.")
 @click.option(
     "--images/--no-images",
@@ -96,13 +109,7 @@ class _CommentChoice(click.Choice[str]):
     show_default=True,
     help="Show a check (GitHub) or commit status on the head commit, under way at first, concluded at the end.",
 )
-@click.option(
-    "--require-delivery/--no-require-delivery",
-    envvar="SEATRIAL_REQUIRE_DELIVERY",
-    default=False,
-    show_default=True,
-    help="Exit with 4 if the verdict passed but a report did not reach its place.",
-)
+@_require_delivery_option
 @click.option(
     "--report-dir",
     envvar="SEATRIAL_REPORT_DIR",
@@ -189,24 +196,11 @@ def ci(
     help="The artifact that holds report.json.",
 )
 @config_option
-@click.option("--key", envvar="SEATRIAL_KEY", default="default", show_default=True, help="One comment for each key.")
+@_key_option
 @fetch_option
-@click.option(
-    "--comment",
-    envvar="SEATRIAL_COMMENT",
-    type=_CommentChoice(_COMMENT_MODES),
-    default="update",
-    show_default=True,
-    help=_COMMENT_HELP,
-)
+@_comment_option
 @click.option("--check/--no-check", default=True, show_default=True, help="Conclude the check on the head commit.")
-@click.option(
-    "--require-delivery/--no-require-delivery",
-    envvar="SEATRIAL_REQUIRE_DELIVERY",
-    default=False,
-    show_default=True,
-    help="Exit with 4 if the verdict passed but a report did not reach its place.",
-)
+@_require_delivery_option
 @click.option(
     "--report-dir",
     envvar="SEATRIAL_REPORT_DIR",

@@ -13,7 +13,7 @@ from seatrial.ci import CIJob
 from seatrial.commands.baseline import choose_ci_range, find_job, find_policy_commit
 from seatrial.commands.compare import load_config, load_config_at, locate_config
 from seatrial.commands.measure import Measurement, Progress, Selection, measure
-from seatrial.commands.reporting import Channels, Reporter
+from seatrial.commands.reporting import Channels, Reporter, choose_exit_code
 from seatrial.commands.reproduction import check_reproduction
 from seatrial.config import Config
 from seatrial.core.revision import Revision, RevisionRange
@@ -54,9 +54,7 @@ class CIResult(Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> ExitCode:
         """The verdict's code; where that passed, and delivery is required, a failed delivery counts."""
-        code = self.measurement.verdict.exit_code
-        undelivered = any(not delivery.ok for delivery in self.deliveries)
-        return ExitCode.NOT_DELIVERED if self.required and undelivered and code is ExitCode.PASSED else code
+        return choose_exit_code(self.measurement.verdict.exit_code, self.deliveries, required=self.required)
 
 
 def run_ci(

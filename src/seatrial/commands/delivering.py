@@ -9,9 +9,10 @@ from typing import Any
 from seatrial.ci.job import CIJob, System
 from seatrial.ci.workflows import WORKFLOW_DIRECTORIES, read_system, uses_seatrial
 from seatrial.commands.baseline import find_job
+from seatrial.commands.reporting import open_access
 from seatrial.core.checkup import Check, fail, fail_by, ok, skip, warn
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.forges import FORGES, ForgeAccess, TokenRights
+from seatrial.forges import FORGES, TokenRights
 from seatrial.git import Repository
 
 _ACTION = "seatrial/seatrial@"
@@ -158,25 +159,12 @@ def _check_token(job: CIJob, *, offline: bool) -> tuple[TokenRights | None, Chec
     if offline:
         return None, skip("token", f"{job.token_variable} is set; --offline: the forge was not asked what it may do")
     try:
-        rights = FORGES[job.system.value](_access(job)).read_rights()
+        rights = FORGES[job.system.value](open_access(job)).read_rights()
     except ImportError as error:
         return None, skip("token", f"the forge was not asked: {error.name} is not installed")
     except SeatrialError as error:
         return None, fail_by("token", error)
     return rights, _judge_rights(job, rights)
-
-
-def _access(job: CIJob) -> ForgeAccess:
-    assert job.token is not None
-    return ForgeAccess(
-        api_url=job.api_url,
-        web_url=job.web_url,
-        project=job.project,
-        token=job.token,
-        token_variable=job.token_variable,
-        ca_file=job.ca_file,
-        pipeline_id=job.pipeline_id,
-    )
 
 
 def _judge_rights(job: CIJob, rights: TokenRights) -> Check:

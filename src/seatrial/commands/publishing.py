@@ -17,7 +17,7 @@ from seatrial import ci
 from seatrial.ci import Follower, Measured
 from seatrial.commands.measure import Measurement, Progress
 from seatrial.commands.rejudging import Subject, judge_again
-from seatrial.commands.reporting import Channels, Reporter
+from seatrial.commands.reporting import Channels, Reporter, choose_exit_code
 from seatrial.core.facts import ReportFacts
 from seatrial.errors import CompareError, DeliveryError, ExitCode, UsageError
 from seatrial.forges import ForgeAccess
@@ -59,9 +59,7 @@ class PublishResult(Struct, frozen=True, kw_only=True):
         """The verdict's code; where that passed, and delivery is required, a failed delivery counts."""
         if self.measurement is None:
             return ExitCode.NOT_COMPARED
-        code = self.measurement.verdict.exit_code
-        undelivered = any(not delivery.ok for delivery in self.deliveries)
-        return ExitCode.NOT_DELIVERED if self.required and undelivered and code is ExitCode.PASSED else code
+        return choose_exit_code(self.measurement.verdict.exit_code, self.deliveries, required=self.required)
 
 
 def publish_run(

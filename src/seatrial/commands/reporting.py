@@ -5,7 +5,7 @@ The ladder starts with what needs no right and no network. A check is concluded 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from seatrial.commands.measure import Measurement, Progress
 from seatrial.commands.picturing import Hosting, has_host, host_pictures
 from seatrial.core.document import Document, Mark, Paragraph, Text
 from seatrial.core.verdict import Status
-from seatrial.errors import DeliveryError, SeatrialError, UsageError
+from seatrial.errors import DeliveryError, ExitCode, SeatrialError, UsageError
 from seatrial.forges import FORGES, Conclusion, Forge, ForgeAccess, StartedCheck
 from seatrial.publish import (
     CommentMode,
     CommentResult,
+    Delivery,
     Marker,
     Outcome,
     Step,
@@ -379,6 +380,12 @@ def _describe_end(error: BaseException, token: str | None) -> _End:
                 title="Not judged: the run was cancelled",
                 lines=("The job was stopped before there was a verdict.",),
             )
+
+
+def choose_exit_code(code: ExitCode, deliveries: Iterable[Delivery], *, required: bool) -> ExitCode:
+    """The verdict's code; where that passed, and delivery is required, a failed delivery counts."""
+    undelivered = any(not delivery.ok for delivery in deliveries)
+    return ExitCode.NOT_DELIVERED if required and undelivered and code is ExitCode.PASSED else code
 
 
 def open_access(job: CIJob) -> ForgeAccess:
