@@ -334,15 +334,21 @@ def test_canary_that_is_told_to_end_is_undone(quiet_shop: Shop) -> None:
     before = shop.target.pointer()
     assert before is not None
 
+    over = threading.Event()
+
     def end() -> None:
         while not shop.target.read_route().weights:
-            pass
+            if over.wait(0.01):
+                return
         os.kill(os.getpid(), signal.SIGTERM)
 
     killer = threading.Thread(target=end)
     killer.start()
-    ended = shop.deploy(2.3, Checks(prometheus=LIMITS), Canary(weights=(20.0,), seconds=86_400))
-    killer.join()
+    try:
+        ended = shop.deploy(2.3, Checks(prometheus=LIMITS), Canary(weights=(20.0,), seconds=86_400))
+    finally:
+        over.set()
+        killer.join()
     assert (ended.outcome, ended.outcome.exit_code) == (Outcome.REVERTED, 1)
     assert "told to end" in ended.reason
     expect_whole(shop, before)
