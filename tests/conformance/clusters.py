@@ -8,17 +8,16 @@ from pathlib import Path
 from seatrial.deploy import open_target
 from seatrial.deploy.target import Target
 
-SERVICE = """apiVersion: serving.kserve.io/v1beta1
-kind: InferenceService
-metadata:
-  annotations:
-    serving.kserve.io/deploymentMode: {mode}
-spec:
-  predictor:
-    minReplicas: 1
-    model:
-      modelFormat: {{name: onnx}}
-"""
+EXAMPLES = Path(__file__).parents[2] / "examples/kubernetes"
+
+
+def write_settings(root: Path, file: str, place: str) -> None:
+    """The settings of the examples, with a namespace for this place alone and little patience."""
+    namespace = f"test-{sha256(place.encode()).hexdigest()[:12]}"
+    text = (EXAMPLES / file).read_text(encoding="utf-8").replace("namespace: models", f"namespace: {namespace}")
+    draft = root / f".{file}"
+    draft.write_text(f"{text}seconds: 0.2\n")
+    draft.rename(root / file)
 
 
 def open_kserve(place: str, name: str, mode: str = "Standard") -> Target:
@@ -26,17 +25,22 @@ def open_kserve(place: str, name: str, mode: str = "Standard") -> Target:
     root = Path(place)
     root.mkdir(parents=True, exist_ok=True)
     if not (root / "kserve.yaml").exists():
-        (root / "isvc.yaml").write_text(SERVICE.format(mode=mode))
-        namespace = f"test-{sha256(place.encode()).hexdigest()[:12]}"
-        draft = root / ".kserve.yaml"
-        draft.write_text(
-            f"template: isvc.yaml\nnamespace: {namespace}\nseconds: 0.2\n"
-            "storage: pvc://models/{name}/versions/{version}\n"
-        )
-        draft.rename(root / "kserve.yaml")
+        template = (EXAMPLES / "isvc.yaml").read_text(encoding="utf-8")
+        (root / "isvc.yaml").write_text(template.replace("deploymentMode: Standard", f"deploymentMode: {mode}"))
+        write_settings(root, "kserve.yaml", place)
     return open_target("kserve", place, name)
 
 
 def open_knative(place: str, name: str) -> Target:
     """The same in Knative mode."""
     return open_kserve(place, name, "Knative")
+
+
+def open_plain(place: str, name: str) -> Target:
+    """The target `kubernetes`, with the Deployment and the Service of the examples."""
+    root = Path(place)
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / "kubernetes.yaml").exists():
+        (root / "model.yaml").write_bytes((EXAMPLES / "model.yaml").read_bytes())
+        write_settings(root, "kubernetes.yaml", place)
+    return open_target("kubernetes", place, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,6 @@ from tests.conformance.clusters import open_knative, open_kserve
 from tests.fakes import kubernetes as fake
 
 OPENER = "tests.conformance.clusters:open_kserve"
-
-
-@pytest.fixture(autouse=True)
-def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[fake.Cluster]:
-    """A stand-in, named by KUBECONFIG for every process."""
-    config = tmp_path_factory.mktemp("kube") / "config"
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    with fake.serve(fake.Cluster(), config) as served:
-        yield served
 
 
 class TestKServe(TargetConformance):

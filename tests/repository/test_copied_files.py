@@ -20,8 +20,9 @@ from seatrial.core.metrics import MetricSet
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/reference/seatrial.schema.json").read_text(encoding="utf-8"))
-# Who checks the files of each folder: by GitHub's schema and zizmor, or by the schema of another CI system.
-CHECKED = {"bitbucket", "forgejo", "github", "gitlab"}
+# Who checks the files of each folder: by GitHub's schema and zizmor, or by the schema of another CI system;
+# what is for a cluster is deployed to a stand-in, by tests/conformance.
+CHECKED = {"bitbucket", "forgejo", "github", "gitlab", "kubernetes"}
 # A page shows how an action is called in a line of its own; what is copied whole is pinned to commits.
 _SETTINGS = 'rules: {unpinned-uses: {config: {policies: {"*": ref-pin}}}}\n'
 _BLOCK = re.compile(r"^( *)```ya?ml[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

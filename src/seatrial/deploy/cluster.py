@@ -7,6 +7,7 @@ it is one that seatrial alone decides on; any other one is told.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from seatrial.core.release import Release
 from seatrial.errors import BlockedError, ReleaseError, SeatrialError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ VERSION, DIGEST, COMMIT = f"{PREFIX}/version", f"{PREFIX}/digest", f"{PREFIX}/co
 MANAGED = {"app.kubernetes.io/managed-by": MANAGER}
 _MISSING, _CONFLICT, _FORBIDDEN, _UNAUTHORIZED = 404, 409, 403, 401
 _POLL = 1.0
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?")
 _BACKING_OFF = frozenset(
     {"CrashLoopBackOff", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
 )
@@ -204,6 +207,32 @@ def _list_conflicts(error: ConflictError) -> tuple[tuple[str, str], ...]:
     status = getattr(error.__cause__, "status", None)
     causes = status.details.causes if status is not None and status.details else None
     return tuple((cause.field or "", cause.message or "") for cause in causes or ())
+
+
+def name_service(name: str, file: str) -> str:
+    """What a model's object is called in a cluster; UsageError where it can't be called so.
+
+    >>> name_service("flights.delay_2", "kserve.yaml")
+    'flights-delay-2'
+    """
+    named = name.lower().replace("_", "-").replace(".", "-")
+    if not _NAME.fullmatch(named):
+        raise UsageError(f"{named!r} can't name an object in a cluster", hint=f"name it by `service` in {file}")
+    return named
+
+
+def mark(release: Release) -> dict[str, str]:
+    """The annotations that tell which release an object is of."""
+    return {VERSION: release.version, DIGEST: release.digest, COMMIT: release.commit}
+
+
+def demand_ours(found: Document | None, what: str, file: str) -> None:
+    """Raise BlockedError for an object that seatrial did not make."""
+    if found and not MANAGED.items() <= (found["metadata"].get("labels") or {}).items():
+        raise BlockedError(
+            f"the {what} is there, and seatrial did not make it",
+            hint=f"name another one by `service` in {file}, or take it away",
+        )
 
 
 def is_rolled_out(deployment: Document | None, digest: str) -> bool:

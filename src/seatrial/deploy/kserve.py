@@ -17,7 +17,6 @@ so what is asked is the Deployment, or Knative's Service, whose pods bear the di
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,7 +27,6 @@ from typing import Any
 
 from seatrial.core.release import Release
 from seatrial.deploy.cluster import (
-    COMMIT,
     DEPLOYMENTS,
     DIGEST,
     MANAGED,
@@ -39,16 +37,19 @@ from seatrial.deploy.cluster import (
     ClusterLock,
     Document,
     Kind,
+    demand_ours,
     find_crash,
     is_rolled_out,
+    mark,
     name_holder,
+    name_service,
     wait_until,
 )
 from seatrial.deploy.places import is_address
 from seatrial.deploy.settings import read_settings
 from seatrial.deploy.switching import Live
 from seatrial.deploy.target import Store
-from seatrial.errors import BlockedError, ReleaseError, UsageError
+from seatrial.errors import ReleaseError, UsageError
 
 SETTINGS = "kserve.yaml"
 SERVICES = Kind("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices")
@@ -56,7 +57,6 @@ REVISIONED = Kind("serving.knative.dev", "v1", "Service", "services")
 MODE = "serving.kserve.io/deploymentMode"
 _STANDARD, _KNATIVE = "Standard", ("Knative", "Serverless")
 _HINT = "`template` names your InferenceService, `storage` where the cluster finds a version"
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?")
 _ONLY_STABLE = ("maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType", "autoScaling", "canaryTrafficPercent")
 
 
@@ -91,10 +91,7 @@ class KServeSwitch:
     @cached_property
     def service(self) -> str:
         """The InferenceService's name."""
-        name = self.settings.service or self.store.name.lower().replace("_", "-").replace(".", "-")
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"{name!r} can't name an InferenceService", hint=f"name it by `service` in {SETTINGS}")
-        return name
+        return name_service(self.settings.service or self.store.name, SETTINGS)
 
     @cached_property
     def template(self) -> Document:
@@ -120,9 +117,7 @@ class KServeSwitch:
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster that it is in."""
-        settings = self.settings
-        access = Access(kubeconfig=settings.kubeconfig, context=settings.context, namespace=settings.namespace)
-        return Cluster(access=access)
+        return Cluster(access=self.settings)
 
     @cached_property
     def _lock(self) -> ClusterLock:
@@ -209,18 +204,14 @@ class KServeSwitch:
         return self.store.read_release(version) if version else None
 
     def _demand_ours(self, found: Document | None) -> None:
-        if found and any((found["metadata"].get("labels") or {}).get(name) != MANAGED[name] for name in MANAGED):
-            raise BlockedError(
-                f"the InferenceService {self.service} is there, and seatrial did not make it",
-                hint=f"name another one by `service` in {SETTINGS}, or take it away",
-            )
+        demand_ours(found, f"InferenceService {self.service}", SETTINGS)
 
     def _apply(self, live: Release | None, candidate: Release | None) -> Document:
         """Apply the whole InferenceService: what is live, and what gets ready beside it."""
         self._lock.check()
         body = deepcopy(self.template)
         metadata = body.get("metadata") or {}
-        marks = {MODE: _STANDARD, **(metadata.get("annotations") or {}), **(_mark(live) if live else {})}
+        marks = {MODE: _STANDARD, **(metadata.get("annotations") or {}), **(mark(live) if live else {})}
         labels = {**(metadata.get("labels") or {}), **MANAGED}
         body["metadata"] = {"name": self.service, "annotations": marks, "labels": labels}
         predictor = body["spec"].pop("predictor")
@@ -245,7 +236,7 @@ class KServeSwitch:
         # KServe 0.20's definition wants a canary's container named; this is the name that it gives to all of them.
         predictor["model"] = {"name": "kserve-container", **predictor["model"]}
         predictor["model"]["storageUri"] = self._locate(release.version)
-        predictor["annotations"] = {**(predictor.get("annotations") or {}), **_mark(release)}
+        predictor["annotations"] = {**(predictor.get("annotations") or {}), **mark(release)}
         predictor["labels"] = {**(predictor.get("labels") or {}), VERSION: release.version}
         if self._mode == _STANDARD:
             predictor["name"] = f"v{release.version}"
@@ -302,10 +293,6 @@ class KServeSwitch:
             return "" if canaries.get(name, {}).get("ready") else f"KServe does not call the canary {name} ready"
         said = condition.get("message") or condition.get("reason") or "nothing"
         return "" if condition.get("status") == "True" else f"KServe says {said}"
-
-
-def _mark(release: Release) -> dict[str, str]:
-    return {VERSION: release.version, DIGEST: release.digest, COMMIT: release.commit}
 
 
 def _read_marks(found: Document | None) -> Mapping[str, str]:
