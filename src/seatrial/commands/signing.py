@@ -47,11 +47,9 @@ def open_keys(verify_key: str) -> PublicKeys | None:
 
 def open_signing_key(sign_key: str | None, directory: Path, variables: Mapping[str, str]) -> SigningKey | None:
     """The private key that an option names or holds; None where there is none."""
-    return (
-        read_signing_key(locate_key(directory, sign_key), variables.get("SEATRIAL_SIGN_PASSWORD") or None)
-        if sign_key
-        else None
-    )
+    if not sign_key:
+        return None
+    return read_signing_key(locate_key(directory, sign_key), variables.get("SEATRIAL_SIGN_PASSWORD") or None)
 
 
 def sign_plan(plan: DeploymentPlan, key: SigningKey | None, keys: PublicKeys | None) -> DeploymentPlan:

@@ -44,9 +44,13 @@ class SourceFile:
 
 def write_document(path: str, text: str) -> SourceFile:
     """A file whose content is a text that was written for the release."""
-    content = text.encode()
+    return hold_content(check_path(path), text.encode())
+
+
+def hold_content(path: str, content: bytes) -> SourceFile:
+    """A file of a release whose bytes are on no disk yet."""
     found = read_content(io.BytesIO(content))
-    file = ReleaseFile(path=check_path(path), size=found.size, sha256=found.sha256)
+    file = ReleaseFile(path=path, size=found.size, sha256=found.sha256)
     return SourceFile(file=file, md5=found.md5, location=Path(), content=content)
 
 

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct
 
 from seatrial.core.deployment import Answer, Check
-from seatrial.core.release import MANIFEST, SIGNATURE, Release, ReleaseFile, encode_manifest
-from seatrial.deploy.packing import SourceFile, lay_out, read_content
+from seatrial.core.release import MANIFEST, SIGNATURE, Release, encode_manifest
+from seatrial.deploy.packing import SourceFile, hold_content, lay_out
 from seatrial.deploy.target import Target
 from seatrial.errors import ReleaseError, UsageError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SECRETS = ("SEATRIAL_SIGN_KEY", "SEATRIAL_SIGN_PASSWORD")
 """Variables that no other program gets."""
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_PRIVATE = "--sign-key"
 _MAKE_ONE = "`openssl ecparam -name prime256v1 -genkey -noout -out release.key` makes one"
 _BLOCK = re.compile(rb"-----BEGIN [^-]+-----.+?-----END [^-]+-----", re.DOTALL)
 
@@ -59,20 +60,13 @@ class SigningKey:
                 config = signing.Config()  # type: ignore[no-untyped-call]
                 config.use_elliptic_key_signer(private_key=key, password=password)
             config.set_hashing_config(_choose_files()).sign(place, signature)
-            content = signature.read_bytes()
-        with (source := SourceFile(file=_NOTHING, md5="", location=Path(), content=content)).open() as stream:
-            found = read_content(stream)
-        file = ReleaseFile(path=SIGNATURE, size=found.size, sha256=found.sha256)
-        return SourceFile(file=file, md5=found.md5, location=source.location, content=content)
-
-
-_NOTHING = ReleaseFile(path=SIGNATURE, size=0, sha256="")
+            return hold_content(SIGNATURE, signature.read_bytes())
 
 
 class PublicKeys(Struct, frozen=True, kw_only=True):
     """Public keys by their fingerprints (SHA-256 as hex); a release is trusted that one of them fits."""
 
-    pems: dict[str, bytes]
+    pems: Mapping[str, bytes]
 
     def check(self, directory: Path) -> Check:
         """The check `signature` of a release in a directory."""
@@ -150,7 +144,7 @@ def read_signing_key(said: str, password: str | None = None) -> SigningKey:
     UsageError where it can't be read, is of another kind, or its password is wrong or missing.
     """
     serialization, ec = _import_libraries()
-    pem, name = _read_pem(said, "--sign-key")
+    pem, name = _read_pem(said, _PRIVATE)
     if b"CERTIFICATE-----" in pem or b"PUBLIC KEY-----" in pem:
         raise UsageError(f"{name}: not a private key", hint=_MAKE_ONE)
     try:
@@ -215,7 +209,7 @@ def locate_key(directory: Path, said: str) -> str:
 
 
 def _read_pem(said: str, option: str) -> tuple[bytes, str]:
-    """A key's text, and what to call it; a text that is not a file's name is never shown."""
+    """A key's text, and what to call it. What can't be read may be a private key in another form, and is not shown."""
     if "-----BEGIN" in said:
         return said.encode(), option
     path = Path(said)
@@ -223,11 +217,8 @@ def _read_pem(said: str, option: str) -> tuple[bytes, str]:
         return path.read_bytes(), str(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no name of a file"
-        told = f"{option} {path}" if said.isprintable() and len(said) < _LONGEST_PATH else option
+        told = option if option == _PRIVATE else f"{option} {path}"
         raise UsageError(f"{told}: {reason}", hint="give the path of a key in PEM, or the key itself") from error
-
-
-_LONGEST_PATH = 1024
 
 
 def _import_libraries() -> tuple[Any, Any]:

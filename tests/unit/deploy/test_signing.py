@@ -333,7 +333,8 @@ def test_encrypted_key_signs_with_its_password(plain: LocalTarget, tmp_path: Pat
         (spell_private(rsa.generate_private_key(65537, 2048)), "", "not a key of an elliptic curve"),
         (spell_private(ec.generate_private_key(ec.SECP256K1())), "", "the curve secp256k1"),
         ("-----BEGIN PRIVATE KEY-----\nnothing\n-----END PRIVATE KEY-----\n", "", "no private key in PEM"),
-        ("nowhere.key", "", "No such file"),
+        ("nowhere.key", "", "--sign-key: No such file"),
+        ("".join(spell_private(OURS).splitlines()[1:-1]), "", "--sign-key: "),
         ("a\0b", "", "no name of a file"),
     ],
 )
@@ -343,6 +344,7 @@ def test_unusable_private_key_is_one_clear_error(text: str, password: str, said:
         read_signing_key(text, password or None)
     assert caught.value.hint or password
     assert "BEGIN" not in caught.value.message
+    assert "MIG" not in caught.value.message
 
 
 @pytest.mark.parametrize(
