@@ -75,7 +75,8 @@ class TestBucketSurvives(TargetSurvival):
     """What it survives: kill -9 at every boundary, and races."""
 
     opener = OPENER
-    step = 2
+    step = 3
+    races = 1
 
 
 @pytest.mark.slow
@@ -83,7 +84,7 @@ class TestBucketRoutes(RoutingConformance):
     """What it does with shares of the requests, and what that survives."""
 
     opener = OPENER
-    step = 7
+    step = 13
 
 
 def open_target(tmp_path: Path) -> ObjectTarget:

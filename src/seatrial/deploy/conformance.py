@@ -355,7 +355,7 @@ class TargetConformance(Suite):
 class TargetSurvival(Suite):
     """What a target survives: processes killed at every boundary, and `races` of two deployers. It takes a minute.
 
-    Where each boundary is dear, `step = 2` leaves out those after a change: before the next one all is the same.
+    Where each boundary is dear, a `step` leaves some out: 2 loses nothing, as after a change all is as before the next.
     """
 
     races: ClassVar[int] = 3
