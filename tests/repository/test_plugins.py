@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from seatrial import __version__
+from seatrial.cli.delivery import deploy, rollback
 from seatrial.cli.reports import ci
 
 ROOT = Path(__file__).parents[2]
 ACTION_FILE = ROOT / "action.yml"
+ACTION_FILES = [ACTION_FILE, ROOT / "deploy/action.yml", ROOT / "rollback/action.yml"]
 TEMPLATE_FILE = ROOT / ".gitlab-ci-template.yml"
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/github/*.yml")])
 GITLAB_EXAMPLES = sorted(ROOT.glob("examples/gitlab/*.yml"))
@@ -30,7 +32,9 @@ OPTIONS = {
 }
 # What isn't said to `seatrial ci`, but to whatever runs it.
 ACTION_ONLY = {"token", "working-directory", "python"}
-TEMPLATE_ONLY = {"working-directory", "python", "package", "image", "stage"}
+TEMPLATE_ONLY = {"working-directory", "python", "package", "image", "stage", "deploy-package", "deploy-stage"}
+# What a step of an action has no use for: it does the thing, and its log is for people.
+TERMINAL_ONLY = {"plan", "dry-run", "format"}
 
 
 def spell(default: object) -> str:
@@ -95,6 +99,36 @@ def test_the_command_is_called_once_by_each_plugin() -> None:
     assert str(TEMPLATE[".seatrial"]["script"]).count("seatrial ci") == 1
 
 
+@pytest.mark.parametrize("command", [deploy, rollback], ids=lambda command: str(command.name))
+def test_deploying_actions_say_what_their_commands_do(command: click.Command) -> None:
+    """Inputs are the command's arguments and options, by their variables alone, with the defaults of the command."""
+    action = yaml.safe_load((ROOT / f"{command.name}/action.yml").read_text(encoding="utf-8"))
+    named = {p.opts[-1].lstrip("-"): p for p in command.params}
+    known = {"to-version" if name == "version" else name: p for name, p in named.items() if name not in TERMINAL_ONLY}
+    inputs = action["inputs"]
+    assert set(inputs) == set(known) | {"token", "working-directory", "python", "extras"}
+    [step] = [step for step in action["runs"]["steps"] if step.get("id") == "seatrial"]
+    variables = {name: f"SEATRIAL_{name.upper().replace('-', '_')}" for name in [*known, "token"]}
+    assert step["env"] == {variable: f"${{{{ inputs.{name} }}}}" for name, variable in variables.items()}
+    chosen = command.make_context("x", ["model"]).params
+    for name, parameter in known.items():
+        assert parameter.envvar == variables[name]
+        expected = None if parameter.required else spell(chosen[str(parameter.name)])
+        assert inputs[name].get("default") == expected, name
+    assert step["run"].count(f"seatrial {command.name}") == 1
+    for name, entry in action["outputs"].items():
+        assert entry["value"] == f"${{{{ steps.seatrial.outputs.{name} }}}}"
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback"])
+def test_deploying_jobs_run_alone_and_are_never_cut_off(command: str) -> None:
+    """One deployment to an environment at a time; what a model is deployed as reaches the command by variables."""
+    job = TEMPLATE[f".seatrial-{command}"]
+    assert (job["interruptible"], job["resource_group"]) == (False, job["environment"]["name"])
+    assert str(job["script"]).count(f"seatrial {command}") == 1
+    assert "$[[" not in str(job["script"])
+
+
 def test_outputs_are_handed_on_under_their_own_names() -> None:
     """An output of the action is the output of the same name of its step."""
     for name, entry in ACTION["outputs"].items():
@@ -113,7 +147,7 @@ def list_scripts(value: object) -> Iterator[str]:
             yield from list_scripts(inner)
 
 
-@pytest.mark.parametrize("path", [ACTION_FILE, *WORKFLOWS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*ACTION_FILES, *WORKFLOWS], ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_no_expression_is_pasted_into_a_script(path: Path) -> None:
     """A branch's name reaches a shell through `env:` or not at all."""
     scripts = list(list_scripts(yaml.safe_load(path.read_text(encoding="utf-8"))))
@@ -125,17 +159,20 @@ def test_actions_are_pinned_and_tell_their_version(path: Path) -> None:
     """A tag can be moved; a commit can't, and its comment says which release it is."""
     for line in path.read_text(encoding="utf-8").splitlines():
         used = line.strip().removeprefix("- ").partition("uses: ")[2]
-        if used and not used.startswith(("./", "seatrial/seatrial@")):
+        if used and not used.startswith(("./", "seatrial/seatrial@", "seatrial/seatrial/")):
             assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), line
 
 
 def test_the_release_that_users_copy_is_this_one() -> None:
     """Template, examples and guides name the version of the package."""
     files = [TEMPLATE_FILE, ROOT / "README.md", *WORKFLOWS, *GITLAB_EXAMPLES, *ROOT.glob("docs/**/*.md")]
+    files.append(ROOT / "examples/jenkins/Jenkinsfile")
     named = {
         found
         for path in files
-        for found in re.findall(r"seatrial/seatrial(?:@|/)v(\d[\w.]*\w)", path.read_text(encoding="utf-8"))
+        for found in re.findall(
+            r"seatrial/seatrial(?:/deploy|/rollback)?(?:@|/)v(\d[\w.]*\w)", path.read_text(encoding="utf-8")
+        )
     }
     assert named == {__version__}
 
@@ -150,7 +187,7 @@ def run_tool(*command: str) -> None:
 
 @pytest.mark.parametrize(
     ("schema", "paths"),
-    [("github-actions", [ACTION_FILE]), ("github-workflows", WORKFLOWS), ("gitlab-ci", GITLAB_EXAMPLES)],
+    [("github-actions", ACTION_FILES), ("github-workflows", WORKFLOWS), ("gitlab-ci", GITLAB_EXAMPLES)],
     ids=["action", "workflows", "gitlab"],
 )
 def test_files_fit_the_published_schemas(schema: str, paths: list[Path]) -> None:
@@ -169,4 +206,4 @@ def test_the_template_fits_the_published_schema(tmp_path: Path) -> None:
 
 def test_zizmor_finds_nothing() -> None:
     """No workflow or action of ours is a way in, and none that users copy from us."""
-    run_tool("zizmor", "--offline", "--no-progress", "--persona=auditor", str(ACTION_FILE), *map(str, WORKFLOWS))
+    run_tool("zizmor", "--offline", "--no-progress", "--persona=auditor", *map(str, [*ACTION_FILES, *WORKFLOWS]))
