@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from seatrial.core.deployment import Outcome
+from seatrial.core.deployment import Answer, Outcome
+from seatrial.core.routing import Route
 from seatrial.deploy import open_target
 from seatrial.deploy.cluster import DIGEST, PODS, VERSION, Access, Cluster, ClusterLock
 from seatrial.deploy.conformance import NumberProver, TargetConformance, TargetSurvival, plan_number
+from seatrial.deploy.conformance_routing import NumberTrial, expect_routing
 from seatrial.deploy.engine import Deployment, apply, plan_rollback
+from seatrial.deploy.trial import Phase
 from seatrial.errors import BlockedError, ReleaseError, UsageError
 from tests.conformance.clusters import open_knative, open_kserve
 from tests.fakes import kubernetes as fake
@@ -105,6 +108,39 @@ def test_knative_keeps_a_version_back_by_its_share(tmp_path: Path, cluster: fake
     assert "canaryTrafficPercent" not in service["spec"]["predictor"]
     target = open_knative(str(tmp_path / "root"), "conformance")
     assert apply(plan_rollback(target, None), target=target, prover=NumberProver()).outcome is Outcome.LIVE
+
+
+class Shares(NumberTrial):
+    """Two shares, and no shadow: KServe has none."""
+
+    def list_phases(self) -> tuple[Phase, ...]:
+        """The same without it."""
+        return tuple(phase for phase in super().list_phases() if not phase.route.shadow)
+
+
+@pytest.mark.parametrize("opener", [open_kserve, open_knative])
+@pytest.mark.parametrize(("answer", "outcome"), [(Answer.PASS, Outcome.LIVE), (Answer.FAIL, Outcome.REVERTED)])
+def test_candidate_has_a_share_of_the_requests(tmp_path: Path, opener: Any, answer: Answer, outcome: Outcome) -> None:
+    """Each share is in force when it is judged; live or undone, none is left, and one version answers everybody."""
+    deploy(tmp_path, "1", opener=opener)
+    target = opener(str(tmp_path / "root"), "conformance")
+    trial = Shares(target, "2", answer)
+    done = apply(plan_number(target, tmp_path / "source", "2"), target=target, prover=NumberProver(), trial=trial)
+    assert (done.outcome, trial.seen) == (outcome, [phase.route for phase in trial.list_phases()])
+    assert expect_routing(target).read_route() == Route()
+    live = target.observe().live
+    assert live is not None
+    assert (live.version, live.problem) == ("2" if outcome is Outcome.LIVE else "1", "")
+
+
+def test_share_that_kserve_cannot_give_is_refused(tmp_path: Path, cluster: fake.Cluster) -> None:
+    """A shadow, two versions, a fraction: one error each, and nothing is applied."""
+    deploy(tmp_path, "1")
+    routing, written = expect_routing(open_kserve(str(tmp_path / "root"), "conformance")), len(cluster.writes)
+    for route in (Route(shadow="1"), Route(weights={"1": 1.0, "2": 1.0}), Route(weights={"1": 0.5})):
+        with pytest.raises(ReleaseError, match="whole percents"):
+            routing.route(route)
+    assert len(cluster.writes) == written
 
 
 def test_kserve_without_canaries_is_told_and_not_switched_blindly(tmp_path: Path, cluster: fake.Cluster) -> None:

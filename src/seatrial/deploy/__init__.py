@@ -67,10 +67,10 @@ def open_command(place: str, name: str) -> Target:
 def open_kserve(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
     """The target `kserve`: an InferenceService, whose versions are in a store that the cluster reads from."""
     from seatrial.deploy.kserve import KServeSwitch
-    from seatrial.deploy.switching import SwitchingTarget
+    from seatrial.deploy.switching import MixingTarget
 
     store = open_store(place, name)
-    return SwitchingTarget(store=store, switch=KServeSwitch(store=store, place=place, given=settings))
+    return MixingTarget(store=store, switch=KServeSwitch(store=store, place=place, given=settings))
 
 
 def open_kubernetes(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:

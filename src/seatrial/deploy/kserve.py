@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.core.release import Release
+from seatrial.core.routing import Route
 from seatrial.deploy.cluster import (
     DEPLOYMENTS,
     DIGEST,
@@ -56,6 +57,7 @@ SERVICES = Kind("serving.kserve.io", "v1beta1", "InferenceService", "inferencese
 REVISIONED = Kind("serving.knative.dev", "v1", "Service", "services")
 MODE = "serving.kserve.io/deploymentMode"
 _STANDARD, _KNATIVE = "Standard", ("Knative", "Serverless")
+_ALL = 100
 _HINT = "`template` names your InferenceService, `storage` where the cluster finds a version"
 _ONLY_STABLE = ("maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType", "autoScaling", "canaryTrafficPercent")
 
@@ -156,6 +158,9 @@ class KServeSwitch:
         live = self._read_live(found)
         if live is not None and live.version == release.version:
             return
+        if release.version in _list_versions(found):  # staged already, perhaps with a share of the requests
+            self._wait_for(release)
+            return
         answered = self._apply(live, release)
         if live is not None and self._mode == _STANDARD and not answered["spec"].get("canary"):
             raise ReleaseError(
@@ -183,13 +188,41 @@ class KServeSwitch:
     def take_down(self, version: str) -> None:
         """Leave the live version alone; where none is live, take the InferenceService away."""
         found = self.cluster.get(SERVICES, self.service)
-        if found is None or version not in _list_versions(found):
+        if version not in _list_versions(found):
             return
         live = self._read_live(found)
         if live is None:
             self.turn_off()
         else:
             self._put_back(live)
+
+    def share(self, route: Route) -> None:
+        """Give one other version a share, in whole percents; or take it from the one that has it."""
+        shares = {version: weight for version, weight in route.weights.items() if weight}
+        if route.shadow or len(shares) > 1 or any(weight != int(weight) for weight in shares.values()):
+            raise ReleaseError("KServe gives one version whole percents of the requests, and has no shadow")
+        found = self.cluster.get(SERVICES, self.service)
+        live, now = self._read_live(found), self.read_route().weights
+        if not shares and not now:
+            return
+        if live is None:
+            raise ReleaseError("nothing is live, so there are no requests to share")
+        version, weight = next(iter((shares or dict.fromkeys(now, 0)).items()))
+        release = self.store.read_release(version)
+        self.bring_up(release)
+        self._apply(live, release, share=int(weight))
+        self._wait_for(release)
+
+    def read_route(self) -> Route:
+        """The share of the version that is brought up, empty where it has none."""
+        found = self.cluster.get(SERVICES, self.service)
+        if found is None:
+            return Route()
+        predictor = found["spec"]["predictor"]
+        shares = [(predictor, predictor.get("canaryTrafficPercent", 100))] if self._mode in _KNATIVE else []
+        shares += [(each["predictor"], each["trafficPercent"]) for each in found["spec"].get("canary") or ()]
+        marks = [((each.get("annotations") or {}).get(VERSION, ""), share) for each, share in shares]
+        return Route(weights={version: float(share) for version, share in marks if 0 < share < _ALL and version})
 
     def _put_back(self, live: Release) -> None:
         """The live version alone; a new revision of it gets ready first where revisions share the requests."""
@@ -206,8 +239,8 @@ class KServeSwitch:
     def _demand_ours(self, found: Document | None) -> None:
         demand_ours(found, f"InferenceService {self.service}", SETTINGS)
 
-    def _apply(self, live: Release | None, candidate: Release | None) -> Document:
-        """Apply the whole InferenceService: what is live, and what gets ready beside it."""
+    def _apply(self, live: Release | None, candidate: Release | None, *, share: int = 0) -> Document:
+        """Apply the whole InferenceService: what is live, and what gets ready beside it or has a share."""
         self._lock.check()
         body = deepcopy(self.template)
         metadata = body.get("metadata") or {}
@@ -219,13 +252,13 @@ class KServeSwitch:
         if self._mode in _KNATIVE:
             body["spec"]["predictor"] = self._fill(predictor, newest)
             if live and candidate:
-                body["spec"]["predictor"]["canaryTrafficPercent"] = 0
+                body["spec"]["predictor"]["canaryTrafficPercent"] = share
         else:
             body["spec"]["predictor"] = self._fill(predictor, live or candidate)
             if live and candidate:
                 canary = {key: value for key, value in predictor.items() if key not in _ONLY_STABLE}
                 canary = {**self._fill(canary, candidate), "minReplicas": 1}
-                body["spec"]["canary"] = [{"predictor": canary, "trafficPercent": 0}]
+                body["spec"]["canary"] = [{"predictor": canary, "trafficPercent": share}]
         return self.cluster.apply(SERVICES, body, _is_ours)
 
     def _fill(self, template: Document, release: Release | None) -> Document:
@@ -302,11 +335,13 @@ def _read_marks(found: Document | None) -> Mapping[str, str]:
 def _choose_live(found: Document) -> Document | None:
     """The predictor that answers; None where it is a revision that the InferenceService no longer describes."""
     predictor: Document = found["spec"]["predictor"]
-    return None if predictor.get("canaryTrafficPercent") == 0 else predictor
+    return None if predictor.get("canaryTrafficPercent", _ALL) < _ALL else predictor
 
 
-def _list_versions(found: Document) -> set[str]:
+def _list_versions(found: Document | None) -> set[str]:
     """The versions that are up, by what their pods bear."""
+    if found is None:
+        return set()
     predictors = [found["spec"]["predictor"], *(each["predictor"] for each in found["spec"].get("canary") or ())]
     return {(each.get("annotations") or {}).get(VERSION, "") for each in predictors}
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from seatrial.core.deployment import DeploymentRecord, JournalEntry, Observation, StoredVersion
 from seatrial.core.release import Release
+from seatrial.core.routing import Route
 from seatrial.deploy.packing import SourceFile
 from seatrial.deploy.target import Store
 from seatrial.errors import ReleaseError
@@ -48,12 +49,25 @@ class Switch(Protocol):
         """Take away a version that is not live; nothing is to be done where it is not up."""
 
 
+class Mixer(Switch, Protocol):
+    """A switch that can send some of the requests to another version than the live one."""
+
+    def share(self, route: Route) -> None:
+        """Send so much to others, and the rest to the live version; ReleaseError for what it can't do."""
+
+    def read_route(self) -> Route:
+        """What others have now."""
+
+
+_AnySwitch = TypeVar("_AnySwitch", bound=Switch)
+
+
 @dataclass(frozen=True, kw_only=True)
-class SwitchingTarget:
+class SwitchingTarget(Generic[_AnySwitch]):
     """One model in a store and behind a switch."""
 
     store: Store
-    switch: Switch
+    switch: _AnySwitch
 
     @contextmanager
     def lock(self, patience: float | None = None) -> Iterator[None]:
@@ -141,3 +155,15 @@ class SwitchingTarget:
     def read_log(self) -> tuple[DeploymentRecord, ...]:
         """The deployment log, oldest first."""
         return self.store.read_log()
+
+
+class MixingTarget(SwitchingTarget[Mixer]):
+    """The same where the switch can share the requests between versions (`deploy.target.Routing`)."""
+
+    def route(self, route: Route) -> None:
+        """Let versions share the requests from now on."""
+        self.switch.share(route)
+
+    def read_route(self) -> Route:
+        """Which versions share the requests now."""
+        return self.switch.read_route()
