@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from seatrial.core.verdict import Status
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, Forge, StartedCheck, UncertainDeliveryError
-
-if TYPE_CHECKING:
-    from seatrial.core.annotations import Annotation
+from seatrial.forges import Comment, Conclusion, Forge, UncertainDeliveryError
 
 DEFAULT_KEY = "default"
 _VERSION = 1
@@ -349,29 +345,9 @@ def name_check(key: str) -> str:
     return "seatrial" if key == DEFAULT_KEY else f"seatrial: {key}"
 
 
-def conclude_check(
-    forge: Forge,
-    *,
-    key: str,
-    head: str,
-    status: Status,
-    title: str,
-    summary: str,
-    details_url: str | None,
-    annotations: Sequence[Annotation] = (),
-    started: StartedCheck | None = None,
-) -> str:
-    """Conclude the check of a report's key as its verdict says; returns where a person can see it."""
-    return forge.conclude_check(
-        name=name_check(key),
-        head=head,
-        conclusion=_CONCLUSIONS[status],
-        title=title,
-        summary=summary,
-        details_url=details_url,
-        started=started,
-        annotations=annotations,
-    )
+def choose_conclusion(status: Status) -> Conclusion:
+    """How a check ends that shows a verdict."""
+    return _CONCLUSIONS[status]
 
 
 # -- the ladder

@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.core.annotations import Annotation, Kind, Level
 from seatrial.errors import DeliveryError
-from seatrial.forges import Conclusion, Forge, StartedCheck
+from seatrial.forges import CheckEnd, Conclusion, Forge, StartedCheck
 from tests.contract.conftest import CHANGE, HEAD, ONLY_GITHUB, ONLY_GITLAB, TOKENS, Bench
 from tests.fakes.server import Fault
 
@@ -48,15 +48,15 @@ PERMISSIONS = {
 def _conclude(
     forge: Forge, conclusion: Conclusion, *, started: StartedCheck | None = None, title: str = "1 of 4 gates failed"
 ) -> str:
-    return forge.conclude_check(
+    end = CheckEnd(
         name="seatrial",
         head=HEAD,
         conclusion=conclusion,
         title=title,
         summary="**recall** fell",
         details_url="https://ci.example/run/1",
-        started=started,
     )
+    return forge.conclude_check(end, started)
 
 
 @pytest.mark.parametrize("conclusion", Conclusion)
@@ -91,15 +91,9 @@ def test_a_check_that_may_not_be_written_names_the_permission(bench: Bench) -> N
 
 def test_a_commit_that_the_forge_does_not_know_is_an_error(bench: Bench) -> None:
     """A check on no commit is refused in the forge's words."""
+    end = CheckEnd(name="seatrial", head="not-a-commit", conclusion=Conclusion.SUCCESS, title="t", summary="s")
     with pytest.raises(DeliveryError):
-        bench.forge.conclude_check(
-            name="seatrial",
-            head="not-a-commit",
-            conclusion=Conclusion.SUCCESS,
-            title="t",
-            summary="s",
-            details_url=None,
-        )
+        bench.forge.conclude_check(end)
 
 
 def test_a_check_that_is_concluded_twice_stays_one(bench: Bench) -> None:
@@ -156,16 +150,15 @@ def test_annotations_come_in_batches(bench: Bench, number: int, sent: int) -> No
         for line in range(number)
     )
     handle = bench.forge.start_check(name="seatrial", head=HEAD, details_url=None)
-    bench.forge.conclude_check(
+    end = CheckEnd(
         name="seatrial",
         head=HEAD,
         conclusion=Conclusion.NEUTRAL,
         title="t",
         summary="s",
-        details_url=None,
-        started=handle,
         annotations=annotations,
     )
+    bench.forge.conclude_check(end, handle)
     (check,) = bench.stand_in.checks(HEAD)
     assert [one["message"] for one in check.annotations] == [f"lr {line}" for line in range(min(number, 100))]
     assert len(bench.stand_in.sent("PATCH", "/check-runs/")) == sent

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 from seatrial.core.annotations import Annotation, Kind, Level
 from seatrial.errors import DeliveryError
-from seatrial.forges import Conclusion
+from seatrial.forges import CheckEnd, Conclusion
 from seatrial.publish import Outcome
 from tests.contract.conftest import CHANGE, HEAD, ONLY_BITBUCKET, ONLY_GITEA, TOKENS, Bench
 from tests.fakes.records import Identity
@@ -171,7 +171,7 @@ def _remark(line: int, level: Level, title: str, message: str) -> Annotation:
 
 
 def _conclude(bench: Bench, annotations: Sequence[Annotation]) -> None:
-    bench.forge.conclude_check(
+    end = CheckEnd(
         name="seatrial",
         head=HEAD,
         conclusion=Conclusion.FAILURE,
@@ -180,3 +180,4 @@ def _conclude(bench: Bench, annotations: Sequence[Annotation]) -> None:
         details_url="https://ci.example/run/1",
         annotations=annotations,
     )
+    bench.forge.conclude_check(end)

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 from bs4 import BeautifulSoup
 
-from seatrial.forges import Conclusion
+from seatrial.forges import CheckEnd, Conclusion
 from tests.contract.conftest import CHANGE, HEAD, KINDS, Bench
 from tests.fakes.contract import CONTRACTS, github_contract
 from tests.fakes.github import GitHubStandIn
@@ -104,9 +104,8 @@ def test_every_other_address_answers_as_described(bench: Bench) -> None:
 
 def _conclude_all(bench: Bench) -> None:
     for name, conclusion in (("seatrial", Conclusion.FAILURE), ("docs", Conclusion.SUCCESS)):
-        bench.forge.conclude_check(
-            name=name, head=HEAD, conclusion=conclusion, title=f"{name} ended", summary="*all*", details_url=None
-        )
+        end = CheckEnd(name=name, head=HEAD, conclusion=conclusion, title=f"{name} ended", summary="*all*")
+        bench.forge.conclude_check(end)
 
 
 def test_the_page_shows_change_comments_and_checks(bench: Bench) -> None:

@@ -5,7 +5,7 @@ The ladder starts with what needs no right and no network. A check is concluded 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,11 @@ from seatrial.ci import CIJob, System
 from seatrial.commands.compare import Destination, write_outputs
 from seatrial.commands.measure import Measurement, Progress
 from seatrial.commands.picturing import Hosting, has_host, host_pictures
+from seatrial.core.annotations import Annotation
 from seatrial.core.document import Document, Mark, Paragraph, Text
 from seatrial.core.verdict import Status
 from seatrial.errors import DeliveryError, ExitCode, SeatrialError, UsageError
-from seatrial.forges import FORGES, Conclusion, Forge, ForgeAccess, StartedCheck
+from seatrial.forges import FORGES, CheckEnd, Conclusion, Forge, ForgeAccess, StartedCheck
 from seatrial.publish import (
     CommentMode,
     CommentResult,
@@ -28,7 +29,7 @@ from seatrial.publish import (
     Marker,
     Outcome,
     Step,
-    conclude_check,
+    choose_conclusion,
     deliver,
     name_check,
     upsert_comment,
@@ -186,22 +187,27 @@ class Reporter:
             summary, annotations = self._render(measurement, _SUMMARY_BUDGET), measurement.report.annotations
         except Exception as error:  # noqa: BLE001 - raised again below
             summary, annotations, defect = headline, (), error
-        address = conclude_check(
-            self._connect(),
-            key=self.channels.key,
-            head=self.job.head,
-            status=measurement.verdict.status,
-            title=headline[:_TITLE],
-            summary=summary,
-            details_url=self.job.run_url,
-            annotations=annotations,
-            started=self.started,
-        )
+        conclusion = choose_conclusion(measurement.verdict.status)
+        address = self._end_check(conclusion, headline, summary, annotations)
         self._check_ended = True
         if defect:
             raise defect
         self._annotated = self.started is None or self.started.annotated
         return address
+
+    def _end_check(
+        self, conclusion: Conclusion, title: str, summary: str, annotations: Sequence[Annotation] = ()
+    ) -> str:
+        end = CheckEnd(
+            name=name_check(self.channels.key),
+            head=self.job.head,
+            conclusion=conclusion,
+            title=title[:_TITLE],
+            summary=summary,
+            details_url=self.job.run_url,
+            annotations=annotations,
+        )
+        return self._connect().conclude_check(end, self.started)
 
     def _post_comment(self, measurement: Measurement) -> str:
         status = measurement.verdict.status
@@ -317,21 +323,10 @@ class Reporter:
         if isinstance(error, SeatrialError) and self.job.summary_file:
             steps.append(("summary", lambda: self._write_summary(self._render_end(end))))
         if self._has_check and not self._check_ended:
-            steps.append(("check", lambda: self._conclude_end(end)))
+            steps.append(("check", lambda: self._end_check(end.conclusion, end.title, self._render_end(end))))
         if isinstance(error, SeatrialError) and self._has_comment:
             steps.append(("comment", lambda: self._correct_comment(end)))
         return steps
-
-    def _conclude_end(self, end: _End) -> str:
-        return self._connect().conclude_check(
-            name=name_check(self.channels.key),
-            head=self.job.head,
-            conclusion=end.conclusion,
-            title=end.title[:_TITLE],
-            summary=self._render_end(end),
-            details_url=self.job.run_url,
-            started=self.started,
-        )
 
     def _correct_comment(self, end: _End) -> str:
         return self._upsert(self._render_end(end), mode=CommentMode.UPDATE, create=False, good=False).outcome.value

@@ -110,6 +110,22 @@ class StartedCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckEnd:
+    """How the check of a name ends on the commit `head`.
+
+    `title` is a line of text, `summary` Markdown; `details_url` is where the job is seen.
+    """
+
+    name: str
+    head: str
+    conclusion: Conclusion
+    title: str
+    summary: str = ""
+    details_url: str | None = None
+    annotations: Sequence[Annotation] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRights:
     """What a token may do, as far as the forge tells: True, False, or None where only the attempt would tell.
 
@@ -169,18 +185,7 @@ class Forge(Protocol):
     def start_check(self, *, name: str, head: str, details_url: str | None) -> StartedCheck:
         """Show on the commit `head` that a check is under way."""
 
-    def conclude_check(
-        self,
-        *,
-        name: str,
-        head: str,
-        conclusion: Conclusion,
-        title: str,
-        summary: str,
-        details_url: str | None,
-        started: StartedCheck | None = None,
-        annotations: Sequence[Annotation] = (),
-    ) -> str:
+    def conclude_check(self, end: CheckEnd, started: StartedCheck | None = None) -> str:
         """Conclude the check, or make it concluded where none was started; returns where a person can see it.
 
         A forge with no place for annotations at a check's side leaves them out: the report's own files have them.

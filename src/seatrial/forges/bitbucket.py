@@ -11,7 +11,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
+from seatrial.forges import CheckEnd, Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import Deed
 from seatrial.forges.rest import Answer, HeaderToken, Rest
 
@@ -126,23 +126,12 @@ class Bitbucket:
         self._set_status(name, head, "INPROGRESS", "in progress", details_url)
         return StartedCheck(id=0)
 
-    def conclude_check(
-        self,
-        *,
-        name: str,
-        head: str,
-        conclusion: Conclusion,
-        title: str,
-        summary: str,
-        details_url: str | None,
-        started: StartedCheck | None = None,
-        annotations: Sequence[Annotation] = (),
-    ) -> str:
+    def conclude_check(self, end: CheckEnd, started: StartedCheck | None = None) -> str:
         """Conclude the build status; annotations become a Code Insights report. Neither takes a summary."""
-        self._set_status(name, head, STATES[conclusion], title, details_url)
-        if annotations:
-            self._annotate(name, head, STATES[conclusion], title, details_url, annotations[:MOST_ANNOTATIONS])
-        return self._show_commit(head)
+        self._set_status(end.name, end.head, STATES[end.conclusion], end.title, end.details_url)
+        if end.annotations:
+            self._annotate(end)
+        return self._show_commit(end.head)
 
     def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> None:
         status = {
@@ -154,28 +143,22 @@ class Bitbucket:
         }
         self._ask(self._deed("set a build status"), "POST", f"{self._commit(head)}/statuses/build", body=status)
 
-    def _annotate(
-        self,
-        name: str,
-        head: str,
-        state: str,
-        title: str,
-        details_url: str | None,
-        annotations: Sequence[Annotation],
-    ) -> None:
-        report_id = _shorten_key(name)
-        address = f"{self._commit(head)}/reports/{report_id}"
+    def _annotate(self, end: CheckEnd) -> None:
+        report_id = _shorten_key(end.name)
+        address = f"{self._commit(end.head)}/reports/{report_id}"
         report = {
-            "title": name,
-            "details": title[:DETAILS],
+            "title": end.name,
+            "details": end.title[:DETAILS],
             "report_type": "TEST",
             "reporter": "seatrial",
-            "result": "PASSED" if state == "SUCCESSFUL" else "FAILED",
-            "link": details_url or self._show_commit(head),
+            "result": "PASSED" if STATES[end.conclusion] == "SUCCESSFUL" else "FAILED",
+            "link": end.details_url or self._show_commit(end.head),
         }
         deed = self._deed("annotate a commit")
         self._ask(deed, "PUT", address, body=report)
-        remarks = [_shape(report_id, number, one) for number, one in enumerate(annotations, start=1)]
+        remarks = [
+            _shape(report_id, number, one) for number, one in enumerate(end.annotations[:MOST_ANNOTATIONS], start=1)
+        ]
         self._ask(deed, "POST", f"{address}/annotations", body=remarks)
 
     def _ask(self, deed: Deed, method: str, address: str, *, body: object = None) -> Answer:

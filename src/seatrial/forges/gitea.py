@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
+from seatrial.forges import CheckEnd, Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights
 from seatrial.forges.failures import Deed
 from seatrial.forges.rest import Answer, HeaderToken, Rest, read_next_link
-
-if TYPE_CHECKING:
-    from seatrial.core.annotations import Annotation
 
 # Gitea names no limit; the servers in front of it mostly take 1 MiB a request, and the text grows in its JSON.
 COMMENT_BUDGET = 250_000
@@ -106,24 +103,13 @@ class Gitea:
         """A pending commit status."""
         return StartedCheck(id=self._set_status(name, head, "pending", "in progress", details_url), annotated=False)
 
-    def conclude_check(
-        self,
-        *,
-        name: str,
-        head: str,
-        conclusion: Conclusion,
-        title: str,
-        summary: str,
-        details_url: str | None,
-        started: StartedCheck | None = None,
-        annotations: Sequence[Annotation] = (),
-    ) -> str:
+    def conclude_check(self, end: CheckEnd, started: StartedCheck | None = None) -> str:
         """Conclude the commit status, the newest of a name being the one that counts.
 
         Gitea has no place for a summary, nor for annotations.
         """
-        self._set_status(name, head, STATES[conclusion], title, details_url)
-        return f"{self._access.web_url.rstrip('/')}/{self._access.project}/commit/{head}"
+        self._set_status(end.name, end.head, STATES[end.conclusion], end.title, end.details_url)
+        return f"{self._access.web_url.rstrip('/')}/{self._access.project}/commit/{end.head}"
 
     def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
         deed = self._deed("set a commit status")

@@ -13,7 +13,15 @@ import requests
 from github.GithubObject import NotSet
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
+from seatrial.forges import (
+    CheckEnd,
+    Comment,
+    Conclusion,
+    ForgeAccess,
+    StartedCheck,
+    TokenRights,
+    UncertainDeliveryError,
+)
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.github_pictures import StaleBranchError, keep_pictures
 from seatrial.forges.retries import Patience, make_retry, read_quota
@@ -184,28 +192,17 @@ class GitHub:
         self._login = f"{app['slug']}[bot]" if app.get("slug") else None
         return StartedCheck(id=int(run["id"]))
 
-    def conclude_check(
-        self,
-        *,
-        name: str,
-        head: str,
-        conclusion: Conclusion,
-        title: str,
-        summary: str,
-        details_url: str | None,
-        started: StartedCheck | None = None,
-        annotations: Sequence[Annotation] = (),
-    ) -> str:
+    def conclude_check(self, end: CheckEnd, started: StartedCheck | None = None) -> str:
         """Conclude a check run; for a person's token a commit status, which knows success and failure only."""
         if self._is_personal():
-            return self._set_status(name, head, STATES[conclusion], title, details_url)
-        first, *others = _cut_into_batches(annotations)
-        shown = {"title": title, "summary": summary}
-        ended = {"status": "completed", "conclusion": conclusion.value, "output": {**shown, "annotations": first}}
+            return self._set_status(end.name, end.head, STATES[end.conclusion], end.title, end.details_url)
+        first, *others = _cut_into_batches(end.annotations)
+        shown = {"title": end.title, "summary": end.summary}
+        ended = {"status": "completed", "conclusion": end.conclusion.value, "output": {**shown, "annotations": first}}
         if started is None:
-            run = self._create_check("conclude a check run", name, head, details_url, ended)
+            run = self._create_check("conclude a check run", end.name, end.head, end.details_url, ended)
         else:
-            linked = {"details_url": details_url} if details_url else {}
+            linked = {"details_url": end.details_url} if end.details_url else {}
             run = self._update_check("conclude a check run", started.id, ended | linked)
         for batch in others:
             self._update_check("annotate a check run", int(run["id"]), {"output": {**shown, "annotations": batch}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import gitlab
@@ -14,12 +14,17 @@ from gitlab.exceptions import GitlabError, RedirectError
 from requests.adapters import HTTPAdapter
 
 from seatrial.errors import DeliveryError
-from seatrial.forges import Comment, Conclusion, ForgeAccess, StartedCheck, TokenRights, UncertainDeliveryError
+from seatrial.forges import (
+    CheckEnd,
+    Comment,
+    Conclusion,
+    ForgeAccess,
+    StartedCheck,
+    TokenRights,
+    UncertainDeliveryError,
+)
 from seatrial.forges.failures import UNREADABLE, Deed, explain_answer, explain_nonsense, explain_silence
 from seatrial.forges.retries import Patience, make_retry
-
-if TYPE_CHECKING:
-    from seatrial.core.annotations import Annotation
 
 # GitLab's limit is 1,000,000 characters; a UTF-8 text of that many bytes has no more of them.
 COMMENT_BUDGET = 1_000_000
@@ -150,24 +155,13 @@ class GitLab:
         """A running commit status in the job's own pipeline."""
         return StartedCheck(id=self._set_status(name, head, "running", "in progress", details_url))
 
-    def conclude_check(
-        self,
-        *,
-        name: str,
-        head: str,
-        conclusion: Conclusion,
-        title: str,
-        summary: str,
-        details_url: str | None,
-        started: StartedCheck | None = None,
-        annotations: Sequence[Annotation] = (),
-    ) -> str:
+    def conclude_check(self, end: CheckEnd, started: StartedCheck | None = None) -> str:
         """Conclude the commit status: GitLab finds the running one by its name.
 
         It has no place for a summary, nor for annotations, which its code-quality report shows.
         """
-        self._set_status(name, head, STATES[conclusion], title, details_url)
-        return f"{self._show_project()}/-/commit/{head}/pipelines"
+        self._set_status(end.name, end.head, STATES[end.conclusion], end.title, end.details_url)
+        return f"{self._show_project()}/-/commit/{end.head}/pipelines"
 
     def _set_status(self, name: str, head: str, state: str, description: str, details_url: str | None) -> int:
         """Set it on the pipeline's own commit: by another, such as the head of a merged result, GitLab finds none.
