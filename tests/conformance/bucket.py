@@ -80,7 +80,7 @@ def run_server(directory: Path) -> Iterator[dict[str, str]]:
 def _find_ports() -> list[int]:
     """Four free ports that are far enough from the end for those of gRPC, which are 10,000 above."""
     found: list[int] = []
-    for port in range(20_000 + os.getpid() % 10_000, 45_000):
+    for port in range(20_000 + os.getpid() % 2_000 * 10, 50_000):
         if all(_is_free(each) for each in (port, port + 10_000)):
             found.append(port)
         if len(found) == 4:

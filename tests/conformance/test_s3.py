@@ -176,6 +176,30 @@ def test_lock_of_another_machine_is_free_when_its_lease_is_over(tmp_path: Path) 
         assert target.pointer() == "1"
 
 
+@pytest.mark.parametrize("failing", ["_sweep", "_fence_off"])
+def test_lock_that_was_not_cleaned_up_is_not_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Where the last holder could not be fenced off, the next one does it: the lock does not look as if all were well."""
+    target = deploy(tmp_path, "1")
+    bucket = Bucket(target.location)
+    leave_lock(bucket, Holder(host="runner-7", pid=42, boot="another"), seconds=0)
+    before = bucket.get("current.json")
+    assert before is not None
+
+    def fail(_: ObjectTarget) -> None:
+        raise ReleaseError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectTarget, failing, fail)
+        with pytest.raises(ReleaseError, match="away"):
+            target.lock(10).__enter__()
+    assert read_lock(bucket, LOCK)[0].holder is not None
+    with target.lock(30):
+        assert bucket.put("current.json", before.body, replacing=before.tag) is None
+    assert read_lock(bucket, LOCK)[0].holder is None
+
+
 def test_lease_is_renewed_for_as_long_as_it_is_held(tmp_path: Path) -> None:
     """Nobody takes a lock over whose holder is alive, however long it takes."""
     target = deploy(tmp_path, "1")

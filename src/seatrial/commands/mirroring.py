@@ -15,7 +15,7 @@ from seatrial.deploy.local import LOG, LocalTarget
 from seatrial.deploy.objects import ObjectTarget, list_deployed
 from seatrial.errors import ReleaseError
 
-SECONDS = 2.0
+SECONDS = 5.0
 """How often the bucket is looked at: what became live there answers here so much later."""
 
 

@@ -191,7 +191,8 @@ class Bucket:
             ) from error
         except (OSError, BotoCoreError, asyncio.TimeoutError) as error:
             raise ReleaseError(
-                f"{where}: {error or type(error).__name__}", hint="what was live is untouched; try again"
+                f"{where}: {error or type(error).__name__}",
+                hint="try again when the store answers (AWS_ENDPOINT_URL says where it is); what was live is untouched",
             ) from error
 
 

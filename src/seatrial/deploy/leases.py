@@ -82,11 +82,15 @@ def _read_start(pid: int) -> str:
 
 
 class Lease:
-    """A lock that is held, renewed by a thread of its own until it is given back."""
+    """A lock that is held, renewed by a thread of its own until it is given back.
 
-    def __init__(self, bucket: Bucket, key: str, lock: Lock, tag: str, *, taken_over: bool) -> None:
+    It is `clean` as long as no write can be under way of which nobody knows what became: not after it was taken over,
+    until the other holder's are fenced off, and not after one that was never answered.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, lock: Lock, tag: str, *, clean: bool) -> None:
         self.fence = lock.fence
-        self.taken_over = taken_over
+        self.clean = clean
         self._bucket = bucket
         self._key = key
         self._lock = lock
@@ -102,9 +106,11 @@ class Lease:
             raise lose_lock(self._bucket, self._key)
 
     def give_back(self) -> None:
-        """Let others have the lock; where the store can't be reached, they get it when the lease is old enough."""
+        """Let others have the lock; where it is not clean, or the store is away, they have to take it over later."""
         self._ending.set()
         self._renewer.join()
+        if not self.clean:
+            return
         with suppress(ReleaseError):
             self._bucket.put(self._key, _encode(Lock(fence=self.fence, write=_mark())), replacing=self._tag)
 
@@ -150,7 +156,7 @@ def acquire(bucket: Bucket, key: str, *, seconds: float, patience: float) -> Lea
                 written, found = read_lock(bucket, key)
                 tag = found.tag if found and written.write == wanted.write else None
             if tag is not None:
-                return Lease(bucket, key, wanted, tag, taken_over=held.holder is not None)
+                return Lease(bucket, key, wanted, tag, clean=held.holder is None)
         if time.monotonic() >= end:
             raise _refuse(bucket, key, patience)
         time.sleep(_POLL * random.uniform(0.5, 1.5))  # noqa: S311 - only so that two do not go in step

@@ -119,9 +119,10 @@ class ObjectTarget:
         self._lease = lease
         try:
             lease.probe()
-            if lease.taken_over:
+            if not lease.clean:
                 self._fence_off()
                 self._sweep()
+                lease.clean = True
             yield
         finally:
             self._lease = None
@@ -350,10 +351,19 @@ class ObjectTarget:
             fence = self._lease.fence if self._lease else held.fence
             changed = msgspec.structs.replace(change(held), fence=fence, write=secrets.token_hex(8))
             body = msgspec.json.encode(changed) + b"\n"
-            if self._bucket.put(key, body, replacing=tag) or self._read(kind)[0].write == changed.write:
+            if self._put(key, body, tag) or self._read(kind)[0].write == changed.write:
                 return
             time.sleep(random.uniform(0, 0.1))  # noqa: S311 - only so that two do not go in step
         raise ReleaseError(f"{self.location}/{key}: others write to it all the time", hint="try again")
+
+    def _put(self, key: str, body: bytes, tag: str | None) -> str | None:
+        """Write a state; that no answer came does not tell that it will not come about."""
+        try:
+            return self._bucket.put(key, body, replacing=tag)
+        except ReleaseError:
+            if self._lease:
+                self._lease.clean = False
+            raise
 
     def _demand_lock(self) -> None:
         if self._lease:
