@@ -102,7 +102,8 @@ target_option = click.option(
     "--target",
     "kind",
     envvar="SEATRIAL_TARGET",
-    help="What kind of place that is: local, command (your scripts), or one that another package brings."
+    help="What kind of place that is: local, command (your scripts), kserve, kubernetes, tensorflow-serving, or one "
+    "that another package brings."
     "  [default: local]",
 )
 keep_option = click.option(
