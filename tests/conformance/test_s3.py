@@ -180,7 +180,7 @@ def test_lock_of_another_machine_is_free_when_its_lease_is_over(tmp_path: Path) 
 def test_lock_that_was_not_cleaned_up_is_not_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    """Where the last holder could not be fenced off, the next one does it: the lock does not look as if all were well."""
+    """Where the last holder could not be fenced off, the next one does it; nobody takes the lock for a clean one."""
     target = deploy(tmp_path, "1")
     bucket = Bucket(target.location)
     leave_lock(bucket, Holder(host="runner-7", pid=42, boot="another"), seconds=0)
