@@ -37,9 +37,11 @@ class TestKnative(TargetConformance):
 
 @pytest.mark.slow
 class TestKServeSurvives(TargetSurvival):
-    """What it survives: kill -9 at every boundary, and races."""
+    """What it survives: kill -9 at every third boundary, and races; each one takes seconds of requests."""
 
     opener = OPENER
+    step = 3
+    races = 2
 
 
 def deploy(place: Path, number: str, *, opener: Any = open_kserve) -> Deployment:
@@ -218,6 +220,24 @@ def test_lease_keeps_other_stores_out(tmp_path: Path, cluster: fake.Cluster) -> 
             with pytest.raises(ReleaseError, match="was lost"):
                 first.check()
     assert find(cluster, "leases")["m"]["spec"]["holderIdentity"] == ""
+
+
+def test_holder_that_cannot_renew_changes_nothing_more(tmp_path: Path, cluster: fake.Cluster) -> None:
+    """Somebody else may hold the Lease by then, so the version that was staged is not turned to."""
+    deploy(tmp_path, "1")
+    settings = tmp_path / "root/kserve.yaml"
+    settings.write_text(f"{settings.read_text()}lease: 1\n")
+    target = open_kserve(str(tmp_path / "root"), "conformance")
+    plan = plan_number(target, tmp_path / "source", "2")
+    with target.lock():
+        target.stage(plan.release, plan.sources)
+        cluster.forbidden.add(("update", "leases"))
+        lock = target.switch._lock  # type: ignore[attr-defined]
+        while not lock.lost:
+            time.sleep(0.01)
+        with pytest.raises(ReleaseError, match="was lost: not allowed: update leases"):
+            target.promote("2")
+    assert find(cluster, "inferenceservices")["conformance"]["metadata"]["annotations"][VERSION] == "1"
 
 
 def test_settings_are_checked(tmp_path: Path) -> None:

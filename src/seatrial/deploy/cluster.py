@@ -193,7 +193,7 @@ def _explain(error: httpx2.HTTPStatusError, verb: str, what: str, thing: str, *,
     if code == _UNAUTHORIZED:
         return ReleaseError(f"the cluster does not know who asks ({verb} {thing})", hint="does kubectl work here?")
     if code == _MISSING and known:
-        return _AbsentError(f"{thing} is not there")
+        return _AbsentError(f"{thing}: {said}")
     if code == _MISSING:
         project = "KServe" if "kserve" in what else "Knative" if "knative" in what else what
         return UsageError(f"{project} is not installed in this cluster: it has no {what}")
@@ -288,6 +288,7 @@ class ClusterLock:
     seconds: int = 15
     held: Document = field(default_factory=dict, init=False)
     lost: str = field(default="", init=False)
+    renewed: float = field(default=0.0, init=False)
 
     @contextmanager
     def hold(self, patience: float) -> Iterator[None]:
@@ -304,7 +305,9 @@ class ClusterLock:
             self._give_back()
 
     def check(self) -> None:
-        """Raise ReleaseError where it was lost while it was held."""
+        """Raise ReleaseError where it was lost while it was held, or may have been as it could not be renewed."""
+        if self.held and not self.lost and time.monotonic() - self.renewed >= self.seconds:
+            self.lost = f"it was not renewed for {self.seconds} s"
         if self.lost:
             raise ReleaseError(f"the Lease {self.name} was lost: {self.lost}", hint="deploy again")
 
@@ -319,6 +322,7 @@ class ClusterLock:
             life = held.get("leaseDurationSeconds") or self.seconds
             if held.get("holderIdentity") in (None, "", self.holder) or time.monotonic() - since >= life:
                 with suppress(ConflictError):  # somebody was faster: look again
+                    self.renewed = time.monotonic()
                     self.held, self.lost = self._take(found), ""
                     return
             elif time.monotonic() >= end:
@@ -339,26 +343,23 @@ class ClusterLock:
         return self.cluster.replace(LEASES, {**found, "spec": {**spec, "renewTime": now, "leaseTransitions": turns}})
 
     def _renew(self, done: threading.Event) -> None:
-        renewed = time.monotonic()
         while not done.wait(self.seconds / 3):
-            problem = self._renew_once()
-            if not problem:
-                renewed = time.monotonic()
-            elif isinstance(problem, ConflictError) or time.monotonic() - renewed >= self.seconds:
+            problem, now = None, time.monotonic()
+            try:
+                self.held = self.cluster.replace(LEASES, self._write({"renewTime": _now()}))
+            except SeatrialError as error:
+                problem = error
+            if problem is None:
+                self.renewed = now
+            elif isinstance(problem, ConflictError) or time.monotonic() - self.renewed >= self.seconds:
                 self.lost = problem.message
                 return
-
-    def _renew_once(self) -> SeatrialError | None:
-        try:
-            self.held = self.cluster.replace(LEASES, self._write({"renewTime": _now()}))
-        except SeatrialError as error:
-            return error
-        return None
 
     def _give_back(self) -> None:
         if not self.lost:
             with suppress(SeatrialError):  # it is free by itself soon
                 self.cluster.replace(LEASES, self._write({"holderIdentity": ""}))
+        self.held = {}
 
     def _write(self, change: Document) -> Document:
         return {**self.held, "spec": {**self.held["spec"], **change}}

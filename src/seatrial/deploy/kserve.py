@@ -219,7 +219,7 @@ class KServeSwitch:
         if found is None:
             return Route()
         predictor = found["spec"]["predictor"]
-        shares = [(predictor, predictor.get("canaryTrafficPercent", 100))] if self._mode in _KNATIVE else []
+        shares = [(predictor, predictor.get("canaryTrafficPercent", _ALL))] if self._mode in _KNATIVE else []
         shares += [(each["predictor"], each["trafficPercent"]) for each in found["spec"].get("canary") or ()]
         marks = [((each.get("annotations") or {}).get(VERSION, ""), share) for each, share in shares]
         return Route(weights={version: float(share) for version, share in marks if 0 < share < _ALL and version})
