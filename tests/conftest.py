@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket, socket_allow_hosts
 
 _SCRUBBED = (
@@ -16,6 +17,10 @@ _SCRUBBED_EXACTLY = ("NO_COLOR", "FORCE_COLOR", "REPO_TOKEN", "CI")
 _PURE = ("unit", "golden", "repository")
 # A room is pure by rule; these two exist to open a loopback port, and say so in their names.
 _LOOPBACK = ("serving", "forges")
+
+# An example that takes long on a busy machine is no failure.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

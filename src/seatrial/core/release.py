@@ -10,9 +10,10 @@ import hashlib
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,6 @@ CARD = "model.json"
 GOLDEN = "golden.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
-_LATER = frozenset({"pickles"})
 _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 
 
@@ -292,15 +292,14 @@ def record_values(metrics: Mapping[str, Value]) -> dict[str, Value]:
 
 def encode_manifest(release: Release) -> bytes:
     """The manifest as JSON, sealed; the same release gives the same bytes."""
-    sealed = replace(release, seal=seal_release(release))
-    return msgspec.json.format(msgspec.json.encode(sealed, order="deterministic"), indent=2) + b"\n"
+    facts = msgspec.to_builtins(release, order="deterministic")
+    facts["seal"] = _seal(facts)
+    return msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"
 
 
-def seal_release(release: Release) -> str:
-    """The hash over everything that a manifest says; what manifests have come to say later counts where it is said."""
-    facts = msgspec.to_builtins(replace(release, seal=""), order="deterministic")
-    said = {name: value for name, value in facts.items() if value or name not in _LATER}
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+def _seal(facts: Mapping[str, Any]) -> str:
+    """The hash over all that is written, so that it holds for manifests that have less to say, or more."""
+    return "sha256:" + hashlib.sha256(msgspec.json.encode({**facts, "seal": ""})).hexdigest()
 
 
 def decode_manifest(data: bytes, place: str) -> Release:
@@ -316,6 +315,6 @@ def decode_manifest(data: bytes, place: str) -> Release:
         )
     if digest_files(release.files) != release.digest:
         raise ReleaseError(f"{place}: the digest is not that of the files it lists", hint="deploy the model again")
-    if seal_release(release) != release.seal:
+    if _seal(msgspec.json.decode(data)) != release.seal:
         raise ReleaseError(f"{place}: the manifest was altered since it was written", hint="deploy the model again")
     return release
