@@ -240,7 +240,7 @@ def describe_deployment(deployment: Deployment) -> str:
         return f"{named} is already live"
     if deployment.outcome is Outcome.LIVE:
         before = f", before it version {previous.version}" if previous else ""
-        return f"{named} is live{before}; {_describe_proof(deployment.checks)}"
+        return f"{named} is live{before}; {describe_proof(deployment.checks)}"
     if deployment.outcome is Outcome.REVERTED:
         return f"{named} had requests and has none any more: {deployment.reason}; {still}"
     if deployment.outcome is Outcome.NOT_RESTORED:
@@ -248,7 +248,8 @@ def describe_deployment(deployment: Deployment) -> str:
     return f"{named} was not made live: {deployment.reason}; {still}"
 
 
-def _describe_proof(checks: tuple[Check, ...]) -> str:
+def describe_proof(checks: tuple[Check, ...]) -> str:
+    """How the answers of a model are known to be right, in words."""
     golden = next((check for check in checks if check.name == "golden"), None)
     if golden is not None and golden.answer is Answer.PASS:
         return golden.detail
