@@ -25,7 +25,7 @@ class TextServer(ModelServer):
         return {at: back[path] for at, path in chosen.items()}
 
 
-def open_texts(place: str, name: str) -> ServedTarget:
+def open_texts(place: str, name: str, *, address: str = "", seconds: float = 60.0) -> ServedTarget:
     """The target, as `seatrial.deploy` opens it, but for models that are texts."""
-    store = LocalTarget(root=Path(place), name=name)
-    return ServedTarget(store=store, switch=TextServer(root=Path(place), store=store, settings=ServerSettings()))
+    store, settings = LocalTarget(root=Path(place), name=name), ServerSettings(address=address, seconds=seconds)
+    return ServedTarget(store=store, switch=TextServer(root=Path(place), store=store, settings=settings))

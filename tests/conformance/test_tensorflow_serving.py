@@ -20,3 +20,4 @@ class TestTensorFlowServingSurvives(TargetSurvival):
     """What it survives: kill -9 at every boundary, and races."""
 
     opener = OPENER
+    step = 2

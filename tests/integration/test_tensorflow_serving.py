@@ -148,6 +148,23 @@ def test_staged_version_is_a_model_of_its_own(tmp_path: Path) -> None:
         }
         assert told == {"conformance": [1], "conformance@staged": [2]}
         target.retire("2")
+        target.stage(release, sources)
+    with target.lock():  # whoever comes next sweeps up after one that was killed
+        names = [model.name for model in read_config(tmp_path / "root").model_config_list.config]
+        assert names == ["conformance"]
+        target.retire("2")
+    assert [model.name for model in read_config(tmp_path / "root").model_config_list.config] == ["conformance"]
+    assert not (tmp_path / "root/conformance/2").exists()
+
+
+def test_version_that_the_server_does_not_load_is_turned_down(tmp_path: Path) -> None:
+    """Where the server does not say that a version is loaded, it never gets traffic, and nothing of it stays."""
+    live = open_texts(str(tmp_path / "root"), "conformance")
+    apply(plan_number(live, tmp_path / "source", "1"), target=live, prover=NumberProver())
+    target = open_texts(str(tmp_path / "root"), "conformance", address="http://127.0.0.1:9", seconds=0.0)
+    failed = apply(plan_number(target, tmp_path / "source", "2"), target=target, prover=NumberProver())
+    assert failed.outcome is Outcome.REFUSED
+    assert "conformance@staged/versions/2: the version is unknown" in failed.reason
     assert [model.name for model in read_config(tmp_path / "root").model_config_list.config] == ["conformance"]
     assert not (tmp_path / "root/conformance/2").exists()
 

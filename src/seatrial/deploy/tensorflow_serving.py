@@ -118,29 +118,6 @@ def _read_settings(root: Path, given: Mapping[str, Any] | None) -> ServerSetting
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedTarget(SwitchingTarget):
-    """The target: a store, and the model server that reads its SavedModels."""
-
-    switch: ModelServer
-
-    def stage(self, release: Release, sources: tuple[SourceFile, ...]) -> Path:
-        """Refuse what the model server can't load before anything is written."""
-        self.switch.choose_files(release)
-        return super().stage(release, sources)
-
-    def verify(self, version: str) -> tuple[str, ...]:
-        """What differs in the release, and in what the model server reads."""
-        return self.store.verify(version) or self.switch.compare(self.store.read_release(version))
-
-    def retire(self, version: str) -> None:
-        """Take a version from the server, then the release; nothing is to be done where neither is there."""
-        if self.switch.ask().version != version and not self.store.locate(version).exists():
-            self.switch.take_down(version)
-            return
-        super().retire(version)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelServer:
     """What the model server is told to load of one model, and, with an address, what it says of it."""
 
@@ -159,11 +136,12 @@ class ModelServer:
 
     @contextmanager
     def lock(self, patience: float | None) -> Iterator[None]:
-        """The store's lock is enough: both are in one directory. What a crash left half-written is swept away."""
+        """The store's lock is enough: both are in one directory. What a crash left behind is swept away."""
         del patience
         with explaining(self._home):
             for left in self._home.glob(f"{_TEMPORARY}*"):
                 shutil.rmtree(left)
+        self._forget_staged()
         yield
 
     def ask(self) -> Live:
@@ -181,9 +159,21 @@ class ModelServer:
         self._project(release)
         if _find_live(self._read_config(), self.name) == release.version:
             return
-        staged = f"{self.name}{STAGED}"
-        self._write_config(lambda config: self._set_model(config, staged, (release.version,)))
-        self._await(staged, release.version)
+        self._write_config(lambda config: self._set_model(config, self._staged, (release.version,)))
+        try:
+            self._await(self._staged, release.version)
+        except ReleaseError:
+            self._forget_staged()
+            raise
+
+    @property
+    def _staged(self) -> str:
+        """The name by which the server knows what is on trial; no artifact can have it."""
+        return f"{self.name}{STAGED}"
+
+    def _forget_staged(self) -> None:
+        if _find_live(self._read_config(), self._staged):
+            self._write_config(lambda config: self._set_model(config, self._staged, ()))
 
     def turn_to(self, release: Release) -> None:
         """Let a version answer everybody: one rename; with an address, one before it that lets it load."""
@@ -193,7 +183,7 @@ class ModelServer:
 
         def switch(config: Any) -> None:
             self._set_model(config, self.name, (release.version,), label=self._label(release.version))
-            self._set_model(config, f"{self.name}{STAGED}", ())
+            self._set_model(config, self._staged, ())
 
         self._write_config(switch)
 
@@ -206,6 +196,7 @@ class ModelServer:
         except ReleaseError:
             before = (live,) if live else ()
             self._write_config(lambda config: self._set_model(config, self.name, before, label=label))
+            self._forget_staged()
             raise
 
     def _label(self, version: str) -> str:
@@ -217,10 +208,14 @@ class ModelServer:
 
     def take_down(self, version: str) -> None:
         """Let the server forget a staged version, and take its directory away."""
-        staged = f"{self.name}{STAGED}"
-        if _find_live(self._read_config(), staged) == version:
-            self._write_config(lambda config: self._set_model(config, staged, ()))
-        self._remove(self._home / version)
+        if _find_live(self._read_config(), self._staged) == version:
+            self._forget_staged()
+        self._remove(self._place(version))
+
+    def _place(self, version: str) -> Path:
+        """The numbered directory of a version; ReleaseError for what is no version's number."""
+        self.store.locate(version)
+        return self._home / version
 
     # What the server reads
 
@@ -239,7 +234,7 @@ class ModelServer:
 
     def compare(self, release: Release) -> tuple[str, ...]:
         """Hash what the server reads of a version: what differs from its release; nothing where it was never up."""
-        place = self._home / release.version
+        place = self._place(release.version)
         if not place.exists():
             return ()
         try:
@@ -256,7 +251,7 @@ class ModelServer:
         return tuple(f"{release.version}/{told}" for told in diff_files(wanted, found))
 
     def _read_record(self, version: str) -> ServedRecord:
-        path = self._home / version / RECORD
+        path = self._place(version) / RECORD
         with explaining(path):
             content = path.read_bytes()
         try:
@@ -266,7 +261,7 @@ class ModelServer:
 
     def _project(self, release: Release) -> None:
         """Give a version its numbered directory: made beside its place, and renamed when it is complete."""
-        place = self._home / release.version
+        place = self._place(release.version)
         if place.exists() and not self.compare(release):
             return
         draft = self._home / f"{_TEMPORARY}{secrets.token_hex(8)}"
@@ -363,6 +358,20 @@ class ModelServer:
             time.sleep(0.1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServedTarget(SwitchingTarget[ModelServer]):
+    """The target: a store, and the model server that reads its SavedModels."""
+
+    def stage(self, release: Release, sources: tuple[SourceFile, ...]) -> Path:
+        """Refuse what the model server can't load before anything is written."""
+        self.switch.choose_files(release)
+        return super().stage(release, sources)
+
+    def verify(self, version: str) -> tuple[str, ...]:
+        """What differs in the release, and in what the model server reads."""
+        return self.store.verify(version) or self.switch.compare(self.store.read_release(version))
+
+
 def _find_live(config: Any, name: str) -> str:
     """The version of a model that counts: that of the label, else the one that is loaded; empty where none is."""
     model = next((model for model in config.model_config_list.config if model.name == name), None)
@@ -402,7 +411,15 @@ def _link(file: Path, place: Path) -> None:
     try:
         place.hardlink_to(file)
     except OSError:
-        write_durably(place, file.read_bytes())
+        shutil.copyfile(file, place)
+        _finish(place)
+
+
+def _finish(path: Path) -> None:
+    """Have a file that was written on the disk, and let nobody change it."""
+    with path.open("rb") as file:
+        os.fchmod(file.fileno(), 0o444)
+        os.fsync(file.fileno())
 
 
 def _warm_up(release: Release, directory: Path, draft: Path) -> ReleaseFile | None:
@@ -447,9 +464,7 @@ def _write_warm_up(path: Path, name: str, tensor: TensorSpec, rows: list[list[fl
             request.inputs[tensor.name].CopyFrom(tf.make_tensor_proto([row], dtype=_TYPES[tensor.datatype]))
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             records.write(log.SerializeToString(deterministic=True))
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    path.chmod(0o444)
+    _finish(path)
 
 
 def _import_protobuf() -> Any:
