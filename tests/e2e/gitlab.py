@@ -64,8 +64,8 @@ class Runner:
     forge: GitLabStandIn
     token: str
 
-    def run(self, project: Project, variables: Mapping[str, str], *, number: int = 1) -> Run:
-        """One pipeline of the project; later pipelines have greater numbers."""
+    def run(self, project: Project, variables: Mapping[str, str], *, number: int = 1, job: str = "") -> Run:
+        """One pipeline of the project, or one job of it, as a person starts it; later ones have greater numbers."""
         told = {
             **variables,
             "CI_API_V4_URL": self.forge.api_url,
@@ -76,6 +76,7 @@ class Runner:
         }
         command = [find_engine(), "--force-shell-executor", "--shell-isolation", "--no-color"]
         command += [part for key, value in told.items() if value for part in ("--variable", f"{key}={value}")]
+        command += [job] if job else []
         done = subprocess.run(
             command,
             cwd=project.directory,
@@ -85,7 +86,7 @@ class Runner:
             text=True,
             check=False,
         )
-        artifacts = project.directory / ".gitlab-ci-local/artifacts/seatrial"
+        artifacts = project.directory / f".gitlab-ci-local/artifacts/{job or 'seatrial'}"
         return Run(succeeded=done.returncode == 0, log=done.stdout, artifacts=artifacts)
 
     def _environment(self) -> dict[str, str]:
