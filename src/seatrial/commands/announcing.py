@@ -20,7 +20,7 @@ from seatrial.core.deployment import Check, Outcome
 from seatrial.core.document import Block, Code, Column, Document, Line, Mark, Paragraph, Sign, Strong, Table, Text
 from seatrial.core.environment import Environment
 from seatrial.deploy.engine import Deployment, DeploymentPlan
-from seatrial.errors import DeployExit, SeatrialError, UsageError
+from seatrial.errors import DeployExit, ExitCode, SeatrialError, UsageError
 from seatrial.forges.deployments import DEPLOYMENTS, Deployments, DeploymentState, ForgeDeployment
 from seatrial.git import Repository
 from seatrial.publish import Step, deliver
@@ -91,11 +91,8 @@ class Announcer:
         if self._job is None or self._ended:
             return
         self._ended = True
-        job = self._job
-        known = isinstance(error, SeatrialError)
-        message = error.message if isinstance(error, SeatrialError) else f"a defect: {type(error).__name__}"
-        hint = error.hint if isinstance(error, SeatrialError) else ""
-        code = error.exit_code if isinstance(error, SeatrialError) else 70
+        job, known = self._job, isinstance(error, SeatrialError)
+        message, hint, code = _explain(error)
         outcome = "blocked" if code is DeployExit.BLOCKED else "error"
         steps: list[Step] = [("deployment record", lambda: self._finish(DeploymentState.ERROR, message))]
         if known:
@@ -205,6 +202,17 @@ def _find_job(directory: Path, env: Mapping[str, str], git_dir: Path | None, tel
     except SeatrialError as error:
         tell(f"what this CI job is can't be read, so it is told nothing: {error.message}")
         return None
+
+
+def _explain(error: BaseException) -> tuple[str, str, int]:
+    """What went wrong, what to do next, and the exit code."""
+    match error:
+        case SeatrialError():
+            return error.message, error.hint, error.exit_code
+        case Exception():
+            return f"a defect of seatrial: {type(error).__name__}", "", ExitCode.DEFECT
+        case _:
+            return "the job was cancelled before anything was changed", "", DeployExit.FAILED
 
 
 # -- the job summary
