@@ -29,11 +29,13 @@ class TestKubernetes(TargetConformance):
 
 @pytest.mark.slow
 class TestKubernetesSurvives(TargetSurvival):
-    """What it survives: kill -9 at every seventh boundary, and races; the rest is as for KServe."""
+    """What it survives: kill -9 at every seventh boundary; the rest is as for KServe."""
 
     opener = OPENER
     step = 7
-    races = 2
+    # The lock and the recovery are those of KServe's target, where these two are asked.
+    test_killed_recovery_is_picked_up = None  # type: ignore[assignment]
+    test_racing_deployers_leave_one_winner = None  # type: ignore[assignment]
 
 
 def deploy(place: Path, number: str) -> Deployment:
