@@ -221,12 +221,16 @@ class GitHub:
     ) -> Any:
         """Ask another part of the repository's API, in the same way; the answer has to be of this `kind`."""
         with self._asking(self._deed(what, permission, creates=creates)):
-            _, answer = self._github.requester.requestJsonAndCheck(
-                method, f"/repos/{self._access.project}/{path}", input=dict(sent) if sent else None
-            )
-            if not isinstance(answer, kind):
-                raise TypeError(f"not a {kind.__name__}")
-            return answer
+            return self._send(method, path, sent, kind)
+
+    def _send(
+        self, method: str, path: str, sent: Mapping[str, Any] | None, kind: type[dict[str, Any] | list[Any]]
+    ) -> Any:
+        address = f"/repos/{self._access.project}/{path}"
+        _, answer = self._github.requester.requestJsonAndCheck(method, address, input=dict(sent) if sent else None)
+        if not isinstance(answer, kind):
+            raise TypeError(f"the answer is not a {kind.__name__}")
+        return answer
 
     def _create_check(
         self, what: str, name: str, head: str, details_url: str | None, fields: Mapping[str, Any]
@@ -251,9 +255,8 @@ class GitHub:
 
     def _request(self, deed: Deed, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         with self._asking(deed):
-            address = f"/repos/{self._access.project}/{path}"
-            _, answer = self._github.requester.requestJsonAndCheck(method, address, input=sent)
-            if not isinstance(answer, dict) or not {"id", "check_runs"}.intersection(answer):
+            answer: dict[str, Any] = self._send(method, path, sent, dict)
+            if not {"id", "check_runs"}.intersection(answer):
                 raise TypeError("a check run, or a list of them, is an object")
             return answer
 
