@@ -131,5 +131,7 @@ def list_actions(product: Path, example: str) -> dict[str, Path]:
     lines = (line.split("#")[0].strip().removeprefix("- ") for line in text.splitlines())
     used = [line.removeprefix("uses:").strip() for line in lines if line.startswith("uses:")]
     served = {name: ACTIONS / name.partition("@")[0].partition("/")[2] for name in used}
-    served |= {name: product for name in used if name.startswith("seatrial/seatrial@")}
+    ours = {name for name in used if name.startswith("seatrial/seatrial")}
+    # An action in a folder is served with its repository.
+    served |= {f"seatrial/seatrial@{name.partition('@')[2]}": product for name in ours}
     return {name: place for name, place in served.items() if not name.startswith("actions/checkout@")}
