@@ -29,10 +29,11 @@ _ROOMS: Mapping[str, str] = {
     "monitor": "monitoring",
     "plan": "comparison",
     "publish": "reports",
-    "releases": "delivery",
+    "release": "delivery",
+    "releases": "live",
     "rollback": "delivery",
-    "serve": "delivery",
-    "status": "delivery",
+    "serve": "live",
+    "status": "live",
 }
 
 

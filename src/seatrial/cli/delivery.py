@@ -1,38 +1,45 @@
-"""`deploy`, `rollback`, `status`, `releases` and `serve`: a model on its way, and live."""
+"""`release`, `deploy` and `rollback`: a model on its way."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from seatrial.cli.messages import (
-    disarm_as,
-    disarm_lines,
-    print_text,
-    show_error,
-    spell_columns,
-    tell_columns,
-    tell_progress,
-    tell_runner,
+from seatrial.cli.messages import show_error, tell_columns, tell_progress, tell_runner
+from seatrial.cli.options import config_option, fetch_option, from_directory, named_git_dir
+from seatrial.cli.places import (
+    allow_pickles_option,
+    announce,
+    choose_environment,
+    environment_option,
+    facts_option,
+    show_facts,
+    target_option,
+    to_option,
+    verify_key_option,
 )
-from seatrial.cli.options import config_option, fetch_option, named_git_dir
-from seatrial.errors import ExitCode
 
 if TYPE_CHECKING:
     from seatrial.commands.announcing import Announcer
-    from seatrial.commands.environments import Said
     from seatrial.core.deployment import DeploymentRecord
-    from seatrial.core.environment import Environment
     from seatrial.core.registry import RegistryReport
-    from seatrial.deploy.engine import Deployment
+    from seatrial.deploy.engine import Deployment, DeploymentPlan
     from seatrial.deploy.target import Target
 
+_EXAMPLE_RELEASE = """\b
+Examples:
+  seatrial release flights-delay --out release
+  seatrial release flights-delay --out release --sign-key release.key
+
+\b
+Exit codes: 0 written, 1 the model does not answer as it was evaluated, 2 usage or configuration,
+            4 the verdict forbids it, or bytes were altered, 5 inconclusive (no golden requests),
+            70 a defect of seatrial."""
 _EXAMPLE_DEPLOY = """\b
 Examples:
   seatrial deploy flights-delay --to /srv/models --plan
@@ -52,100 +59,127 @@ Examples:
 
 \b
 Exit codes: those of seatrial deploy."""
-_EXAMPLE_STATUS = """\b
-Examples:
-  seatrial status --to /srv/models                  every model: what is live, and is it what was deployed?
-  seatrial status flights-delay --to /srv/models --prove --format json
-
-\b
-Exit codes: 0 all is as it was deployed, 1 something is not, 2 usage, 70 a defect of seatrial."""
-_EXAMPLE_RELEASES = """\b
-Examples:
-  seatrial releases flights-delay --to /srv/models
-  seatrial releases flights-delay --to /srv/models --format json
-
-\b
-Exit codes: 0 listed, 2 usage, 70 a defect of seatrial."""
-_EXAMPLE_SERVE = """\b
-Examples:
-  seatrial serve /srv/models
-  curl localhost:8080/v2/models/flights-delay"""
-
-
-def _check_place(context: click.Context, parameter: click.Parameter, place: str | None) -> str | None:
-    """The path of a directory, which need not be there yet, or an address."""
-    from seatrial.deploy.places import is_address
-
-    return (
-        place
-        if place is None or is_address(place)
-        else str(click.Path(file_okay=False).convert(place, parameter, context))
-    )
-
-
-environment_option = click.option(
-    "-e",
-    "--environment",
-    envvar="SEATRIAL_ENVIRONMENT",
-    metavar="NAME",
-    help="One of `environments:` in seatrial.yaml; other options win over what stands there.",
+_base_option = click.option(
+    "--base",
+    envvar="SEATRIAL_BASE",
+    metavar="REV",
+    help="What the commit is judged against.  [default: its first parent]",
 )
-to_option = click.option(
-    "--to",
-    "place",
-    envvar="SEATRIAL_TO",
-    callback=_check_place,
-    metavar="PLACE",
-    help="What holds the releases: a directory, or an address such as s3://bucket/prefix.",
+_override_option = click.option(
+    "--override",
+    envvar="SEATRIAL_OVERRIDE",
+    default="",
+    metavar="REASON",
+    help="Deliver in spite of the verdict; the reason is recorded.",
 )
-target_option = click.option(
-    "--target",
-    "kind",
-    envvar="SEATRIAL_TARGET",
-    help="What kind of place that is: local, command (your scripts), kserve, kubernetes, tensorflow-serving, or one "
-    "that another package brings."
-    "  [default: local]",
+_allow_unproved_option = click.option(
+    "--allow-unproved",
+    is_flag=True,
+    envvar="SEATRIAL_ALLOW_UNPROVED",
+    help="Deploy a model that brings no golden requests.",
 )
-keep_option = click.option(
+_sign_key_option = click.option(
+    "--sign-key",
+    envvar="SEATRIAL_SIGN_KEY",
+    metavar="FILE",
+    help="Private key in PEM that signs the release; the variable may hold the key itself.",
+)
+_plan_option = click.option(
+    "--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing."
+)
+_keep_option = click.option(
     "--keep",
     type=click.IntRange(0),
     envvar="SEATRIAL_KEEP",
     metavar="N",
     help="Versions to go back to that are kept beside the live one.  [default: 5]",
 )
-address_option = click.option(
+_address_option = click.option(
     "--address",
     envvar="SEATRIAL_ADDRESS",
     metavar="URL",
     help="The server that answers from there: it must name the digest and answer the golden requests, too.",
 )
-verify_key_option = click.option(
-    "--verify-key",
-    envvar="SEATRIAL_VERIFY_KEY",
-    metavar="FILE",
-    help="Public keys in PEM: whatever is not signed with one of them is refused.",
-)
-allow_pickles_option = click.option(
-    "--allow-pickles",
-    is_flag=True,
-    envvar="SEATRIAL_ALLOW_PICKLES",
-    help="Load the pickles that a release names, which runs whatever their author wrote.",
-)
-record_option = click.option(
+_record_option = click.option(
     "--record/--no-record",
     envvar="SEATRIAL_RECORD",
     default=True,
     show_default=True,
     help="In a CI job: record the deployment with the forge, if it keeps such a record and the token may write it.",
 )
-facts_option = click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="For people, or machines.",
+
+
+@click.command(epilog=_EXAMPLE_RELEASE)
+@click.argument("artifact", envvar="SEATRIAL_ARTIFACT")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=from_directory,
+    metavar="DIRECTORY",
+    help="The directory to write; it must not be there yet.",
 )
+@_base_option
+@_override_option
+@_allow_unproved_option
+@_sign_key_option
+@facts_option
+@fetch_option
+@config_option
+@click.pass_obj
+def release(
+    directory: Path,
+    artifact: str,
+    out: Path,
+    base: str | None,
+    override: str,
+    allow_unproved: bool,
+    sign_key: str | None,
+    shape: str,
+    fetch: bool,
+    config_path: Path | None,
+) -> None:
+    """Pack a model of the current commit, as `deploy` would bring it to its place, and deliver it nowhere.
+
+    The commit is judged, the model answers its golden requests, and only then the directory is there: the model's
+    files, release.json, the model card, provenance and bill of materials, to be kept or looked at.
+    """
+    from seatrial.commands.delivery import plan_delivery
+    from seatrial.commands.proving import open_prover, require_runtimes
+    from seatrial.commands.release import describe_packed, pack_release, state_packed
+    from seatrial.commands.signing import open_signing_key, sign_plan
+    from seatrial.core.environment import Environment
+
+    signing_key = open_signing_key(sign_key, directory, os.environ)
+    require_runtimes()
+
+    def plan(target: Target) -> DeploymentPlan:
+        planned = plan_delivery(
+            directory,
+            artifact=artifact,
+            target=target,
+            environment=Environment(),
+            base=base,
+            config_path=config_path,
+            override=override,
+            git_dir=named_git_dir(),
+            fetching=tell_progress if fetch else None,
+        )
+        return sign_plan(planned, signing_key, None)
+
+    packed = pack_release(
+        artifact,
+        out,
+        plan=plan,
+        choose_prover=lambda planned: open_prover(Environment(), planned),
+        unproved=allow_unproved,
+    )
+    line = describe_packed(packed)
+    if packed.exit_code:
+        show_error(line, "")
+    if shape == "json" or not packed.exit_code:
+        show_facts(state_packed(packed), (line,), shape)
+    sys.exit(packed.exit_code)
 
 
 @click.command(epilog=_EXAMPLE_DEPLOY)
@@ -153,32 +187,16 @@ facts_option = click.option(
 @environment_option
 @to_option
 @target_option
-@click.option(
-    "--base",
-    envvar="SEATRIAL_BASE",
-    metavar="REV",
-    help="What the commit is judged against.  [default: its first parent]",
-)
-@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
-@click.option(
-    "--override",
-    envvar="SEATRIAL_OVERRIDE",
-    default="",
-    metavar="REASON",
-    help="Deliver in spite of the verdict; the reason is recorded.",
-)
+@_base_option
+@_plan_option
+@_override_option
 @click.option(
     "--allow-older",
     is_flag=True,
     envvar="SEATRIAL_ALLOW_OLDER",
     help="Deploy a commit that is older than the one that is live.",
 )
-@click.option(
-    "--allow-unproved",
-    is_flag=True,
-    envvar="SEATRIAL_ALLOW_UNPROVED",
-    help="Deploy a model that brings no golden requests.",
-)
+@_allow_unproved_option
 @click.option(
     "--breaking",
     is_flag=True,
@@ -188,17 +206,12 @@ facts_option = click.option(
 @click.option(
     "--no-return", is_flag=True, envvar="SEATRIAL_NO_RETURN", help="Deploy even if what is live could not be put back."
 )
-@click.option(
-    "--sign-key",
-    envvar="SEATRIAL_SIGN_KEY",
-    metavar="FILE",
-    help="Private key in PEM that signs the release; the variable may hold the key itself.",
-)
-@keep_option
-@address_option
+@_sign_key_option
+@_keep_option
+@_address_option
 @verify_key_option
 @allow_pickles_option
-@record_option
+@_record_option
 @facts_option
 @fetch_option
 @config_option
@@ -242,7 +255,7 @@ def deploy(
 
     said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
     with _announcing(directory, artifact, record=record and not only_plan) as told:
-        chosen = _choose(directory, environment, said, config_path)
+        chosen = choose_environment(directory, environment, said, config_path)
         signing_key = open_signing_key(sign_key, directory, os.environ)
         target, prover = open_place(chosen, artifact), open_prover(chosen)
         _tell_recovered(recover_open(target, prover))
@@ -261,7 +274,7 @@ def deploy(
         planned = sign_plan(planned, signing_key, open_keys(chosen.verify_key))
         trial = open_trial(chosen, planned, tell=tell_progress, variables=os.environ)
         if only_plan:
-            _show_facts(state_plan(planned), describe_plan(planned), shape)
+            show_facts(state_plan(planned), describe_plan(planned), shape)
             return
         told.begin(chosen, planned)
         require_runtimes()
@@ -270,7 +283,7 @@ def deploy(
         terms = Terms(unproved=allow_unproved, breaking=breaking, no_return=no_return, keep=chosen.keep)
         done = carry_out(planned, environment=chosen, target=target, prover=prover, terms=terms, trial=trial)
         told.end(done)
-        _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
+        _conclude(done, shape, announce(directory, chosen, {artifact: target}))
 
 
 @click.command(epilog=_EXAMPLE_ROLLBACK)
@@ -280,12 +293,12 @@ def deploy(
 @to_option
 @target_option
 @click.option("--reason", envvar="SEATRIAL_REASON", default="", metavar="TEXT", help="Why; the log keeps it.")
-@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Print what would be done; change nothing.")
-@keep_option
-@address_option
+@_plan_option
+@_keep_option
+@_address_option
 @verify_key_option
 @allow_pickles_option
-@record_option
+@_record_option
 @facts_option
 @config_option
 @click.pass_obj
@@ -321,173 +334,19 @@ def rollback(
 
     said = Said(place=place, kind=kind, address=address, keep=keep, verify_key=verify_key, allow_pickles=allow_pickles)
     with _announcing(directory, artifact, record=record and not only_plan) as told:
-        chosen = _choose(directory, environment, said, config_path)
+        chosen = choose_environment(directory, environment, said, config_path)
         target, prover = open_models(chosen, artifact)[artifact], open_prover(chosen)
         _tell_recovered(recover_open(target, prover))
         planned = plan_rollback(target, version, reason=reason, environment=chosen.name)
         if only_plan:
-            _show_facts(state_plan(planned), describe_rollback(planned), shape)
+            show_facts(state_plan(planned), describe_rollback(planned), shape)
             return
         told.begin(chosen, planned)
         require_runtimes()
         tell_columns(describe_rollback(planned))
         done = roll_back(chosen, target, planned, prover)
         told.end(done)
-        _conclude(done, shape, _announce(directory, chosen, {artifact: target}))
-
-
-@click.command(epilog=_EXAMPLE_STATUS)
-@click.argument("artifact", required=False)
-@environment_option
-@to_option
-@target_option
-@click.option("--prove", is_flag=True, help="Load what is live and ask its golden requests, too.")
-@verify_key_option
-@allow_pickles_option
-@facts_option
-@config_option
-@click.pass_obj
-def status(
-    directory: Path,
-    artifact: str | None,
-    environment: str | None,
-    place: str | None,
-    kind: str | None,
-    prove: bool,
-    verify_key: str | None,
-    allow_pickles: bool,
-    shape: str,
-    config_path: Path | None,
-) -> None:
-    """Tell what is live, and whether its bytes are those that were deployed.
-
-    A deployment that was cut off is finished or undone first, as by every command.
-    """
-    from seatrial.commands.environments import Said
-    from seatrial.commands.proving import open_prover
-    from seatrial.commands.status import describe_status, examine_model, open_models
-
-    said = Said(place=place, kind=kind, verify_key=verify_key, allow_pickles=allow_pickles)
-    chosen = _choose(directory, environment, said, config_path)
-    targets, prover = open_models(chosen, artifact), open_prover(chosen)
-    found = [examine_model(name, target, prover, prove=prove) for name, target in targets.items()]
-    facts = {"models": found, "registries": _announce(directory, chosen, targets)}
-    _show_facts(facts, tuple(line for each in found for line in describe_status(each)), shape)
-    sys.exit(ExitCode.FAILED if any(each.problems for each in found) else ExitCode.PASSED)
-
-
-@click.command(epilog=_EXAMPLE_RELEASES)
-@click.argument("artifact")
-@environment_option
-@to_option
-@target_option
-@verify_key_option
-@facts_option
-@config_option
-@click.pass_obj
-def releases(
-    directory: Path,
-    artifact: str,
-    environment: str | None,
-    place: str | None,
-    kind: str | None,
-    verify_key: str | None,
-    shape: str,
-    config_path: Path | None,
-) -> None:
-    """List the versions of a model on a target: state, digest, commit, verdict and metrics."""
-    from seatrial.commands.environments import Said
-    from seatrial.commands.proving import open_prover
-    from seatrial.commands.status import describe_releases, list_releases, open_models
-
-    chosen = _choose(directory, environment, Said(place=place, kind=kind, verify_key=verify_key), config_path)
-    found = list_releases(open_models(chosen, artifact)[artifact], open_prover(chosen))
-    _show_facts({"name": artifact, "releases": found}, describe_releases(artifact, found), shape)
-
-
-@click.command(epilog=_EXAMPLE_SERVE)
-@click.argument("root", callback=_check_place)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
-@click.option(
-    "--max-body", type=click.IntRange(1), default=8, show_default=True, metavar="MIB", help="Largest body of a request."
-)
-@click.option(
-    "--route-header",
-    default="X-Route-Key",
-    show_default=True,
-    help="Header that says who asks, so that a caller keeps its version while a canary has a share.",
-)
-@click.option(
-    "--log-predictions",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Log predictions as JSON lines with key and score.  [default: none are logged]",
-)
-@click.option(
-    "--log-share",
-    type=click.FloatRange(0, 1),
-    default=1.0,
-    show_default=True,
-    help="The part of all keys that is logged.",
-)
-@click.option(
-    "--log-size",
-    type=click.IntRange(1),
-    default=256,
-    show_default=True,
-    metavar="MIB",
-    help="Room for the log; what is older is dropped.",
-)
-@click.option(
-    "--drift-window", default="24h", show_default=True, metavar="TIME", help="Of which drift of inputs is measured."
-)
-@verify_key_option
-@allow_pickles_option
-@click.option(
-    "--environment", default="local", show_default=True, help="Label of the deployments that /metrics counts."
-)
-def serve(
-    root: str,
-    host: str,
-    port: int,
-    max_body: int,
-    route_header: str,
-    log_predictions: Path | None,
-    log_share: float,
-    log_size: int,
-    drift_window: str,
-    verify_key: str | None,
-    allow_pickles: bool,
-    environment: str,
-) -> None:
-    """Answer requests with the live releases below ROOT: a directory, or an address such as s3://bucket/prefix.
-
-    Speaks the Open Inference Protocol v2 and TensorFlow Serving's REST API, follows the next deployment without a
-    restart, lets a canary have the share that ROOT/NAME/route.json gives it, and tells Prometheus at /metrics.
-    """
-    from seatrial.commands.serve import ServeSettings
-    from seatrial.commands.serve import serve as run_server
-    from seatrial.core.monitoring import parse_duration
-
-    settings = ServeSettings(
-        max_body=max_body * 2**20,
-        route_header=route_header,
-        log_path=log_predictions,
-        log_share=log_share,
-        log_size=log_size * 2**20,
-        drift_window=parse_duration(drift_window).seconds,
-        environment=environment,
-        verify_key=verify_key or "",
-        allow_pickles=allow_pickles,
-    )
-    run_server(root, host=host, port=port, settings=settings, announce=click.echo)
-
-
-def _choose(directory: Path, name: str | None, said: Said, config_path: Path | None) -> Environment:
-    """The environment that a command line means."""
-    from seatrial.commands.environments import choose_environment
-
-    return choose_environment(directory, name, said, config_path=config_path, git_dir=named_git_dir())
+        _conclude(done, shape, announce(directory, chosen, {artifact: target}))
 
 
 def _announcing(directory: Path, artifact: str, *, record: bool) -> AbstractContextManager[Announcer]:
@@ -505,24 +364,6 @@ def _announcing(directory: Path, artifact: str, *, record: bool) -> AbstractCont
     )
 
 
-def _announce(directory: Path, environment: Environment, targets: Mapping[str, Target]) -> tuple[RegistryReport, ...]:
-    """Let the environment's registries say what is live; what that did is told on standard error."""
-    if not environment.registries:
-        return ()
-    from seatrial.commands.registering import announce, describe_reports
-
-    reports = tuple(
-        report
-        for name, target in targets.items()
-        for report in announce(
-            environment, target, name, directory=directory, environ=os.environ, git_dir=named_git_dir()
-        )
-    )
-    for line in describe_reports(reports):
-        tell_progress(line)
-    return reports
-
-
 def _conclude(deployment: Deployment, shape: str, registries: tuple[RegistryReport, ...]) -> NoReturn:
     """Say what was done, what failed on standard error, and end with its exit code."""
     from seatrial.commands.deploy import describe_deployment, state_deployment
@@ -531,7 +372,7 @@ def _conclude(deployment: Deployment, shape: str, registries: tuple[RegistryRepo
     if code:
         show_error(line, "")
     if shape == "json" or not code:
-        _show_facts(state_deployment(deployment) | {"registries": registries}, (line,), shape)
+        show_facts(state_deployment(deployment) | {"registries": registries}, (line,), shape)
     sys.exit(code)
 
 
@@ -539,13 +380,3 @@ def _tell_recovered(record: DeploymentRecord | None) -> None:
     """That this command found a deployment that was cut off, and what became of it."""
     if record is not None:
         tell_progress(f"version {record.version} of {record.name}: {record.reason}; it is {record.event.value} now")
-
-
-def _show_facts(facts: object, lines: tuple[str, ...], shape: str) -> None:
-    """The same for machines or for people, on standard output."""
-    if shape == "json":
-        import msgspec
-
-        print_text(disarm_as(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n", "json"))
-        return
-    print_text(disarm_lines("".join(f"{spell_columns(line)}\n" for line in lines)))
