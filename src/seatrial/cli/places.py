@@ -49,8 +49,8 @@ target_option = click.option(
     "--target",
     "kind",
     envvar="SEATRIAL_TARGET",
-    help="What kind of place that is: local, command (your scripts), kserve, kubernetes, tensorflow-serving, or one "
-    "that another package brings."
+    help="What kind of place that is: local, command (your scripts), huggingface, kserve, kubernetes, "
+    "tensorflow-serving, or one that another package brings."
     "  [default: local]",
 )
 verify_key_option = click.option(

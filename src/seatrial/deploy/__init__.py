@@ -64,6 +64,15 @@ def open_command(place: str, name: str) -> Target:
     return CommandTarget(store=LocalTarget(root=Path(place), name=name))
 
 
+def open_huggingface(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
+    """The target `huggingface`: a model repository of the Hugging Face Hub, whose branch holds the live version."""
+    from seatrial.deploy.huggingface import HubSwitch
+    from seatrial.deploy.switching import SwitchingTarget
+
+    store = open_store(place, name)
+    return SwitchingTarget(store=store, switch=HubSwitch(store=store, place=place, given=settings))
+
+
 def open_kserve(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:
     """The target `kserve`: an InferenceService, whose versions are in a store that the cluster reads from."""
     from seatrial.deploy.kserve import KServeSwitch
@@ -91,6 +100,7 @@ def open_tensorflow_serving(place: str, name: str, settings: Mapping[str, Any] |
 
 TARGETS: dict[str, Callable[..., Target]] = {
     "command": open_command,
+    "huggingface": open_huggingface,
     "kserve": open_kserve,
     "kubernetes": open_kubernetes,
     "local": open_local,
