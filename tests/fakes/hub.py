@@ -111,6 +111,12 @@ class HubStandIn(Server):
         self.page = page
         self._signatures: dict[str, tuple[str, str]] = {}
 
+    def create(self, name: str) -> None:
+        """Make a repository, with the commit that the Hub makes."""
+        self.repositories[name] = Repository()
+        first = {".gitattributes": Entry(content=_ATTRIBUTES.encode(), large=False)}
+        self.repositories[name].add("main", Commit(title="initial commit", description="", parent="", files=first))
+
     def routes(self) -> tuple[Route, ...]:
         return (
             ("GET", rf"{_REPO}/refs", self._refs),
@@ -241,9 +247,7 @@ class HubStandIn(Server):
         name = f"{asked['organization']}/{asked['name']}"
         if name in self.repositories:
             raise RefusedError(409, "You already created this model repo")
-        self.repositories[name] = Repository()
-        first = {".gitattributes": Entry(content=_ATTRIBUTES.encode(), large=False)}
-        self.repositories[name].add("main", Commit(title="initial commit", description="", parent="", files=first))
+        self.create(name)
         return as_json({"url": f"{self.web_url}/{name}", "name": name, "id": name})
 
     def _commit(self, request: Request, name: str, branch: str) -> Answer:
