@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.deploy import local
-from seatrial.deploy.command import CommandTarget
 from seatrial.deploy.local import LocalTarget
 from seatrial.deploy.places import get_scheme, is_address
 from seatrial.deploy.target import Store, Target
@@ -61,7 +60,11 @@ def open_command(place: str, name: str) -> Target:
         raise UsageError(
             f"{place}: --target command starts scripts in a directory", hint="give the directory of command.yaml"
         )
-    return CommandTarget(store=LocalTarget(root=Path(place), name=name))
+    from seatrial.deploy.command import CommandSwitch
+    from seatrial.deploy.switching import SwitchingTarget
+
+    store = LocalTarget(root=Path(place), name=name)
+    return SwitchingTarget(store=store, switch=CommandSwitch(store=store))
 
 
 def open_huggingface(place: str, name: str, settings: Mapping[str, Any] | None = None) -> Target:

@@ -25,16 +25,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from seatrial.core.deployment import DeploymentRecord, JournalEntry, Observation, StoredVersion
 from seatrial.core.release import Release
 from seatrial.deploy.local import LocalTarget
-from seatrial.deploy.packing import SourceFile
 from seatrial.deploy.signing import SECRETS
+from seatrial.deploy.switching import Live
 from seatrial.errors import ReleaseError, UsageError
 
 SETTINGS = "command.yaml"
@@ -51,7 +49,7 @@ class Commands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seconds: float = 600.0
 
 
-class Live(Struct, frozen=True, kw_only=True):
+class Told(Struct, frozen=True, kw_only=True):
     """What `observe` prints."""
 
     version: str
@@ -59,8 +57,8 @@ class Live(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandTarget:
-    """One model at a place behind commands; the store keeps its versions, its journal and its log."""
+class CommandSwitch:
+    """One model at a place behind commands, which are started in the directory of the store."""
 
     store: LocalTarget
     inherited: list[int] = field(default_factory=list, repr=False, compare=False)
@@ -84,106 +82,43 @@ class CommandTarget:
         return commands
 
     @contextmanager
-    def lock(self, patience: float | None = None) -> Iterator[None]:
-        """Hold the store's lock, and let its pointer follow what is live."""
-        with self.store.lock(patience) as descriptor:
-            self.inherited.append(descriptor)
-            try:
-                self._follow()
-                yield
-            finally:
-                self.inherited.remove(descriptor)
+    def lock(self, patience: float | None, held: object) -> Iterator[None]:
+        """The store's lock is enough; its descriptor goes to every command that is started under it."""
+        assert isinstance(held, int)
+        self.inherited.append(held)
+        try:
+            yield
+        finally:
+            self.inherited.remove(held)
 
-    def _follow(self) -> None:
-        """Let the store's pointer tell what is live, which keeps that version from being taken away."""
-        live = self._ask().version
-        if live == (self.store.pointer() or ""):
-            return
-        if live in {stored.version for stored in self.store.observe().versions}:
-            self.store.promote(live)
-        else:
-            self.store.withdraw()
-
-    def observe(self) -> Observation:
-        """What the store holds, and what the command says is live; that it is of no version here is its problem."""
-        seen, told = self.store.observe(), self._ask()
-        if not told.version:
-            return msgspec.structs.replace(seen, live=None)
-        stored = next((each for each in seen.versions if each.version == told.version), None)
-        problem = stored.problem if stored else f"version {told.version} is live there, and is not in {self.store.home}"
-        if stored and not problem and stored.digest != told.digest:
-            problem = f"version {told.version} is live there with the digest {told.digest or '(none)'}"
-        live = stored if stored and not problem else StoredVersion(version=told.version, digest="", problem=problem)
-        return msgspec.structs.replace(seen, live=live)
-
-    def read_release(self, version: str) -> Release:
-        """The manifest of a version."""
-        return self.store.read_release(version)
-
-    def verify(self, version: str) -> tuple[str, ...]:
-        """What differs in the store; what the place itself holds, `observe` tells by its digest."""
-        return self.store.verify(version)
-
-    def stage(self, release: Release, sources: tuple[SourceFile, ...]) -> Path:
-        """Keep the version in the store, then let the command bring it to its place."""
-        place = self.store.stage(release, sources)
-        self._run(self.commands.stage, release.version)
-        return place
-
-    def locate(self, version: str) -> Path:
-        """The directory of a version in the store."""
-        return self.store.locate(version)
-
-    def promote(self, version: str) -> None:
-        """Let the command switch, then let the store's pointer follow."""
-        self.store.read_release(version)
-        self._run(self.commands.promote, version)
-        self._follow()
-
-    def withdraw(self) -> None:
-        """Let the command make nothing live."""
-        self._run(self.commands.promote, "")
-        self._follow()
-
-    def retire(self, version: str) -> None:
-        """Let the command take a version away, then take it out of the store."""
-        if self._ask().version == version:
-            raise ReleaseError(f"version {version} is live there and can't be taken away")
-        if not self.store.locate(version).exists():
-            return
-        if self.commands.retire:
-            self._run(self.commands.retire, version)
-        self.store.retire(version)
-
-    def write_journal(self, entry: JournalEntry) -> None:
-        """Append to the open journal, durably."""
-        self.store.write_journal(entry)
-
-    def read_journal(self) -> tuple[JournalEntry, ...]:
-        """The open journal, oldest first."""
-        return self.store.read_journal()
-
-    def close_journal(self) -> None:
-        """Forget the journal, durably."""
-        self.store.close_journal()
-
-    def record(self, entry: DeploymentRecord) -> None:
-        """Append to the deployment log, durably."""
-        self.store.record(entry)
-
-    def read_log(self) -> tuple[DeploymentRecord, ...]:
-        """The deployment log, oldest first."""
-        return self.store.read_log()
-
-    def _ask(self) -> Live:
+    def ask(self) -> Live:
+        """What the command says is live."""
         said = self._run(self.commands.observe, "")
         try:
-            return msgspec.json.decode(said, type=Live)
+            told = msgspec.json.decode(said, type=Told)
         except msgspec.MsgspecError as error:
             raise ReleaseError(
                 f"{self.commands.observe[0]}: what it printed is not what is live: {error}",
                 hint='it prints {"version": "3", "digest": "sha256:…"}, both empty where nothing is live',
             ) from error
+        return Live(version=told.version, digest=told.digest)
+
+    def bring_up(self, release: Release) -> None:
+        """Let the command bring a version to its place."""
+        self._run(self.commands.stage, release.version)
+
+    def turn_to(self, release: Release) -> None:
+        """Let the command switch; it was staged before, as every version that is kept."""
+        self._run(self.commands.promote, release.version)
+
+    def turn_off(self) -> None:
+        """Let the command make nothing live."""
+        self._run(self.commands.promote, "")
+
+    def take_down(self, version: str) -> None:
+        """Let the command take a version away, where there is one for that."""
+        if self.commands.retire and self.store.locate(version).exists():
+            self._run(self.commands.retire, version)
 
     def _run(self, command: tuple[str, ...], version: str) -> bytes:
         """What a command prints; ReleaseError, with the end of what it complained of, where it fails."""

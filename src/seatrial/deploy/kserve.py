@@ -131,7 +131,7 @@ class KServeSwitch:
         return str((self.template.get("metadata", {}).get("annotations") or {}).get(MODE, _STANDARD))
 
     @contextmanager
-    def lock(self, patience: float | None) -> Iterator[None]:
+    def lock(self, patience: float | None, held: object) -> Iterator[None]:
         """Hold the Lease of the InferenceService."""
         with self._lock.hold(30.0 if patience is None else patience):
             yield
@@ -171,6 +171,7 @@ class KServeSwitch:
 
     def turn_to(self, release: Release) -> None:
         """One apply makes a version the predictor and calls it live."""
+        self.bring_up(release)
         self._apply(release, None)
         self._wait_for(release)
 

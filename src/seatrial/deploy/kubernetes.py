@@ -110,7 +110,7 @@ class DeploymentSwitch:
         return ClusterLock(cluster=self.cluster, name=name, holder=holder, seconds=self.settings.lease)
 
     @contextmanager
-    def lock(self, patience: float | None) -> Iterator[None]:
+    def lock(self, patience: float | None, held: object) -> Iterator[None]:
         """Hold the Lease of the Service."""
         with self._lock.hold(30.0 if patience is None else patience):
             yield
@@ -144,6 +144,7 @@ class DeploymentSwitch:
 
     def turn_to(self, release: Release) -> None:
         """One apply of the Service."""
+        self.bring_up(release)
         self._lock.check()
         body = deepcopy(self.templates[1])
         metadata = body.get("metadata") or {}

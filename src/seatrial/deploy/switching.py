@@ -30,8 +30,11 @@ class Live(Struct, frozen=True, kw_only=True):
 class Switch(Protocol):
     """Where requests are answered: it brings versions up, and sends the requests to one of them."""
 
-    def lock(self, patience: float | None) -> AbstractContextManager[object]:
-        """Keep deployers with other stores out; BlockedError after `patience` seconds (None: its own)."""
+    def lock(self, patience: float | None, held: object) -> AbstractContextManager[object]:
+        """Keep deployers with other stores out; BlockedError after `patience` seconds (None: its own).
+
+        `held` is what the store's lock gave: the descriptor of a directory's.
+        """
 
     def ask(self) -> Live:
         """What is live now."""
@@ -40,7 +43,7 @@ class Switch(Protocol):
         """Let a version get ready without traffic; done at once where it is ready, or live."""
 
     def turn_to(self, release: Release) -> None:
-        """Send all requests to a version, and wait until that is so."""
+        """Bring a version up where it is not, send all requests to it, and wait until that is so."""
 
     def turn_off(self) -> None:
         """Send requests nowhere, as before the first deployment."""
@@ -72,7 +75,7 @@ class SwitchingTarget(Generic[_AnySwitch]):
     @contextmanager
     def lock(self, patience: float | None = None) -> Iterator[None]:
         """Hold the store's lock, then the switch's, and let the store's pointer follow what is live."""
-        with self.store.lock(patience), self.switch.lock(patience):
+        with self.store.lock(patience) as held, self.switch.lock(patience, held):
             self._follow()
             yield
 
@@ -118,10 +121,8 @@ class SwitchingTarget(Generic[_AnySwitch]):
         return self.store.locate(version)
 
     def promote(self, version: str) -> None:
-        """Bring the version up where it is not, switch, then let the store's pointer follow."""
-        release = self.store.read_release(version)
-        self.switch.bring_up(release)
-        self.switch.turn_to(release)
+        """Switch, then let the store's pointer follow."""
+        self.switch.turn_to(self.store.read_release(version))
         self._follow()
 
     def withdraw(self) -> None:

@@ -135,7 +135,7 @@ class ModelServer:
         return self.root / self.name
 
     @contextmanager
-    def lock(self, patience: float | None) -> Iterator[None]:
+    def lock(self, patience: float | None, held: object) -> Iterator[None]:
         """The store's lock is enough: both are in one directory. What a crash left behind is swept away."""
         del patience
         with explaining(self._home):
@@ -177,6 +177,7 @@ class ModelServer:
 
     def turn_to(self, release: Release) -> None:
         """Let a version answer everybody: one rename; with an address, one before it that lets it load."""
+        self.bring_up(release)
         live = _find_live(self._read_config(), self.name)
         if self.settings.address and live != release.version:
             self._load_beside(live, release.version)

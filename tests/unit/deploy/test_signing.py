@@ -24,7 +24,7 @@ from seatrial.commands.signing import SignedProver, open_signing_key, sign_plan
 from seatrial.commands.status import examine_model
 from seatrial.core.deployment import Answer, Intent, JournalEntry, Kind, Outcome, Step
 from seatrial.core.release import MANIFEST, SIGNATURE, decode_manifest, encode_manifest
-from seatrial.deploy.command import CommandTarget
+from seatrial.deploy import open_command
 from seatrial.deploy.conformance import NAME, NumberProver, plan_number
 from seatrial.deploy.engine import Action, Deployment, DeploymentPlan, Terms, apply, plan_rollback, recover
 from seatrial.deploy.local import LOG, LocalTarget
@@ -383,7 +383,7 @@ def test_scripts_of_the_user_do_not_get_the_key(
     (plain.root / "command.yaml").write_text('{stage: [sh, -c, "env > told"], promote: ["true"], observe: ["true"]}')
     planned = plan_number(plain, tmp_path / "files", "1")
     with plain.lock():
-        CommandTarget(store=plain).stage(planned.release, planned.sources)
+        open_command(str(plain.root), plain.name).stage(planned.release, planned.sources)
     told = (plain.root / "told").read_text()
     assert "SEATRIAL_VERSION=1" in told
     assert "secret" not in told
