@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.fakes.hub import WRITER, HubStandIn, Repository
+from tests.fakes.hub import WRITER, Commit, Entry, HubStandIn, Repository
 from tests.integration.test_deploy import DVC_YAML, NAME, Project, commit_recall, export_model, run_cli
 
 REPO = "acme/flights-delay"
@@ -57,6 +57,11 @@ def test_model_is_deployed_to_the_hub_and_taken_back(
         assert (set(repository.tags), len(repository.commits)) == ({"v1", "v2"}, 4)
         (told,) = json.loads(run_cli(project, "status", *MINE, "--prove", "--format", "json").stdout)["models"]
         assert (told["version"], told["problems"]) == ("1", [])
+        head = repository.commits[repository.branches["main"]]
+        files = {**head.files, "model.json": Entry(content=b"{}", large=False)}
+        repository.add("main", Commit(title="by hand", description="", parent=head.oid, files=files))
+        altered = run_cli(project, "status", *MINE)
+        assert (altered.returncode, f"{REPO}: model.json: altered" in altered.stdout) == (1, True), altered.stdout
 
 
 def expect_release(repository: Repository, model: bytes) -> None:

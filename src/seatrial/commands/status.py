@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from seatrial.commands.delivery import open_place, recover_open
-from seatrial.core.deployment import Answer, Check, DeploymentRecord, Outcome, list_known_good, list_ways_back
+from seatrial.core.deployment import (
+    Answer,
+    Check,
+    DeploymentRecord,
+    Outcome,
+    StoredVersion,
+    list_known_good,
+    list_ways_back,
+)
 from seatrial.core.environment import Environment
 from seatrial.core.metrics import Value, is_number
 from seatrial.core.release import Release, warn_of_pickles
@@ -80,7 +88,7 @@ def examine_model(name: str, target: Target, prover: Prover, *, prove: bool) -> 
     if seen.live is None:
         return _replace(told, problems=(*cut_off, *misrouted, "nothing is live"))
     version = seen.live.version
-    checks = _check(target, version, prover, prove=prove)
+    checks = _check(target, seen.live, prover, prove=prove)
     problems = [*cut_off, *misrouted]
     problems += [f"{check.name}: {check.detail or check.answer.value}" for check in checks if _is_bad(check)]
     proved = [entry for entry in log if entry.event is Outcome.LIVE and entry.version == version]
@@ -125,9 +133,10 @@ def _recover(target: Target, prover: Prover) -> tuple[DeploymentRecord | None, b
         return None, True, ()
 
 
-def _check(target: Target, version: str, prover: Prover, *, prove: bool) -> tuple[Check, ...]:
+def _check(target: Target, live: StoredVersion, prover: Prover, *, prove: bool) -> tuple[Check, ...]:
+    version = live.version
     target, signed = split_guard(target, version)
-    differences = target.verify(version)
+    differences = target.verify(version) or ((live.problem,) if live.problem else ())
     if differences:
         return (Check(name="identity", answer=Answer.FAIL, detail="; ".join(differences)),)
     identity = Check(name="identity", answer=Answer.PASS, detail=target.read_release(version).digest)
