@@ -17,7 +17,15 @@ from seatrial.cli.messages import (
     tell_progress,
     terminal_options,
 )
-from seatrial.cli.options import all_option, config_option, engine_option, fetch_option, from_directory, named_git_dir
+from seatrial.cli.options import (
+    all_option,
+    config_option,
+    engine_option,
+    facts_option,
+    fetch_option,
+    from_directory,
+    named_git_dir,
+)
 from seatrial.errors import UsageError
 
 _EXAMPLE_COMPARE = """\b
@@ -167,14 +175,7 @@ def compare(
 @click.command(epilog=_EXAMPLE_PLAN)
 @click.argument("base", required=False)
 @click.argument("head", required=False)
-@click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="For people, or machines.",
-)
+@facts_option
 @click.option(
     "--correlation",
     type=click.FloatRange(0, 1, max_open=True),

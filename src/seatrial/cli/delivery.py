@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from seatrial.cli.messages import show_error, tell_columns, tell_progress, tell_runner
-from seatrial.cli.options import config_option, fetch_option, from_directory, named_git_dir
+from seatrial.cli.options import config_option, facts_option, fetch_option, from_directory, named_git_dir
 from seatrial.cli.places import (
     allow_pickles_option,
     announce,
     choose_environment,
     environment_option,
-    facts_option,
     show_facts,
     target_option,
     to_option,

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from seatrial.cli.options import config_option
+from seatrial.cli.options import config_option, facts_option
 from seatrial.cli.places import (
     allow_pickles_option,
     announce,
     check_place,
     choose_environment,
     environment_option,
-    facts_option,
     show_facts,
     target_option,
     to_option,

@@ -37,6 +37,14 @@ engine_option = click.option(
     show_default=True,
     help="Where predictions are summed: on this machine, or on the Ray cluster of RAY_ADDRESS (seatrial[ray]).",
 )
+facts_option = click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
+    help="For people, or machines.",
+)
 all_option = click.option("--all", "show_all", is_flag=True, envvar="SEATRIAL_ALL", help="List unchanged values too.")
 
 

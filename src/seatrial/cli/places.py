@@ -65,14 +65,6 @@ allow_pickles_option = click.option(
     envvar="SEATRIAL_ALLOW_PICKLES",
     help="Load the pickles that a release names, which runs whatever their author wrote.",
 )
-facts_option = click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="For people, or machines.",
-)
 
 
 def choose_environment(directory: Path, name: str | None, said: Said, config_path: Path | None) -> Environment:

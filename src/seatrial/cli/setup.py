@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seatrial.cli.messages import disarm_lines, print_text, runs_in_actions, terminal_options
-from seatrial.cli.options import config_option, named_git_dir
+from seatrial.cli.options import config_option, facts_option, named_git_dir
 from seatrial.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -68,14 +68,7 @@ def init(directory: Path, forge: str | None, yes: bool, dry_run: bool) -> None:
 
 
 @click.command(epilog=_EXAMPLE_DOCTOR)
-@click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="For people, or machines.",
-)
+@facts_option
 @click.option("--offline", is_flag=True, help="Ask no forge, even where there is a token.")
 @config_option
 @click.pass_obj
