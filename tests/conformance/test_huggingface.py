@@ -12,10 +12,11 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub import constants as hub_constants
 
 from seatrial.core.deployment import Outcome
-from seatrial.core.release import MANIFEST
+from seatrial.core.release import MANIFEST, SIGNATURE
 from seatrial.deploy import open_target
-from seatrial.deploy.conformance import NumberProver, TargetConformance, TargetSurvival, plan_number
+from seatrial.deploy.conformance import NumberProver, TargetConformance, TargetSurvival, build_release, plan_number
 from seatrial.deploy.engine import Deployment, apply, plan_rollback
+from seatrial.deploy.packing import hold_content
 from seatrial.errors import BlockedError, ReleaseError, UsageError
 from tests.conformance.hubs import name_repo, open_hub
 from tests.fakes.hub import READER, WRITER, Commit, HubStandIn, Repository
@@ -45,10 +46,11 @@ class TestHuggingFace(TargetConformance):
 
 @pytest.mark.slow
 class TestHuggingFaceSurvives(TargetSurvival):
-    """What it survives: kill -9 at every boundary, and races."""
+    """What it survives: kill -9 at every third boundary, which is before a change and after one by turns; a race."""
 
     opener = OPENER
-    step = 2
+    step = 3
+    races = 1
     # The journal is that of the store, whose own suite asks this.
     test_killed_recovery_is_picked_up = None  # type: ignore[assignment]
 
@@ -114,6 +116,23 @@ def test_large_files_are_there_before_and_are_sent_once(tmp_path: Path, hub: Hub
         target.promote("2")
     assert get_head(repository).files["model.txt"].large
     assert len(hub.sent("PUT")) == 2
+
+
+def test_signature_goes_along_and_away(tmp_path: Path, hub: HubStandIn) -> None:
+    """A signature beside the manifest is committed with it, a changed one again, and deleted where there is none."""
+    target = open_hub(str(tmp_path / "root"), "conformance")
+    repository = find(hub, tmp_path)
+    with target.lock():
+        for version, signature in (("1", b"first"), ("2", b"other"), ("3", None)):
+            release, sources = build_release(tmp_path / "source", version, version)
+            beside = (hold_content(SIGNATURE, signature),) if signature else ()
+            target.stage(release, (*sources, *beside))
+            target.promote(version)
+            found = get_head(repository).files.get(SIGNATURE)
+            assert (found.content if found else None) == signature
+        count = len(repository.commits)
+        target.promote("3")
+        assert len(repository.commits) == count
 
 
 def test_files_of_others_stay(tmp_path: Path, hub: HubStandIn) -> None:

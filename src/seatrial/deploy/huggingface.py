@@ -106,7 +106,7 @@ class HubSwitch:
         return HfApi(endpoint=self.endpoint)
 
     @contextmanager
-    def lock(self, patience: float | None, held: object = None) -> Iterator[None]:
+    def lock(self, patience: float | None, held: object) -> Iterator[None]:
         """Remember what is live: the Hub holds no lock, so that another deployer is found out by what it changed."""
         snapshot, tags = self._look()
         if snapshot.release is not None and not snapshot.differences:
