@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub import constants as hub_constants
@@ -289,15 +292,28 @@ def test_token_that_may_not_write_changes_nothing(
         ("repo: champion\n", "`repo` is 'champion'"),
         ("repo: a/b\nbranch: ''\n", "`branch` is empty"),
         ("repo: a/b\nseconds: 0\n", "`seconds` is 0"),
-        ("repo: a/b\nendpoint: http://hub.example.org\n", "`endpoint` is"),
+        ("repo: a/b\nendpoint: http://hub.example.org\n", "`endpoint`"),
+        ("repo: a/b\nendpoint: https://me:secret@hub.example.org\n", "`endpoint`"),
     ],
 )
 def test_settings_are_checked(tmp_path: Path, text: str | None, told: str) -> None:
     """What is missing, misspelt or unsafe is a usage error that names file and key."""
     if text is not None:
         (tmp_path / "huggingface.yaml").write_text(text)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=told) as caught:
         open_target("huggingface", str(tmp_path), "m").observe()
+    assert caught.value.hint
+    assert "secret" not in caught.value.message
+
+
+def test_client_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra that brings it is named."""
+    target = open_hub(str(tmp_path / "root"), "conformance")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", None)
+    with pytest.raises(UsageError, match="needs huggingface_hub") as caught:
+        target.observe()
+    assert "seatrial[huggingface]" in caught.value.hint
 
 
 def test_branch_or_model_of_another_name_is_told(tmp_path: Path, hub: HubStandIn) -> None:
@@ -311,3 +327,29 @@ def test_branch_or_model_of_another_name_is_told(tmp_path: Path, hub: HubStandIn
     put(tmp_path, MANIFEST, b"{}")
     with pytest.raises(ReleaseError, match="not a release manifest"):
         open_target("huggingface", str(tmp_path), "conformance", {"repo": repo}).observe()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "status"),
+    [
+        ("lfsFile", {"path": "a.onnx", "algo": "sha256", "oid": "0" * 64, "size": 3}, 400),
+        ("file", {"path": "a.onnx", "encoding": "base64", "content": "YWJj"}, 400),
+        ("file", {"path": "../a", "encoding": "base64", "content": "YWJj"}, 400),
+        ("file", {"path": "README.md", "encoding": "base64", "content": "LS0tCmE6IFsKLS0tCg=="}, 400),
+        ("deletedFile", {"path": "absent"}, 404),
+        ("moved", {"path": "a"}, 400),
+    ],
+)
+def test_stand_in_refuses_what_the_hub_refuses(
+    tmp_path: Path, hub: HubStandIn, key: str, value: dict[str, Any], status: int
+) -> None:
+    """A large file without its bytes, one that is sent as a small one, a path that leads out, a card that is none."""
+    open_hub(str(tmp_path / "root"), "conformance")
+    lines = [{"key": "header", "value": {"summary": "a", "description": ""}}, {"key": key, "value": value}]
+    answer = httpx.post(
+        f"{hub.web_url}/api/models/{name_repo(str(tmp_path / 'root'))}/commit/main",
+        content="\n".join(json.dumps(line) for line in lines),
+        headers={"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {WRITER}"},
+    )
+    assert answer.status_code == status, answer.text
+    assert list_titles(find(hub, tmp_path)) == ["initial commit"]

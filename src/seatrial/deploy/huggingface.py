@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SETTINGS = "huggingface.yaml"
 _HINT = "`repo` names a model repository of the Hub, as OWNER/NAME"
 _HUB = "https://huggingface.co"
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _OVERLOADED, _STALE, _FAILING = 429, 412, 500
 
@@ -93,9 +93,13 @@ class HubSwitch:
         """The Hub's address; UsageError for one that the token would go to in the open."""
         endpoint = (self.settings.endpoint or os.environ.get("HF_ENDPOINT", "") or _HUB).rstrip("/")
         address = urlsplit(endpoint)
-        if address.scheme == "https" or (address.scheme == "http" and address.hostname in _MACHINE):
+        safe = address.scheme == "https" or (address.scheme == "http" and address.hostname in _MACHINE)
+        if safe and "@" not in address.netloc:
             return endpoint
-        raise UsageError(f"{SETTINGS}: `endpoint` is {endpoint!r}", hint="an address that begins with https://")
+        raise UsageError(
+            f"{SETTINGS}: `endpoint`, or HF_ENDPOINT, is no address that begins with https:// and holds no password",
+            hint=f"leave it out for {_HUB}",
+        )
 
     @cached_property
     def api(self) -> HfApi:
@@ -350,7 +354,7 @@ class HubSwitch:
 
 
 def _name(snapshot: Snapshot) -> str:
-    """What is live, as one text; empty where nothing is, or where it is altered, so that it can be mended."""
+    """What is live, as one text; empty where nothing is. Files that were altered do not change it."""
     return snapshot.release.version + snapshot.release.digest if snapshot.release else ""
 
 
