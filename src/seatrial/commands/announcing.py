@@ -232,7 +232,7 @@ def _compose(done: Deployment, environment: Environment) -> Document:
     if done.checks:
         blocks.append(_tabulate(("", "check", "answer", ""), tuple(map(_row, done.checks))))
     if code in _NEXT:
-        blocks.append(Paragraph(line=(Strong("Next: "), Text(_NEXT[code]))))
+        blocks.append(Paragraph(line=(Strong("Next:"), Text(f" {_NEXT[code]}"))))
     title = f"{release.name} {release.version}: {done.outcome.value}"
     return Document(mark=_MARKS.get(code, Mark.FAILED), title=(Text(title),), blocks=tuple(blocks))
 
@@ -247,7 +247,7 @@ def _tabulate(titles: tuple[str, ...], rows: tuple[tuple[Line, ...], ...]) -> Ta
 
 
 def _compose_refusal(artifact: str, message: str, hint: str) -> Document:
-    lines = [(Text(message),), *([(Strong("Next: "), Text(hint))] if hint else [])]
+    lines = [(Text(message),), *([(Strong("Next:"), Text(f" {hint}"))] if hint else [])]
     return Document(
         mark=Mark.FAILED,
         title=(Text(f"{artifact}: nothing was deployed"),),
