@@ -141,6 +141,7 @@ def test_what_blocks_a_deployment_is_told_and_raised(job: Job) -> None:
     assert job.forge.deployments()[0].states == ["in_progress", "error"]
     assert "flights: nothing was deployed" in job.summary
     assert "run it again" in job.summary
+    assert "<strong>Next:</strong> " in job.summary
     assert "\nblocked\n" in job.outputs
     assert job.commands == ["::error title=seatrial::flights: another deployment is running"]
 

@@ -55,6 +55,17 @@ def ask(client: httpx.Client, key: str, row: list[float]) -> httpx.Response:
     return client.post("/v2/models/m/infer", json={"id": key, "inputs": [tensor]}, headers=headers)
 
 
+def test_server_may_wait_for_its_first_model(tmp_path: Path) -> None:
+    """Told to wait, it starts where nothing is live, is not ready, and answers with what is deployed then."""
+    with serving(tmp_path / "models", "--wait") as client:
+        assert client.get("/v2/health/live").status_code == 200
+        assert client.get("/v2/health/ready").status_code == 503
+        assert ask(client, "1", [1, 2]).status_code == 404
+        digests = write_releases(tmp_path / "models")
+        assert ask(client, "1", [1, 2]).headers["X-Model-Digest"] == digests["1"]
+        assert client.get("/v2/health/ready").status_code == 200
+
+
 def test_canary_shadow_and_back_by_one_file(tmp_path: Path) -> None:
     """A route is in force with the next request, and gone with its file; promoting the canary needs no restart."""
     digests = write_releases(tmp_path)

@@ -38,6 +38,7 @@ Exit codes: 0 listed, 2 usage, 70 a defect of seatrial."""
 _EXAMPLE_SERVE = """\b
 Examples:
   seatrial serve /srv/models
+  seatrial serve /srv/models --wait            in a place that nothing was deployed to yet
   curl localhost:8080/v2/models/flights-delay"""
 
 
@@ -148,6 +149,7 @@ def releases(
 @click.option(
     "--drift-window", default="24h", show_default=True, metavar="TIME", help="Of which drift of inputs is measured."
 )
+@click.option("--wait", is_flag=True, help="Start before anything is live, and be ready when something is.")
 @verify_key_option
 @allow_pickles_option
 @click.option(
@@ -163,6 +165,7 @@ def serve(
     log_share: float,
     log_size: int,
     drift_window: str,
+    wait: bool,
     verify_key: str | None,
     allow_pickles: bool,
     environment: str,
@@ -186,5 +189,6 @@ def serve(
         environment=environment,
         verify_key=verify_key or "",
         allow_pickles=allow_pickles,
+        wait=wait,
     )
     run_server(root, host=host, port=port, settings=settings, announce=click.echo)

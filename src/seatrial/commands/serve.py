@@ -39,7 +39,8 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     Predictions are logged to `log_path`, the part `log_share` of them, into files of `log_size` bytes in all.
     `environment` labels the deployments that `/metrics` counts. Drift is that of the last `drift_window` seconds.
     With `verify_key` (a file of public keys, or their text) only what is signed with one of them is loaded, and pickles
-    that a release names only with `allow_pickles`. None is the default of `seatrial.serving`.
+    that a release names only with `allow_pickles`. With `wait` nothing has to be live yet, and the server is not ready
+    until something is. None is the default of `seatrial.serving`.
     """
 
     max_body: int | None = None
@@ -51,6 +52,7 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     drift_window: float | None = None
     verify_key: str = ""
     allow_pickles: bool = False
+    wait: bool = False
 
 
 class OpenedServer(Struct, frozen=True, kw_only=True):
@@ -122,7 +124,7 @@ def open_server(place: str | Path, settings: ServeSettings = _DEFAULTS) -> Opene
         directory = _enter(str(place), opened)
         catalog = _open_catalog(directory, settings)
         models = LiveModels(catalog, drift_window=window)
-        lines = _load_all(models, place)
+        lines = _load_all(models, place, wait=settings.wait)
         options = ServerOptions(
             max_body=MAX_BODY if settings.max_body is None else settings.max_body,
             route_header=settings.route_header or ROUTE_HEADER,
@@ -238,12 +240,15 @@ def _count_deployments(directory: Path, names: tuple[str, ...], environment: str
     return +counts
 
 
-def _load_all(models: LiveModels, place: str | Path) -> list[str]:
+def _load_all(models: LiveModels, place: str | Path, *, wait: bool) -> list[str]:
     """Load every model, so that a server that started can answer; one line about each version."""
     found = models.all()
-    if not found:
-        raise ServeError(f"{place} holds no live model", hint=f"run `seatrial deploy ARTIFACT --to {place}`")
-    lines = []
+    if not found and not wait:
+        raise ServeError(
+            f"{place} holds no live model",
+            hint=f"run `seatrial deploy ARTIFACT --to {place}`; --wait starts before there is one",
+        )
+    lines = [] if found else [f"{place} holds no live model yet; not ready until it does"]
     for name, model in found.items():
         model.follow()
         if model.served is None:
