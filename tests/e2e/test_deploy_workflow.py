@@ -69,6 +69,7 @@ def test_a_merge_is_delivered_a_bad_one_is_red_and_a_person_goes_back(
     assert run.succeeded, run.log
     assert (run.outputs["version"], run.outputs["outcome"], run.outputs["exit-code"]) == ("2", "live", "0")
     assert "✅ flights-delay 2: live" in run.log, "the job's summary tells it"
+    assert len(forge.deployments()) == 1, run.log
     [second] = forge.deployments()
     assert second.states == ["in_progress", "success"]
     assert (second.sha, second.environment) == (project.git("rev-parse", "HEAD"), "production")
