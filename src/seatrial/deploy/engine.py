@@ -211,7 +211,7 @@ def _demand_routing(target: Target) -> None:
     if routing is None:
         raise BlockedError(
             "this target can't give a version a share of the requests",
-            hint="take `canary` and `checks.shadow` out of the environment, or deploy to a target that can, as `local`",
+            hint="take `canary` and `checks.shadow` out of the environment, or deploy to one that can: local, kserve",
         )
     if named := routing.read_route().versions:
         raise BlockedError(
