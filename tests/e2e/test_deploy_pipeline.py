@@ -33,7 +33,7 @@ ln -s '{kept}' "$4"
 def project(tmp_path: Path, product: Path) -> Project:
     """The main branch with its pipeline; template and package are those of this work tree."""
     sharing = tmp_path / "python3"
-    kept = product.with_name("environments") / "seatrial-deploy"
+    kept = product.with_name("environments") / "gitlab-deploy"  # without what speaks to forges
     sharing.write_text(SHARING.format(kept=kept, python=sys.executable))
     sharing.chmod(0o755)
     inputs = f"    inputs:\n      python: {sharing}\n      deploy-package: {json.dumps(f'{product}[serving,stats]')}"
